@@ -1,0 +1,8 @@
+"""Every error a user can cause has this one base class, so that callers catch one thing."""
+
+
+class GazeheadsError(Exception):
+    """A user's mistake, said in one line: what was wrong, what was found, what to do.
+
+    The command line prints the message and exits with code 2.
+    """

@@ -1,0 +1,50 @@
+"""The study's prompts, word for word: constants of the protocol that every command can override."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+DISCOVERY = (
+    "Look carefully at this {count}-panel comic strip. "
+    "What is happening in the {k}-th panel from the left? Answer briefly."
+)
+VQA = "What is the main action or event happening in this comic strip? Answer briefly."
+VQA_VARIANTS = (
+    "Describe this comic briefly.",
+    "Look at this comic strip carefully. What is the main action or event happening across the "
+    "panels? Answer in one short sentence.",
+    "What story does this comic strip tell? Answer briefly.",
+    "Summarize the main event of this comic in a few words.",
+)
+STATIC_NARRATION = "What is happening in this panel of the comic strip?"
+FREE_NARRATION = "Please describe what happens in each panel, in order."
+REVERSE_NARRATION = "Please describe what happens in each panel, in reverse order:"
+PAGE_EXAMPLE = (
+    "Read each of the panels and tell me. What is the main action happening in this particular "
+    "comic panel? Just output the answer in few words."
+)
+REVERSE_PREFIX = "Read the comic in reverse, "
+DESCRIBE_IMAGE = "Describe what is happening in this image in detail:"
+LIST_OBJECTS = "List all the objects present in this image:"
+COCO = "What is the main object in this part of the image? Answer in a few words."
+NAME_PANELS = "Name the panels."
+
+_COUNTS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight")
+
+
+def discovery(k: int, panels: int) -> str:
+    """The discovery question for panel ``k`` (from 1) of a strip with that many panels."""
+    count = _COUNTS[panels] if panels < len(_COUNTS) else str(panels)
+    return DISCOVERY.format(count=count, k=k)
+
+
+def label(k: int, noun: str = "letter", reverse: bool = False) -> str:
+    """The reading-order probe's question for the label on the k-th panel."""
+    question = f"what is the {noun} on the {k}-th panel? Answer with one {noun}:"
+    return f"{REVERSE_PREFIX}{question}" if reverse else f"W{question[1:]}"
+
+
+def ordered_narration(order: Sequence[int]) -> str:
+    """Narration in a given order of panels (from 1)."""
+    listed = ", ".join(str(k) for k in order)
+    return f"Please describe what happens in each panel, in the order {listed}."

@@ -1,0 +1,1 @@
+"""Comic strips: what they show, how they are drawn and laid out, and how they are kept."""
