@@ -1,0 +1,243 @@
+"""Training batches: images of one layout, with questions of several kinds about each."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from gazeheads.strips.scenes import Scene, draw_scene
+from gazeheads.strips.strip import SEAM, paint_label
+from gazeheads.tiny.bank import PANEL, Bank
+from gazeheads.tiny.model import CELL, MAX_PIXELS, MIN_PIXELS
+from gazeheads.tiny.packing import Packed, Packer
+from gazeheads.tiny.questions import (
+    QA,
+    Page,
+    ScenePage,
+    narration_question,
+    scene_question,
+    strip_question,
+)
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+DIGITS = "123456789"
+SCENE = 256
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Strips of one layout: pixels (B, 3, H, W) uint8 and what is on them."""
+
+    images: Tensor
+    pages: tuple[Page, ...]
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Scenes: pixels (B, 3, H, W) uint8 and what is in them."""
+
+    images: Tensor
+    scenes: tuple[Scene, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Strips or scenes with the packed questions about them."""
+
+    shown: Sheet | Scenes
+    packed: Packed
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the curriculum.
+
+    Attributes:
+        until: Share of the training at which the stage ends.
+        panels: How often strips of each length are drawn.
+        scenes: Share of batches that are scenes.
+        labelled: Share of strip batches with painted labels.
+        narrations: Share of strip batches that hold a narration.
+        grids: Share of strip batches laid out in a grid.
+        small: Share of strips of fewer than six panels drawn with panels of 96 px.
+        tokens: Sequence length that questions are packed into.
+    """
+
+    until: float
+    panels: tuple[tuple[int, float], ...]
+    scenes: float
+    labelled: float
+    narrations: float
+    grids: float
+    small: float
+    tokens: int
+
+
+ENCODER_STAGE = Stage(
+    1.0, ((1, 0.15), (2, 0.08), (3, 0.1), (4, 0.1), (5, 0.1), (6, 0.3), (7, 0.05), (8, 0.12)),
+    0.15, 0.2, 0.0, 0.1, 0.4, 0,
+)  # fmt: skip
+"""What the image encoder is trained on before it meets the language model."""
+CURRICULUM = (
+    Stage(0.06, ((1, 1.0),), 0.1, 0.1, 0.0, 0.0, 1.0, 90),
+    Stage(0.15, ((1, 0.1), (2, 0.4), (3, 0.5)), 0.12, 0.1, 0.15, 0.0, 0.6, 180),
+    Stage(0.30, ((2, 0.1), (3, 0.25), (4, 0.25), (6, 0.4)), 0.12, 0.1, 0.2, 0.05, 0.4, 220),
+    Stage(
+        1.0,
+        ((2, 0.06), (3, 0.08), (4, 0.12), (5, 0.12), (6, 0.42), (7, 0.08), (8, 0.12)),
+        0.12, 0.12, 0.2, 0.06, 0.3, 240,
+    ),
+)  # fmt: skip
+
+
+def stage_at(share: float) -> Stage:
+    """The stage of the curriculum when ``share`` of the training is done."""
+    return next((stage for stage in CURRICULUM if share < stage.until), CURRICULUM[-1])
+
+
+def fitted(width: int, height: int) -> tuple[int, int]:
+    """Size in pixels that the processor gives an image: multiples of 32 within the limits."""
+    w, h = (max(CELL, round(side / CELL) * CELL) for side in (width, height))
+    if w * h > MAX_PIXELS:
+        shrink = (width * height / MAX_PIXELS) ** 0.5
+        w, h = (max(CELL, int(side / shrink) // CELL * CELL) for side in (width, height))
+    elif w * h < MIN_PIXELS:
+        grow = (MIN_PIXELS / (width * height)) ** 0.5
+        w, h = (-int(-side * grow // CELL) * CELL for side in (width, height))
+    return w, h
+
+
+class BatchMaker:
+    """Draws batches for one training process; deterministic in its seed and the calls made."""
+
+    def __init__(self, bank: Bank, packer: Packer, seed: tuple[int, ...]):
+        self._bank = bank
+        self._packer = packer
+        self._numbers = np.random.default_rng(seed)
+        self._words = random.Random(repr(seed))
+
+    def draw(self, stage: Stage, images: int) -> Batch:
+        """One batch of the stage, with questions."""
+        if self._words.random() < stage.scenes:
+            scenes = self.scenes(images)
+            pages = [scene_page(scene) for scene in scenes.scenes]
+            return self._batch(scenes, pages, scene_question, None, stage.tokens)
+        sheet = self.sheet(stage, images)
+        panels = sheet.rows * sheet.columns
+        labelled = sheet.pages[0].labels is not None
+        narrate = panels > 1 and not labelled and self._words.random() < stage.narrations
+        narration = narration_question if narrate else None
+        return self._batch(sheet, sheet.pages, strip_question, narration, stage.tokens)
+
+    def sheet(self, stage: Stage, images: int) -> Sheet:
+        """Strips of one layout, without questions."""
+        lengths, weights = zip(*stage.panels, strict=True)
+        panels = self._words.choices(lengths, weights)[0]
+        labelled = self._words.random() < stage.labelled
+        columns = self._columns(panels, stage)
+        strips = [self._strip(panels, columns, labelled) for _ in range(images)]
+        size = self._size(panels, columns, stage)
+        pixels = resized([image for image, _ in strips], size)
+        return Sheet(pixels, tuple(page for _, page in strips), panels // columns, columns)
+
+    def scenes(self, images: int) -> Scenes:
+        """Scenes, without questions."""
+        scenes = [draw_scene(self._numbers, (SCENE, SCENE)) for _ in range(images)]
+        pixels = resized([np.asarray(scene.image) for scene in scenes], fitted(SCENE, SCENE))
+        return Scenes(pixels, tuple(scenes))
+
+    def _columns(self, panels: int, stage: Stage) -> int:
+        grids = {4: (2,), 6: (2, 3), 8: (4,)}.get(panels)
+        if grids and self._words.random() < stage.grids:
+            return self._words.choice(grids)
+        return panels
+
+    def _size(self, panels: int, columns: int, stage: Stage) -> tuple[int, int]:
+        """What the processor makes of the study's 256 px panels, or small panels for speed."""
+        rows = panels // columns
+        if rows == 1 and panels < 6 and self._words.random() < stage.small:
+            return (96 * panels, 96)
+        return fitted(256 * columns, 256 * rows)
+
+    def _strip(self, panels: int, columns: int, labelled: bool) -> tuple[np.ndarray, Page]:
+        chosen = self._bank.draw(self._numbers, panels)
+        rows = panels // columns
+        canvas = np.empty((rows * PANEL, columns * PANEL, 3), np.uint8)
+        labels = None
+        if labelled:
+            signs = LETTERS if self._words.random() < 0.7 else DIGITS
+            labels = tuple(self._words.sample(signs, panels))
+        for position, index in enumerate(chosen):
+            panel = self._bank.panels[index]
+            if self._words.random() < 0.5:
+                panel = panel[:, ::-1]
+            if labels:
+                panel = np.asarray(paint_label(Image.fromarray(panel), labels[position]))
+            row, column = divmod(position, columns)
+            y, x = row * PANEL, column * PANEL
+            canvas[y : y + PANEL, x : x + PANEL] = panel
+        seam = round(SEAM * PANEL / 256 / 2)
+        for x in range(PANEL, columns * PANEL, PANEL):
+            canvas[:, x - seam : x + seam] = 255
+        for y in range(PANEL, rows * PANEL, PANEL):
+            canvas[y - seam : y + seam] = 255
+        truths = tuple(self._bank.truths[index] for index in chosen)
+        return canvas, Page(truths, labels, row=rows == 1)
+
+    def _batch(
+        self,
+        shown: Sheet | Scenes,
+        pages: Sequence,
+        ask: Callable[..., QA],
+        narrate: Callable[..., QA] | None,
+        tokens: int,
+    ) -> Batch:
+        grid = (shown.images.shape[2] // CELL, shown.images.shape[3] // CELL)
+        prefix = self._packer.prefix_length(grid)
+        rows = []
+        for page in pages:
+            row = [narrate(self._words, page)] if narrate else []
+            used = prefix + sum(self._packer.segment_length(qa) for qa in row)
+            while True:
+                qa = ask(self._words, page)
+                used += self._packer.segment_length(qa)
+                if row and used > tokens:
+                    break
+                row.append(qa)
+            rows.append(row)
+        return Batch(shown, self._packer.pack(rows, grid))
+
+
+def resized(images: Sequence[np.ndarray], size: tuple[int, int]) -> Tensor:
+    """Stack images (H, W, 3) and resize them to (width, height) as the processor would."""
+    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
+    width, height = size
+    if pixels.shape[2:] == (height, width):
+        return pixels
+    return F.interpolate(
+        pixels, (height, width), mode="bicubic", antialias=True, align_corners=False
+    )
+
+
+def scene_page(scene: Scene) -> ScenePage:
+    """What can be asked about a scene: its objects from left to right."""
+    width, height = scene.image.size
+    placed = sorted(
+        ((x0 + x1) / 2 / width, (y0 + y1) / 2 / height, thing.name)
+        for thing in scene.objects
+        for x0, y0, x1, y1 in [thing.box]
+    )
+    return ScenePage(
+        scene.place,
+        tuple(name for _, _, name in placed),
+        tuple((x, y) for x, y, _ in placed),
+    )

@@ -1,0 +1,163 @@
+"""The two phases of training: the image encoder alone, then question answering end to end."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gazeheads.tiny.bank import Bank, build_bank
+from gazeheads.tiny.batches import (
+    CURRICULUM,
+    ENCODER_STAGE,
+    Batch,
+    BatchMaker,
+    Scenes,
+    Sheet,
+    Stage,
+    stage_at,
+)
+from gazeheads.tiny.encoder import Probes, image_tokens, scene_loss, sheet_loss
+from gazeheads.tiny.forward import answer_states, encode_images
+from gazeheads.tiny.loop import Phase, Place, TrainSettings, append_line
+from gazeheads.tiny.model import save_model
+from gazeheads.tiny.packing import IGNORED, Packer
+from gazeheads.tiny.tally import Tally
+
+EXAM = Stage(1.0, ((6, 1.0),), 0.0, 0.2, 0.2, 0.0, 0.0, 240)
+EXAM_PANELS = 400
+EXAM_BATCHES = 8
+PROBE_WEIGHT = 0.2
+
+
+class Pupil:
+    """What learns, and from what: the model, its probes, and a bank of panels."""
+
+    def __init__(self, model: Any, processor: Any, bank: Bank, seed: int):
+        torch.manual_seed(seed)
+        self.model, self.processor, self.bank = model, processor, bank
+        self.probes = Probes(model.config.text_config.hidden_size)
+        self.packer = Packer(processor.tokenizer)
+
+    def named(
+        self, shown: Sheet | Scenes, embeds: Tensor, deepstack: list[Tensor]
+    ) -> tuple[Tensor, dict[str, float]]:
+        """The probes' loss on encoded images, and the shares they get right."""
+        tokens = image_tokens(embeds, deepstack, shown.images.shape[0])
+        if isinstance(shown, Scenes):
+            return scene_loss(self.probes, tokens, shown.scenes)
+        return sheet_loss(self.probes, tokens, shown)
+
+
+class EncoderPhase(Phase):
+    """The image encoder learns to tell panels and objects apart, read out by linear probes."""
+
+    name = "encoder"
+
+    def __init__(self, place: Place, settings: TrainSettings, pupil: Pupil):
+        self.pupil = pupil
+        learning = nn.ModuleDict({"visual": pupil.model.model.visual, "probes": pupil.probes})
+        super().__init__(place, settings, learning, settings.encoder_steps)
+        self.losses: list[float] = []
+        self.right: dict[str, list[float]] = defaultdict(list)
+
+    def prepare(self) -> None:
+        """Draw other batches than before the checkpoint."""
+        seed = (self.settings.seed, 0, self.step, self.place.rank)
+        self.maker = BatchMaker(self.pupil.bank, self.pupil.packer, seed)
+        self.chance = np.random.default_rng(seed)
+
+    def loss(self) -> Tensor:
+        """Name everything on a sheet of strips, or in scenes."""
+        scenes = self.chance.random() < ENCODER_STAGE.scenes
+        shown = self.maker.scenes(24) if scenes else self.maker.sheet(ENCODER_STAGE, 16)
+        loss, right = self.pupil.named(shown, *encode_images(self.pupil.model, shown.images))
+        if not scenes:
+            self.losses.append(float(loss.detach()))
+        for probe, share in right.items():
+            self.right[probe].append(share)
+        return loss
+
+    def summary(self) -> tuple[str, dict[str, Any]]:
+        """Share of right read-outs by probe."""
+        right = {probe: round(float(np.mean(shares)), 4) for probe, shares in self.right.items()}
+        loss = float(np.mean(self.losses)) if self.losses else math.nan
+        self.losses.clear()
+        self.right.clear()
+        said = "  ".join(f"{probe} {share:.0%}" for probe, share in right.items())
+        return f"loss {loss:.2f}  {said}", {"loss": loss, "right": right}
+
+
+class AnswerPhase(Phase):
+    """The whole model learns to answer questions about strips and scenes."""
+
+    name = "answers"
+
+    def __init__(self, place: Place, settings: TrainSettings, pupil: Pupil):
+        self.pupil = pupil
+        learning = nn.ModuleDict({"model": pupil.model, "probes": pupil.probes})
+        super().__init__(place, settings, learning, settings.steps)
+        self.recent = Tally()
+
+    def prepare(self) -> None:
+        """Draw other batches than before the checkpoint."""
+        seed = (self.settings.seed, 1, self.step, self.place.rank)
+        self.maker = BatchMaker(self.pupil.bank, self.pupil.packer, seed)
+
+    def loss(self) -> Tensor:
+        """Cross-entropy of the answer tokens, and a little of the probes' loss.
+
+        The probes come almost for free and name every panel of the image, not only those asked for.
+        """
+        stage = stage_at(self.step / self.steps)
+        # Short sequences come in larger batches, so that every step costs about the same.
+        images = self.settings.images * CURRICULUM[-1].tokens // stage.tokens
+        batch = self.maker.draw(stage, images)
+        seen = encode_images(self.pupil.model, batch.shown.images)
+        losses, right = self._predict(batch, *seen)
+        if self.place.rank == 0:
+            self.recent.add(batch, losses.detach(), right)
+        return losses.mean() + PROBE_WEIGHT * self.pupil.named(batch.shown, *seen)[0]
+
+    def summary(self) -> tuple[str, dict[str, Any]]:
+        """Loss and share of exact answers, by kind of question and size of image."""
+        loss, exact = self.recent.mean()
+        kinds = self.recent.summary(by_size=True)
+        self.recent = Tally()
+        return f"loss {loss:.3f}  exact {exact:.1%}", {"kinds": kinds}
+
+    def saved(self) -> None:
+        """Write the model folder and examine the model on combinations never trained on."""
+        save_model(self.pupil.model, self.pupil.processor, self.place.folder / "model")
+        kinds = self._examine()
+        append_line(self.place.folder / "exam.jsonl", {"step": self.step, "kinds": kinds})
+        said = ", ".join(f"{kind} {entry['exact']:.0%}" for kind, entry in kinds.items())
+        self.place.console.print(f"held out, six panels: {said}")
+
+    def _predict(
+        self, batch: Batch, embeds: Tensor, deepstack: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Per answer token of the batch: its loss, and whether greedy decoding would say it."""
+        wanted = batch.packed.targets != IGNORED
+        targets = batch.packed.targets[wanted]
+        hidden = answer_states(self.pupil.model, batch.packed, embeds, deepstack)[wanted]
+        logits = F.linear(hidden, self.pupil.model.lm_head.weight)
+        return F.cross_entropy(logits, targets, reduction="none"), logits.argmax(-1) == targets
+
+    @torch.no_grad()
+    def _examine(self) -> dict[str, dict[str, Any]]:
+        """Exact answers by kind; an answer is exact when every token of it is."""
+        seed = self.settings.seed + 1
+        bank = build_bank(self.place.folder / "bank", EXAM_PANELS, seed, 1, held_out=True)
+        maker = BatchMaker(bank, self.pupil.packer, (seed,))
+        tally = Tally()
+        for _ in range(EXAM_BATCHES):
+            batch = maker.draw(EXAM, self.settings.images)
+            seen = encode_images(self.pupil.model, batch.shown.images)
+            tally.add(batch, *self._predict(batch, *seen))
+        return tally.summary()
