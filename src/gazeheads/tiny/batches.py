@@ -117,32 +117,37 @@ def fitted(width: int, height: int) -> tuple[int, int]:
 
 
 class BatchMaker:
-    """Draws batches for one training process; deterministic in its seed and the calls made."""
+    """Draws batches for one training process; deterministic in its seed and the calls made.
 
-    def __init__(self, bank: Bank, packer: Packer, seed: tuple[int, ...]):
+    Processes that share a seed draw batches of the same layout at every step, so that none waits
+    long for another; what the batches show depends on the process.
+    """
+
+    def __init__(self, bank: Bank, packer: Packer, seed: tuple[int, ...], process: int = 0):
         self._bank = bank
         self._packer = packer
-        self._numbers = np.random.default_rng(seed)
-        self._words = random.Random(repr(seed))
+        self._layout = random.Random(repr(seed))
+        self._numbers = np.random.default_rng((*seed, process))
+        self._words = random.Random(repr((seed, process)))
 
     def draw(self, stage: Stage, images: int) -> Batch:
         """One batch of the stage, with questions."""
-        if self._words.random() < stage.scenes:
+        if self._layout.random() < stage.scenes:
             scenes = self.scenes(images)
             pages = [scene_page(scene) for scene in scenes.scenes]
             return self._batch(scenes, pages, scene_question, None, stage.tokens)
         sheet = self.sheet(stage, images)
         panels = sheet.rows * sheet.columns
         labelled = sheet.pages[0].labels is not None
-        narrate = panels > 1 and not labelled and self._words.random() < stage.narrations
+        narrate = panels > 1 and not labelled and self._layout.random() < stage.narrations
         narration = narration_question if narrate else None
         return self._batch(sheet, sheet.pages, strip_question, narration, stage.tokens)
 
     def sheet(self, stage: Stage, images: int) -> Sheet:
         """Strips of one layout, without questions."""
         lengths, weights = zip(*stage.panels, strict=True)
-        panels = self._words.choices(lengths, weights)[0]
-        labelled = self._words.random() < stage.labelled
+        panels = self._layout.choices(lengths, weights)[0]
+        labelled = self._layout.random() < stage.labelled
         columns = self._columns(panels, stage)
         strips = [self._strip(panels, columns, labelled) for _ in range(images)]
         size = self._size(panels, columns, stage)
@@ -157,14 +162,14 @@ class BatchMaker:
 
     def _columns(self, panels: int, stage: Stage) -> int:
         grids = {4: (2,), 6: (2, 3), 8: (4,)}.get(panels)
-        if grids and self._words.random() < stage.grids:
-            return self._words.choice(grids)
+        if grids and self._layout.random() < stage.grids:
+            return self._layout.choice(grids)
         return panels
 
     def _size(self, panels: int, columns: int, stage: Stage) -> tuple[int, int]:
         """What the processor makes of the study's 256 px panels, or small panels for speed."""
         rows = panels // columns
-        if rows == 1 and panels < 6 and self._words.random() < stage.small:
+        if rows == 1 and panels < 6 and self._layout.random() < stage.small:
             return (96 * panels, 96)
         return fitted(256 * columns, 256 * rows)
 

@@ -26,13 +26,15 @@ from gazeheads.tiny.encoder import Probes, image_tokens, scene_loss, sheet_loss
 from gazeheads.tiny.forward import answer_states, encode_images
 from gazeheads.tiny.loop import Phase, Place, TrainSettings, append_line
 from gazeheads.tiny.model import save_model
-from gazeheads.tiny.packing import IGNORED, Packer
+from gazeheads.tiny.packing import IGNORED, Packed, Packer
 from gazeheads.tiny.tally import Tally
 
 EXAM = Stage(1.0, ((6, 1.0),), 0.0, 0.2, 0.2, 0.0, 0.0, 240)
 EXAM_PANELS = 400
 EXAM_BATCHES = 8
 PROBE_WEIGHT = 0.2
+FIRST_TOKEN_WEIGHT = 3.0
+"""The first word says which panel is meant; the others can be found by it."""
 
 
 class Pupil:
@@ -68,8 +70,8 @@ class EncoderPhase(Phase):
 
     def prepare(self) -> None:
         """Draw other batches than before the checkpoint."""
-        seed = (self.settings.seed, 0, self.step, self.place.rank)
-        self.maker = BatchMaker(self.pupil.bank, self.pupil.packer, seed)
+        seed = (self.settings.seed, 0, self.step)
+        self.maker = BatchMaker(self.pupil.bank, self.pupil.packer, seed, self.place.rank)
         self.chance = np.random.default_rng(seed)
 
     def loss(self) -> Tensor:
@@ -106,8 +108,8 @@ class AnswerPhase(Phase):
 
     def prepare(self) -> None:
         """Draw other batches than before the checkpoint."""
-        seed = (self.settings.seed, 1, self.step, self.place.rank)
-        self.maker = BatchMaker(self.pupil.bank, self.pupil.packer, seed)
+        seed = (self.settings.seed, 1, self.step)
+        self.maker = BatchMaker(self.pupil.bank, self.pupil.packer, seed, self.place.rank)
 
     def loss(self) -> Tensor:
         """Cross-entropy of the answer tokens, and a little of the probes' loss.
@@ -122,7 +124,9 @@ class AnswerPhase(Phase):
         losses, right = self._predict(batch, *seen)
         if self.place.rank == 0:
             self.recent.add(batch, losses.detach(), right)
-        return losses.mean() + PROBE_WEIGHT * self.pupil.named(batch.shown, *seen)[0]
+        weights = torch.where(_opens_answer(batch.packed), FIRST_TOKEN_WEIGHT, 1.0)
+        answers = (losses * weights).sum() / weights.sum()
+        return answers + PROBE_WEIGHT * self.pupil.named(batch.shown, *seen)[0]
 
     def summary(self) -> tuple[str, dict[str, Any]]:
         """Loss and share of exact answers, by kind of question and size of image."""
@@ -161,3 +165,9 @@ class AnswerPhase(Phase):
             seen = encode_images(self.pupil.model, batch.shown.images)
             tally.add(batch, *self._predict(batch, *seen))
         return tally.summary()
+
+
+def _opens_answer(packed: Packed) -> Tensor:
+    """Per answer token, whether it is the first of its answer."""
+    before = F.pad(packed.answer_of, (1, 0), value=-1)[:, :-1]
+    return (packed.answer_of != before)[packed.targets != IGNORED]

@@ -233,12 +233,12 @@ def _existence_on_strip(rng: random.Random, page: Page) -> QA:
 
 
 _STRIP_MIX: tuple[tuple[float, Callable[[random.Random, Page], QA]], ...] = (
-    (0.42, panel_question),
-    (0.24, attribute_question),
+    (0.34, panel_question),
+    (0.36, attribute_question),
     (0.10, relation_question),
-    (0.10, main_event_question),
-    (0.07, this_panel_question),
-    (0.07, _existence_on_strip),
+    (0.08, main_event_question),
+    (0.06, this_panel_question),
+    (0.06, _existence_on_strip),
 )
 _LABEL_SHARE = 0.6
 
