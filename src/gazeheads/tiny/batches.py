@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -69,6 +70,10 @@ class Stage:
         narrations: Share of strip batches that hold a narration.
         grids: Share of strip batches laid out in a grid.
         small: Share of strips of fewer than six panels drawn with panels of 96 px.
+        short: Share of questions about strips that ask for one attribute: short answers teach
+            pointing fastest.
+        plain: Share of strips whose panels are only ever called "panel k": pointing is learned
+            with one wording first.
         tokens: Sequence length that questions are packed into.
     """
 
@@ -79,22 +84,24 @@ class Stage:
     narrations: float
     grids: float
     small: float
+    short: float
+    plain: float
     tokens: int
 
 
 ENCODER_STAGE = Stage(
     1.0, ((1, 0.15), (2, 0.08), (3, 0.1), (4, 0.1), (5, 0.1), (6, 0.3), (7, 0.05), (8, 0.12)),
-    0.15, 0.2, 0.0, 0.1, 0.4, 0,
+    0.15, 0.2, 0.0, 0.1, 0.4, 0.0, 0.0, 0,
 )  # fmt: skip
 """What the image encoder is trained on before it meets the language model."""
 CURRICULUM = (
-    Stage(0.06, ((1, 1.0),), 0.1, 0.1, 0.0, 0.0, 1.0, 90),
-    Stage(0.15, ((1, 0.1), (2, 0.4), (3, 0.5)), 0.12, 0.1, 0.15, 0.0, 0.6, 180),
-    Stage(0.30, ((2, 0.1), (3, 0.25), (4, 0.25), (6, 0.4)), 0.12, 0.1, 0.2, 0.05, 0.4, 220),
+    Stage(0.06, ((1, 1.0),), 0.1, 0.1, 0.0, 0.0, 1.0, 0.3, 1.0, 90),
+    Stage(0.50, ((2, 0.4), (3, 0.4), (4, 0.2)), 0.06, 0.05, 0.03, 0.0, 1.0, 0.8, 0.95, 120),
+    Stage(0.65, ((2, 0.1), (3, 0.2), (4, 0.2), (6, 0.5)), 0.1, 0.1, 0.12, 0.03, 0.7, 0.6, 0.4, 180),
     Stage(
         1.0,
         ((2, 0.06), (3, 0.08), (4, 0.12), (5, 0.12), (6, 0.42), (7, 0.08), (8, 0.12)),
-        0.12, 0.12, 0.2, 0.06, 0.3, 240,
+        0.12, 0.12, 0.2, 0.06, 0.3, 0.2, 0.0, 240,
     ),
 )  # fmt: skip
 
@@ -141,7 +148,8 @@ class BatchMaker:
         labelled = sheet.pages[0].labels is not None
         narrate = panels > 1 and not labelled and self._layout.random() < stage.narrations
         narration = narration_question if narrate else None
-        return self._batch(sheet, sheet.pages, strip_question, narration, stage.tokens)
+        ask = partial(strip_question, short=stage.short)
+        return self._batch(sheet, sheet.pages, ask, narration, stage.tokens)
 
     def sheet(self, stage: Stage, images: int) -> Sheet:
         """Strips of one layout, without questions."""
@@ -149,7 +157,7 @@ class BatchMaker:
         panels = self._layout.choices(lengths, weights)[0]
         labelled = self._layout.random() < stage.labelled
         columns = self._columns(panels, stage)
-        strips = [self._strip(panels, columns, labelled) for _ in range(images)]
+        strips = [self._strip(panels, columns, labelled, stage.plain) for _ in range(images)]
         size = self._size(panels, columns, stage)
         pixels = resized([image for image, _ in strips], size)
         return Sheet(pixels, tuple(page for _, page in strips), panels // columns, columns)
@@ -173,7 +181,9 @@ class BatchMaker:
             return (96 * panels, 96)
         return fitted(256 * columns, 256 * rows)
 
-    def _strip(self, panels: int, columns: int, labelled: bool) -> tuple[np.ndarray, Page]:
+    def _strip(
+        self, panels: int, columns: int, labelled: bool, plain: float
+    ) -> tuple[np.ndarray, Page]:
         chosen = self._bank.draw(self._numbers, panels)
         rows = panels // columns
         canvas = np.empty((rows * PANEL, columns * PANEL, 3), np.uint8)
@@ -196,7 +206,7 @@ class BatchMaker:
         for y in range(PANEL, rows * PANEL, PANEL):
             canvas[y - seam : y + seam] = 255
         truths = tuple(self._bank.truths[index] for index in chosen)
-        return canvas, Page(truths, labels, row=rows == 1)
+        return canvas, Page(truths, labels, rows == 1, self._words.random() < plain)
 
     def _batch(
         self,

@@ -33,6 +33,7 @@ class TrainSettings:
         warmup: Steps of linear warm-up.
         seed: Seed of every choice.
         save_every: Steps between checkpoints.
+        begin: Share of the curriculum to begin at, for a model that has learned something already.
     """
 
     encoder_steps: int = 1600
@@ -45,6 +46,7 @@ class TrainSettings:
     warmup: int = 150
     seed: int = 0
     save_every: int = 200
+    begin: float = 0.0
 
 
 @dataclass(frozen=True)

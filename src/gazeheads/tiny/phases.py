@@ -29,7 +29,7 @@ from gazeheads.tiny.model import save_model
 from gazeheads.tiny.packing import IGNORED, Packed, Packer
 from gazeheads.tiny.tally import Tally
 
-EXAM = Stage(1.0, ((6, 1.0),), 0.0, 0.2, 0.2, 0.0, 0.0, 240)
+EXAM = Stage(1.0, ((6, 1.0),), 0.0, 0.2, 0.2, 0.0, 0.0, 0.2, 0.0, 240)
 EXAM_PANELS = 400
 EXAM_BATCHES = 8
 PROBE_WEIGHT = 0.2
@@ -116,7 +116,8 @@ class AnswerPhase(Phase):
 
         The probes come almost for free and name every panel of the image, not only those asked for.
         """
-        stage = stage_at(self.step / self.steps)
+        begin = self.settings.begin
+        stage = stage_at(begin + (1 - begin) * self.step / self.steps)
         # Short sequences come in larger batches, so that every step costs about the same.
         images = self.settings.images * CURRICULUM[-1].tokens // stage.tokens
         batch = self.maker.draw(stage, images)

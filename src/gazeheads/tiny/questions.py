@@ -32,16 +32,20 @@ class QA:
 class Page:
     """What can be asked about: the panels of one strip in reading order, with their labels.
 
-    ``row`` says that the panels stand in one row, so that "from the left" is well defined.
+    ``row`` says that the panels stand in one row, so that "from the left" is well defined;
+    ``plain`` that panels are only called "panel k".
     """
 
     truths: tuple[PanelTruth, ...]
     labels: tuple[str, ...] | None = None
     row: bool = True
+    plain: bool = False
 
 
 def panel_reference(rng: random.Random, k: int, page: Page) -> str:
     """One way to say "panel k" (from 1), such as ``"the 3rd panel from the left"``."""
+    if page.plain:
+        return f"panel {k}"
     n = len(page.truths)
     forms = [
         f"panel {k}",
@@ -104,7 +108,7 @@ def panel_question(rng: random.Random, page: Page) -> QA:
     """What happens in the k-th panel: the question that discovers gaze heads."""
     n = len(page.truths)
     k = rng.randint(1, n)
-    if page.row and rng.random() < 0.35:
+    if page.row and not page.plain and rng.random() < 0.35:
         question = prompts.discovery(k, n)
     else:
         question = rng.choice(_DESCRIBE).format(ref=panel_reference(rng, k, page))
@@ -183,10 +187,12 @@ def label_question(rng: random.Random, page: Page) -> QA:
     k = rng.randint(1, n)
     noun = "letter" if labels[0].isalpha() else "digit"
     reverse = rng.random() < 0.4
-    if rng.random() < 0.5:
+    if not page.plain and rng.random() < 0.5:
         question = prompts.label(k, noun, reverse)
     else:
-        ref = panel_reference(rng, k, Page(page.truths, labels, row=page.row and not reverse))
+        ref = panel_reference(
+            rng, k, Page(page.truths, labels, page.row and not reverse, page.plain)
+        )
         ask = rng.choice((f"which {noun} is on {ref}?", f"what {noun} is painted on {ref}?"))
         question = f"{prompts.REVERSE_PREFIX}{ask}" if reverse else ask.capitalize()
     return QA("label", question, labels[n - k if reverse else k - 1])
@@ -233,8 +239,8 @@ def _existence_on_strip(rng: random.Random, page: Page) -> QA:
 
 
 _STRIP_MIX: tuple[tuple[float, Callable[[random.Random, Page], QA]], ...] = (
-    (0.34, panel_question),
-    (0.36, attribute_question),
+    (0.42, panel_question),
+    (0.28, attribute_question),
     (0.10, relation_question),
     (0.08, main_event_question),
     (0.06, this_panel_question),
@@ -243,10 +249,12 @@ _STRIP_MIX: tuple[tuple[float, Callable[[random.Random, Page], QA]], ...] = (
 _LABEL_SHARE = 0.6
 
 
-def strip_question(rng: random.Random, page: Page) -> QA:
-    """One question about a strip, kinds mixed by their weight."""
+def strip_question(rng: random.Random, page: Page, short: float = 0.0) -> QA:
+    """One question about a strip, kinds mixed; at least ``short`` ask for one attribute."""
     if page.labels is not None and rng.random() < _LABEL_SHARE:
         return label_question(rng, page)
+    if rng.random() < short:
+        return attribute_question(rng, page)
     weights, kinds = zip(*_STRIP_MIX, strict=True)
     return rng.choices(kinds, weights)[0](rng, page)
 
