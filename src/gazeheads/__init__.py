@@ -1,0 +1,65 @@
+"""Find, watch and steer the attention heads that point a vision-language model at a place.
+
+Names are imported on first use, so that `import gazeheads` does not load torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gazeheads.errors import GazeheadsError
+    from gazeheads.heads import Head, HeadScores, HeadSet
+    from gazeheads.regions import Region
+    from gazeheads.scores.gaze import discover
+    from gazeheads.steering import LiveTarget, Schedule, Steering
+    from gazeheads.vlm import VLM, load, wrap
+    from gazeheads.watching import GazeTrace
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "GazeheadsError": "gazeheads.errors",
+    "Head": "gazeheads.heads",
+    "HeadScores": "gazeheads.heads",
+    "HeadSet": "gazeheads.heads",
+    "Region": "gazeheads.regions",
+    "discover": "gazeheads.scores.gaze",
+    "LiveTarget": "gazeheads.steering",
+    "Schedule": "gazeheads.steering",
+    "Steering": "gazeheads.steering",
+    "VLM": "gazeheads.vlm",
+    "load": "gazeheads.vlm",
+    "wrap": "gazeheads.vlm",
+    "GazeTrace": "gazeheads.watching",
+}
+
+__all__ = [
+    "VLM",
+    "GazeTrace",
+    "GazeheadsError",
+    "Head",
+    "HeadScores",
+    "HeadSet",
+    "LiveTarget",
+    "Region",
+    "Schedule",
+    "Steering",
+    "__version__",
+    "discover",
+    "load",
+    "wrap",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'gazeheads' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,264 @@
+"""Regions in pixels of the original image, and the image tokens that lie under them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from gazeheads.errors import GazeheadsError
+
+Box = tuple[float, float, float, float]
+Rule = Literal["centre", "overlap"]
+EDGE_TOLERANCE = 1.0  # pixels a box may stick out of the image, for rounded coordinates
+
+
+class RegionError(GazeheadsError):
+    """A region that is malformed, outside the image, or covers no image token."""
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A part of an image: one or more boxes, or a mask, in pixels of the ORIGINAL image.
+
+    Attributes:
+        boxes: (x0, y0, x1, y1) each, x1 and y1 exclusive; overlaps count once.
+        mask: (height, width) bool, the size of the image; instead of boxes.
+        name: what the region is called in outputs.
+        image: which image of the prompt it belongs to, from 0.
+    """
+
+    boxes: tuple[Box, ...] = ()
+    mask: np.ndarray | None = None
+    name: str = ""
+    image: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.mask is None) == (not self.boxes):
+            raise RegionError("a region is either boxes or a mask, and not empty")
+        if self.mask is not None:
+            mask = np.array(self.mask, dtype=bool)
+            if mask.ndim != 2 or not mask.any():
+                raise RegionError("a region's mask must be height x width with at least one pixel")
+            mask.setflags(write=False)
+            object.__setattr__(self, "mask", mask)
+        boxes: list[Box] = []
+        for x0, y0, x1, y1 in self.boxes:
+            if not all(math.isfinite(v) for v in (x0, y0, x1, y1)) or x0 >= x1 or y0 >= y1:
+                raise RegionError(f"box {(x0, y0, x1, y1)} is empty: want x0 < x1 and y0 < y1")
+            boxes.append((float(x0), float(y0), float(x1), float(y1)))
+        object.__setattr__(self, "boxes", tuple(boxes))
+
+    @classmethod
+    def from_box(cls, x0: float, y0: float, x1: float, y1: float, name: str = "") -> Region:
+        """One box, x1 and y1 exclusive."""
+        return cls(boxes=((x0, y0, x1, y1),), name=name)
+
+    @classmethod
+    def from_mask(cls, mask: np.ndarray, name: str = "") -> Region:
+        """The true pixels of a (height, width) mask."""
+        return cls(mask=mask, name=name)
+
+    def in_image(self, image: int) -> Region:
+        """The same region of the prompt's `image`-th image, from 0."""
+        return replace(self, image=image)
+
+    def _key(self) -> tuple[object, ...]:
+        mask = None if self.mask is None else (self.mask.shape, self.mask.tobytes())
+        return (self.boxes, mask, self.name, self.image)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Region) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def check_inside(self, width: int, height: int) -> None:
+        """Raises RegionError unless the region lies inside an image of that size."""
+        if self.mask is not None:
+            if self.mask.shape != (height, width):
+                raise RegionError(
+                    f"region {self.name!r}: mask is {self.mask.shape[1]}x{self.mask.shape[0]} "
+                    f"pixels, the image {width}x{height}"
+                )
+            return
+        low, slack = -EDGE_TOLERANCE, EDGE_TOLERANCE
+        for x0, y0, x1, y1 in self.boxes:
+            if x0 < low or y0 < low or x1 > width + slack or y1 > height + slack:
+                raise RegionError(
+                    f"region {self.name!r}: box {(x0, y0, x1, y1)} lies outside the image of "
+                    f"{width}x{height} pixels"
+                )
+
+    def _raster(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Column edges, row edges and which cells between them belong to the region."""
+        if self.mask is not None:
+            height, width = self.mask.shape
+            return np.arange(width + 1.0), np.arange(height + 1.0), self.mask
+        xs = np.unique([v for box in self.boxes for v in (box[0], box[2])])
+        ys = np.unique([v for box in self.boxes for v in (box[1], box[3])])
+        inside = np.zeros((len(ys) - 1, len(xs) - 1), dtype=bool)
+        for x0, y0, x1, y1 in self.boxes:
+            columns = (xs[:-1] >= x0) & (xs[1:] <= x1)
+            inside |= ((ys[:-1] >= y0) & (ys[1:] <= y1))[:, None] & columns[None, :]
+        return xs, ys, inside
+
+    def contains(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Which of the points (x, y) lie inside; NaN points do not."""
+        xs, ys, inside = self._raster()
+        column = np.searchsorted(xs, x, side="right") - 1
+        row = np.searchsorted(ys, y, side="right") - 1
+        valid = (column >= 0) & (column < len(xs) - 1) & (row >= 0) & (row < len(ys) - 1)
+        found = np.zeros(np.shape(x), dtype=bool)
+        found[valid] = inside[row[valid], column[valid]]
+        return found
+
+    def covered_area(self, boxes: np.ndarray) -> np.ndarray:
+        """Area in square pixels of each (T, 4) box that lies inside the region."""
+        xs, ys, inside = self._raster()
+        across = _overlap_1d(boxes[:, 0], boxes[:, 2], xs)
+        down = _overlap_1d(boxes[:, 1], boxes[:, 3], ys)
+        return ((down @ inside.astype(np.float64)) * across).sum(1)
+
+
+def _overlap_1d(start: np.ndarray, stop: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """(T, n) length shared by each [start, stop) and each cell between the n + 1 edges."""
+    low = np.maximum(start[:, None], edges[None, :-1])
+    return np.maximum(np.minimum(stop[:, None], edges[None, 1:]) - low, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageTokens:
+    """Where the image tokens of one prompt are, in the sequence and in the image.
+
+    Attributes:
+        positions: (T,) index of each image token in the prompt, ascending, without padding.
+        boxes: (T, 4) box of each token in pixels of its original image; NaN for a token that
+            stands for no part of the image (row ends, separators).
+        sizes: (width, height) of each original image.
+        image_index: (T,) which image each token belongs to, from 0.
+    """
+
+    positions: np.ndarray
+    boxes: np.ndarray
+    sizes: tuple[tuple[int, int], ...]
+    image_index: np.ndarray
+
+    def __post_init__(self) -> None:
+        count = len(self.positions)
+        if self.boxes.shape != (count, 4) or self.image_index.shape != (count,):
+            raise RegionError(
+                f"{count} image tokens need {count} boxes and image numbers, found "
+                f"{self.boxes.shape} and {self.image_index.shape}"
+            )
+
+    @classmethod
+    def of_grid(
+        cls, positions: Sequence[int] | np.ndarray, size: tuple[int, int], columns: int, rows: int
+    ) -> ImageTokens:
+        """One image whose tokens are the cells of a grid, row by row."""
+        where = np.asarray(positions, dtype=np.int64)
+        index = np.zeros(len(where), dtype=np.int64)
+        return cls(where, grid_boxes(size, columns, rows), (size,), index)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def shifted(self, offset: int) -> ImageTokens:
+        """The same tokens when `offset` padding tokens stand before the prompt."""
+        return replace(self, positions=self.positions + offset)
+
+    def indices(self, region: Region, rule: Rule = "centre", threshold: float = 0.5) -> np.ndarray:
+        """Which of the T tokens belong to `region`, as ascending indices into them.
+
+        Args:
+            region: of the image `region.image`.
+            rule: "centre": the token's centre lies inside (the study's rule for boxes);
+                "overlap": at least the share `threshold` of the token's box lies inside.
+            threshold: in (0, 1], for "overlap" only.
+
+        Raises:
+            RegionError: the region lies outside the image or no token belongs to it.
+        """
+        if not 0 <= region.image < len(self.sizes):
+            raise RegionError(
+                f"region {region.name!r} is of image {region.image}, the prompt has "
+                f"{len(self.sizes)} (counted from 0)"
+            )
+        region.check_inside(*self.sizes[region.image])
+        own = (self.image_index == region.image) & ~np.isnan(self.boxes[:, 0])
+        boxes = np.where(own[:, None], self.boxes, 0.0)
+        if rule == "centre":
+            centre_x, centre_y = boxes[:, [0, 2]].mean(1), boxes[:, [1, 3]].mean(1)
+            chosen = own & region.contains(centre_x, centre_y)
+        elif rule == "overlap":
+            if not 0 < threshold <= 1:
+                raise RegionError(f"threshold must be in (0, 1], not {threshold}")
+            area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+            enough = region.covered_area(boxes) >= threshold * area - 1e-6
+            chosen = own & (area > 0) & enough
+        else:
+            raise RegionError(f"unknown rule {rule!r}: use centre or overlap")
+        if not chosen.any():
+            hint = "; it may be smaller than a token: try rule='overlap' with a low threshold"
+            raise RegionError(f"region {region.name!r} covers no image token{hint}")
+        return np.flatnonzero(chosen)
+
+    def select(self, region: Region, rule: Rule = "centre", threshold: float = 0.5) -> np.ndarray:
+        """Positions in the sequence of the tokens of `region`; see `indices`."""
+        return self.positions[self.indices(region, rule, threshold)]
+
+    def others(self, region: Region, rule: Rule = "centre", threshold: float = 0.5) -> np.ndarray:
+        """Positions of all other tokens of the region's image, those without a box included."""
+        rest = self.image_index == region.image
+        rest[self.indices(region, rule, threshold)] = False
+        return self.positions[rest]
+
+    @cached_property
+    def _edges(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        return tuple((np.arange(w + 1.0), np.arange(h + 1.0)) for w, h in self.sizes)
+
+    def heatmap(self, values: np.ndarray, image: int = 0) -> np.ndarray:
+        """Spreads one value per token over the pixels its box covers.
+
+        Args:
+            values: (T,) for example attention mass.
+            image: which image of the prompt.
+
+        Returns:
+            (height, width) value per pixel; its sum is the sum of the values of the tokens that
+            have a box inside the image.
+        """
+        values = np.asarray(values, dtype=np.float64)
+        if values.shape != (len(self),):
+            raise RegionError(f"heatmap wants {len(self)} values, found shape {values.shape}")
+        own = (self.image_index == image) & ~np.isnan(self.boxes[:, 0])
+        boxes = self.boxes[own]
+        area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        density = np.divide(values[own], area, out=np.zeros(len(boxes)), where=area > 0)
+        return self._paint(boxes, density, image)
+
+    def coverage(self, image: int = 0) -> np.ndarray:
+        """(height, width): how many tokens lie over each pixel (fractions at token edges)."""
+        own = (self.image_index == image) & ~np.isnan(self.boxes[:, 0])
+        boxes = self.boxes[own]
+        return self._paint(boxes, np.ones(len(boxes)), image)
+
+    def _paint(self, boxes: np.ndarray, density: np.ndarray, image: int) -> np.ndarray:
+        column_edges, row_edges = self._edges[image]
+        across = _overlap_1d(boxes[:, 0], boxes[:, 2], column_edges)
+        down = _overlap_1d(boxes[:, 1], boxes[:, 3], row_edges)
+        return (down * density[:, None]).T @ across
+
+
+def grid_boxes(size: tuple[int, int], columns: int, rows: int) -> np.ndarray:
+    """(rows * columns, 4) boxes that tile an image of `size` = (width, height), row by row."""
+    xs = np.linspace(0.0, size[0], columns + 1)
+    ys = np.linspace(0.0, size[1], rows + 1)
+    left, top = np.meshgrid(xs[:-1], ys[:-1])
+    right, bottom = np.meshgrid(xs[1:], ys[1:])
+    return np.stack([left, top, right, bottom], -1).reshape(-1, 4)

@@ -1,0 +1,229 @@
+"""Where heads looked while a text was written: by region, by phrase, as a heatmap."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from gazeheads.errors import GazeheadsError
+from gazeheads.heads import Head, HeadSet
+from gazeheads.regions import ImageTokens, Region, Rule
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class TraceError(GazeheadsError):
+    """A question a trace cannot answer."""
+
+
+class HasRegions(Protocol):
+    """Anything with regions, such as a comic strip."""
+
+    @property
+    def regions(self) -> Sequence[Region]:
+        """In reading order."""
+        ...
+
+
+def regions_of(strip: HasRegions | Iterable[Region]) -> tuple[Region, ...]:
+    """The regions of a strip, or the regions themselves."""
+    found = tuple(strip.regions if hasattr(strip, "regions") else strip)
+    if not found:
+        raise TraceError("no regions were given")
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class GazeTrace:
+    """Attention to the image's tokens at every step of one generation.
+
+    Step t is the pass that chose the t-th new token, from 0 (the prefill's last row).
+
+    Attributes:
+        attention: (steps, heads, T) raw attention mass.
+        norms: (heads, T) norm of each image token's value vector; None if not recorded.
+        heads: the heads, in the order of the arrays.
+        tokens: the T image tokens.
+        pieces: text each step added.
+        steered_to: per step, what the row was steered to.
+    """
+
+    attention: np.ndarray
+    norms: np.ndarray | None
+    heads: tuple[Head, ...]
+    tokens: ImageTokens
+    pieces: tuple[str, ...]
+    steered_to: tuple[str | None, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.attention)
+
+    @property
+    def text(self) -> str:
+        """What was written."""
+        return "".join(self.pieces)
+
+    @property
+    def offsets(self) -> tuple[tuple[int, int], ...]:
+        """(start, stop) of each step's piece in the text, in characters."""
+        ends = np.cumsum([0, *map(len, self.pieces)])
+        return tuple((int(a), int(b)) for a, b in itertools.pairwise(ends))
+
+    def of(self, heads: HeadSet) -> GazeTrace:
+        """The trace of some of the heads."""
+        missing = [head for head in heads if head not in self.heads]
+        if missing:
+            raise TraceError(f"head {missing[0]} was not watched")
+        index = [self.heads.index(head) for head in heads]
+        norms = None if self.norms is None else self.norms[index]
+        return GazeTrace(
+            self.attention[:, index], norms, heads.heads, self.tokens, self.pieces, self.steered_to
+        )
+
+    def values(self, value_weighted: bool = True) -> np.ndarray:
+        """(steps, T) attention summed over heads.
+
+        Args:
+            value_weighted: times the norm of each token's value vector (Kobayashi et al. 2020).
+        """
+        if not value_weighted:
+            return self.attention.sum(1)
+        if self.norms is None:
+            raise TraceError("no value norms were recorded: use value_weighted=False")
+        return np.einsum("sht,ht->st", self.attention, self.norms)
+
+    def by_panel(
+        self,
+        strip: HasRegions | Iterable[Region],
+        value_weighted: bool = True,
+        normalise: bool = True,
+        rule: Rule = "centre",
+    ) -> PanelTrace:
+        """Attention per region and step.
+
+        Args:
+            strip: a strip or regions.
+            value_weighted: see `values`.
+            normalise: divide every step by its sum over the regions.
+            rule: how regions pick tokens.
+        """
+        regions = regions_of(strip)
+        values = self.values(value_weighted)
+        table = np.stack([values[:, self.tokens.indices(r, rule)].sum(1) for r in regions], 1)
+        if normalise:
+            total = table.sum(1, keepdims=True)
+            table = np.divide(table, total, out=np.zeros_like(table), where=total > 0)
+        names = tuple(region.name or str(i + 1) for i, region in enumerate(regions))
+        return PanelTrace(table, names, self.pieces, normalise)
+
+    def steps_of(self, phrase: str, occurrence: int = 0) -> range:
+        """The steps that wrote a phrase.
+
+        Args:
+            phrase: as it stands in the text.
+            occurrence: which one, from 0.
+        """
+        start = -1
+        for _ in range(occurrence + 1):
+            start = self.text.find(phrase, start + 1)
+            if start < 0 or not phrase:
+                raise TraceError(
+                    f"the text has no such phrase (occurrence {occurrence}): {phrase!r}"
+                )
+        stop = start + len(phrase)
+        touched = [i for i, (a, b) in enumerate(self.offsets) if a < stop and b > start and b > a]
+        return range(touched[0], touched[-1] + 1)
+
+    def by_phrase(
+        self, phrase: str, occurrence: int = 0, value_weighted: bool = False
+    ) -> np.ndarray:
+        """(T,) attention per image token, averaged over the phrase's steps and the heads."""
+        steps = self.steps_of(phrase, occurrence)
+        return self.values(value_weighted)[list(steps)].mean(0) / len(self.heads)
+
+    def heatmap(
+        self,
+        steps: int | str | Sequence[int] | None = None,
+        value_weighted: bool = False,
+        image: int = 0,
+    ) -> np.ndarray:
+        """(height, width) attention per pixel of the original image.
+
+        Args:
+            steps: one step, several, those of a phrase, or None for all.
+            value_weighted: see `values`.
+            image: which image of the prompt.
+        """
+        if isinstance(steps, str):
+            chosen: list[int] = list(self.steps_of(steps))
+        elif isinstance(steps, int):
+            chosen = [steps]
+        else:
+            chosen = list(range(len(self)) if steps is None else steps)
+        if not chosen or not all(-len(self) <= step < len(self) for step in chosen):
+            raise TraceError(f"the trace has steps 0..{len(self) - 1}")
+        values = self.values(value_weighted)[chosen].mean(0) / len(self.heads)
+        return self.tokens.heatmap(values, image)
+
+
+@dataclass(frozen=True, eq=False)
+class PanelTrace:
+    """Attention per step and region.
+
+    Attributes:
+        values: (steps, R).
+        names: of the R regions.
+        pieces: text each step added.
+        normalised: whether every step sums to 1.
+    """
+
+    values: np.ndarray
+    names: tuple[str, ...]
+    pieces: tuple[str, ...]
+    normalised: bool = True
+
+    def gaze(self) -> np.ndarray:
+        """(steps,) index of the region looked at most, from 0."""
+        return self.values.argmax(1)
+
+    def plot(self, path: str | os.PathLike[str] | None = None, title: str = "") -> Figure:
+        """The staircase: one line per region over the steps, the gaze as a strip of colour below.
+
+        Args:
+            path: also save the figure there; the ending chooses the format.
+            title: above the figure.
+        """
+        # only a plot pays for loading matplotlib
+        from matplotlib import colormaps  # noqa: PLC0415
+        from matplotlib.figure import Figure  # noqa: PLC0415
+
+        steps = np.arange(len(self.values))
+        colours = [
+            colormaps["viridis"](i / max(len(self.names) - 1, 1)) for i in range(len(self.names))
+        ]
+        figure = Figure(figsize=(9, 4), layout="constrained")
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+        for i, name in enumerate(self.names):
+            top.plot(steps, self.values[:, i], color=colours[i], label=name, linewidth=1.4)
+        top.set_ylabel("share of attention" if self.normalised else "attention")
+        top.legend(title="panel", ncols=len(self.names), fontsize="small", loc="upper right")
+        top.set_title(title)
+        picture: Any = bottom.imshow(
+            self.values.T, aspect="auto", interpolation="nearest", cmap="viridis", origin="upper"
+        )
+        figure.colorbar(picture, ax=bottom, shrink=0.9)
+        bottom.set_yticks(range(len(self.names)), self.names)
+        bottom.set_ylabel("panel")
+        bottom.set_xlabel("new token")
+        if path is not None:
+            try:
+                figure.savefig(path, dpi=150)
+            except (OSError, ValueError) as error:
+                raise TraceError(f"cannot save the figure to {path}: {error}") from error
+        return figure

@@ -1,0 +1,90 @@
+"""Tiny random models and strips, built offline; torch is loaded only where a test needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from PIL import Image
+
+from gazeheads.regions import Region
+
+if TYPE_CHECKING:
+    from gazeheads.vlm import VLM
+
+PANEL = 64
+
+# a busy machine is no failure
+settings.register_profile("gazeheads", deadline=None)
+settings.load_profile("gazeheads")
+
+
+@pytest.fixture(scope="session")
+def processor() -> Any:
+    from tiny_models import make_processor
+
+    return make_processor()
+
+
+@pytest.fixture(scope="session", params=[(4, 4), (4, 2)], ids=["mha", "gqa"])
+def vlm(request: pytest.FixtureRequest, processor: Any) -> VLM:
+    """A tiny model: 4 layers x 4 heads, with and without grouped keys."""
+    from tiny_models import make_model
+
+    from gazeheads.vlm import wrap
+
+    return wrap(make_model(processor, *request.param), processor, "tiny-random")
+
+
+@pytest.fixture(scope="session")
+def gqa(processor: Any) -> VLM:
+    from tiny_models import make_model
+
+    from gazeheads.vlm import wrap
+
+    return wrap(make_model(processor, 4, 2), processor, "tiny-random")
+
+
+@dataclass(frozen=True)
+class FakeStrip:
+    """Panels of noise in a row."""
+
+    id: str
+    panels: int = 3
+    seed: int = 0
+    image: Image.Image = field(init=False)
+
+    def __post_init__(self) -> None:
+        noise = np.random.default_rng(self.seed)
+        coarse = noise.integers(0, 255, (4, 4 * self.panels, 3), dtype=np.uint8)
+        picture = Image.fromarray(coarse).resize(
+            (PANEL * self.panels, PANEL), Image.Resampling.NEAREST
+        )
+        object.__setattr__(self, "image", picture)
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        return tuple(
+            Region.from_box(PANEL * i, 0, PANEL * (i + 1), PANEL, f"panel {i + 1}")
+            for i in range(self.panels)
+        )
+
+    def panel(self, k: int) -> Region:
+        return self.regions[k - 1]
+
+    def __len__(self) -> int:
+        return self.panels
+
+
+@pytest.fixture
+def strip() -> FakeStrip:
+    return FakeStrip("strip-0")
+
+
+@pytest.fixture
+def make_strip() -> Callable[..., FakeStrip]:
+    return FakeStrip
