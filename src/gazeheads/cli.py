@@ -1,0 +1,299 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gazeheads import __version__, prompts
+from gazeheads.errors import GazeheadsError
+from gazeheads.tiny.commands import tiny_app
+
+app = typer.Typer(
+    help="Find, watch and steer the attention heads a vision-language model looks with.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+strips_app = typer.Typer(help="Comic strips in folders.", no_args_is_help=True)
+app.add_typer(strips_app, name="strips")
+app.add_typer(tiny_app, name="tiny")
+
+Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]
+Strips = Annotated[
+    Path | None, typer.Option(help="Folder of strips (comic1/p1.png ...); default: drawn ones.")
+]
+Out = Annotated[Path, typer.Option(help="Folder of all runs.")]
+Limit = Annotated[int, typer.Option(min=1, help="Use so many strips.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
+K = Annotated[int | None, typer.Option("--k", help="Number of heads.")]
+Heads = Annotated[
+    Path | None, typer.Option(help="Scores or a head set, as JSON; default: discovered now.")
+]
+Place = Annotated[Path, typer.Argument(help="An image, or a folder of strips.")]
+Comic = Annotated[str | None, typer.Option(help="Id or number of the comic in a folder.")]
+Panels = Annotated[int | None, typer.Option(min=1, help="Number of panels of an image.")]
+Columns = Annotated[int | None, typer.Option(min=1, help="Panels per row; default: one row.")]
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_tell_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Find, watch and steer the attention heads a vision-language model looks with."""
+
+
+@app.command()
+def run(
+    model: Model = "comic-tiny",
+    strips: Strips = None,
+    out: Out = Path("runs"),
+    limit: Limit = 20,
+    seed: Seed = 0,
+    k: Annotated[int | None, typer.Option("--k", help="Heads to steer; default: tried.")] = None,
+    fresh: Fresh = False,
+) -> None:
+    """The main job: find the gaze heads, steer them with controls, narrate, write a report."""
+    from gazeheads import inputs, terminal
+    from gazeheads.experiments import main_job
+    from gazeheads.experiments.runs import check_writable
+    from gazeheads.report.page import write_report
+
+    check_writable(out)
+    with terminal.Stages() as stages:
+        given = inputs.strips_for(strips, limit, seed) if strips is not None else None
+        inputs.check_truths(given or [])
+        vlm = terminal.load_quietly(model)
+        inputs.check_k(vlm, k)
+        with stages.busy("Drawing strips"):
+            shown = given or inputs.strips_for(None, limit, seed)
+            tuning = inputs.tuning_strips(shown, seed)
+        job = main_job.MainJob(k=k, seed=seed, fresh=fresh)
+        runs = main_job.run(vlm, tuning, shown, job, out, stages)
+        with stages.busy("Drawing figures and the report"):
+            report = write_report(runs, out / "report.html")
+    _tell_results(runs)
+    terminal.out.print(f"Report: {report.absolute()}", markup=False)
+
+
+def _tell_results(runs: list[Any]) -> None:
+    """The headline of a report, as text."""
+    from gazeheads import terminal
+    from gazeheads.report.sections import headline
+
+    for tile in headline({run.experiment: run for run in runs}):
+        note = f" ({tile.note})" if tile.note else ""
+        terminal.out.print(f"{tile.value:>7} {tile.label}{note}", markup=False)
+
+
+@app.command()
+def discover(
+    model: Model = "comic-tiny",
+    strips: Strips = None,
+    out: Out = Path("runs"),
+    limit: Limit = 20,
+    seed: Seed = 0,
+    k: Annotated[int, typer.Option("--k", min=1, help="List so many heads.")] = 12,
+    fresh: Fresh = False,
+) -> None:
+    """Score every head by how much it looks at the panel a question is about."""
+    from gazeheads import inputs, terminal
+    from gazeheads.experiments import discover as experiment
+    from gazeheads.experiments.runs import check_writable
+
+    check_writable(out)
+    with terminal.Stages() as stages:
+        given = inputs.strips_for(strips, limit, seed) if strips is not None else None
+        vlm = terminal.load_quietly(model)
+        inputs.check_k(vlm, k)
+        shown = given or inputs.strips_for(None, limit, seed)
+        settings = experiment.DiscoverSettings(seed=seed)
+        folder, scores = experiment.run(
+            vlm, shown, settings, out, progress=stages("Finding gaze heads"), fresh=fresh
+        )
+    for number, head in enumerate(scores.ranking()[:k], 1):
+        terminal.out.print(f"{number:>4}  {head!s:<8} {scores[head]:.3f}", markup=False)
+    terminal.out.print(f"Scores: {folder.path / experiment.SCORES}", markup=False)
+
+
+@app.command()
+def steer(
+    image: Place,
+    question: Annotated[str, typer.Option(help="What to ask.")] = prompts.VQA,
+    panel: Annotated[int | None, typer.Option(help="Look there; default: each in turn.")] = None,
+    box: Annotated[str | None, typer.Option(help="Look at x0,y0,x1,y1 in pixels.")] = None,
+    k: K = None,
+    heads: Heads = None,
+    model: Model = "comic-tiny",
+    comic: Comic = None,
+    panels: Panels = None,
+    columns: Columns = None,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of answers.")] = 40,
+    seed: Seed = 0,
+) -> None:
+    """Answer a question unsteered, and with the gaze heads pointed at panels or a box."""
+    from gazeheads import inputs, terminal
+
+    shown = inputs.shown_at(image, comic, panels, columns)
+    targets = shown.targets(panel, box)
+    with terminal.Stages() as stages:
+        vlm, chosen = _model_and_heads(model, heads, k, seed, stages)
+        from gazeheads.steering import Steering
+
+        encoded = vlm.encode(shown.image, question)
+        rows: list[Any] = [encoded, *((encoded, Steering(chosen, where)) for where in targets)]
+        done = vlm.generate(rows, max_new_tokens=max_new_tokens)
+    names = ["unsteered", *(where.name for where in targets)]
+    width = max(map(len, names))
+    for name, generation in zip(names, done, strict=True):
+        terminal.out.print(f"{name:<{width}}  ", terminal.plain(generation.text), sep="")
+
+
+@app.command()
+def watch(
+    image: Place,
+    prompt: Annotated[str, typer.Option(help="Asks for a narration.")] = prompts.FREE_NARRATION,
+    k: K = None,
+    heads: Heads = None,
+    model: Model = "comic-tiny",
+    comic: Comic = None,
+    panels: Panels = None,
+    columns: Columns = None,
+    out: Annotated[Path, typer.Option(help="Folder for the figure and the numbers.")] = Path(
+        "runs/watch"
+    ),
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of the text.")] = 300,
+    seed: Seed = 0,
+) -> None:
+    """Narrate a picture and show where the gaze heads look, word by word."""
+    from gazeheads import inputs, terminal
+    from gazeheads.atomic import write_json
+    from gazeheads.experiments.runs import check_writable
+
+    check_writable(out)
+    shown = inputs.shown_at(image, comic, panels, columns)
+    regions = shown.targets(None, None)
+    with terminal.Stages() as stages:
+        vlm, chosen = _model_and_heads(model, heads, k, seed, stages)
+        trace = vlm.watch(shown.image, prompt, chosen, max_new_tokens=max_new_tokens)
+    by_panel = trace.by_panel(regions)
+    data = {
+        "kind": "gaze-by-panel",
+        "model": vlm.name,
+        "picture": shown.name,
+        "prompt": prompt,
+        "heads": [list(head) for head in chosen],
+        "panels": list(by_panel.names),
+        "text": trace.text,
+        "pieces": list(trace.pieces),
+        "attention": by_panel.values.tolist(),
+    }
+    numbers = write_json(out / "staircase.json", data)
+    by_panel.plot(out / "staircase.png", shown.name)
+    terminal.out.print(terminal.plain(trace.text))
+    terminal.out.print(f"Staircase: {out / 'staircase.png'}, {numbers}", markup=False)
+
+
+def _model_and_heads(model: str, heads: Path | None, k: int | None, seed: int, stages: Any) -> Any:
+    """The model, and heads from a file or discovered now."""
+    from gazeheads import inputs, terminal
+    from gazeheads.scores.gaze import discover as score
+
+    read = inputs.read_heads(heads, k) if heads is not None else None
+    vlm = terminal.load_quietly(model)
+    inputs.check_k(vlm, k)
+    if read is not None:
+        read.check(vlm.num_layers, vlm.num_heads, vlm.name)
+        return vlm, read
+    drawn = inputs.strips_for(None, 12, seed + inputs.TUNING_SEED)
+    scores = score(vlm, drawn, progress=stages("Finding gaze heads"), seed=seed)
+    return vlm, inputs.best_heads(scores, k)
+
+
+@strips_app.command("write")
+def strips_write(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    count: Annotated[int, typer.Option(min=1, help="Number of strips.")] = 20,
+    panels: Annotated[int, typer.Option(help="Panels per strip.")] = 6,
+    seed: Seed = 0,
+    columns: Columns = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Painted on the panels, one character each: ABCDEF.")
+    ] = None,
+    size: Annotated[int, typer.Option(min=32, help="Edge of a panel in pixels.")] = 256,
+) -> None:
+    """Draw comic strips whose truth is known: comicN/p1.png ..., captions.jsonl."""
+    from gazeheads import terminal
+    from gazeheads.experiments.runs import check_writable
+    from gazeheads.strips.drawn import draw_strips
+    from gazeheads.strips.folders import write_strips
+
+    check_writable(folder)
+    if labels is not None and len(labels) != panels:
+        raise GazeheadsError(f"{panels} panels need {panels} labels, not {labels!r}")
+    with terminal.Stages() as stages, stages.busy(f"Drawing {count} strips"):
+        drawn = draw_strips(
+            count, seed, panels, size=size, columns=columns, labels=list(labels) if labels else None
+        )
+        written = write_strips(folder, drawn)
+    terminal.out.print(f"Strips: {written}", markup=False)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders of them.")],
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
+) -> None:
+    """One self-contained HTML page from run folders."""
+    from gazeheads import terminal
+    from gazeheads.experiments.runs import check_writable, find_runs
+    from gazeheads.report.page import write_report
+
+    check_writable(out.parent)
+    found = find_runs(runs)
+    with terminal.Stages() as stages, stages.busy("Drawing figures and the report"):
+        page = write_report(found, out)
+    terminal.out.print(f"Report: {page.absolute()}", markup=False)
+
+
+def main() -> None:
+    """Runs a command; a user's mistake is one line on stderr and exit code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except GazeheadsError as error:
+        _stop(str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _stop("interrupted", 130)
+    except Exception as error:
+        # click's exceptions, whichever package typer took them from
+        if not hasattr(error, "format_message"):
+            raise
+        message = error.format_message()
+        if message.startswith("Usage:"):  # a group named without a command
+            print(message)
+            sys.exit(2)
+        _stop(message, 2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _stop(message: str, code: int) -> None:
+    print(f"gazeheads: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The experiments of the study: settings -> records -> summary, one module each."""

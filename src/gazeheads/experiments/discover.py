@@ -1,0 +1,161 @@
+"""Finding the gaze heads: the gaze score of every head, strip by strip."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gazeheads.errors import GazeheadsError
+from gazeheads.experiments.identity import versions, whole_settings
+from gazeheads.experiments.runs import Progress, RunError, RunFolder
+from gazeheads.experiments.steered_answers import GAZE_SHARE
+from gazeheads.heads import HeadScores
+from gazeheads.strips.strip import Strip
+
+if TYPE_CHECKING:
+    from gazeheads.vlm import VLM
+
+EXPERIMENT = "discover"
+SCORES = "scores.json"
+SHOWN = 24  # heads listed in the summary
+LOW_SCORE = 0.05  # most heads of the study's model score at most this
+
+
+@dataclass(frozen=True)
+class DiscoverSettings:
+    """Settings of `run`.
+
+    Attributes:
+        prompt: the question, with {k} (panel) and {n} (panels); None: the study's.
+        seed: names the strips in reports; discovery itself draws nothing.
+    """
+
+    prompt: str | None = None
+    seed: int = 0
+
+
+def run(
+    vlm: VLM,
+    strips: Sequence[Strip],
+    settings: DiscoverSettings,
+    out: str | os.PathLike[str],
+    *,
+    progress: Progress | None = None,
+    fresh: bool = False,
+) -> tuple[RunFolder, HeadScores]:
+    """Scores every head; goes on where an earlier run stopped.
+
+    Args:
+        vlm: the model.
+        strips: with equally many panels.
+        settings: see there.
+        out: folder of all runs.
+        progress: called with (strips done, strips in all).
+        fresh: start over.
+    """
+    _check_strips(strips)
+    whole = whole_settings(settings, vlm, strips)
+    with RunFolder.open(out, EXPERIMENT, vlm.name, whole, versions(), fresh) as folder:
+        units = [(strip.id, strip) for strip in strips]
+        records = folder.work(units, lambda strip: _record(vlm, strip, settings), progress)
+        scores = _scores(vlm.name, records, folder.versions, settings)
+        scores.save(folder.path / SCORES)
+        folder.summarise(summary_of(scores))
+    return folder, scores
+
+
+def _check_strips(strips: Sequence[Strip]) -> None:
+    if not strips:
+        raise GazeheadsError("no strips to discover heads on")
+    for strip in strips:
+        if len(strip) != len(strips[0]):
+            raise GazeheadsError(
+                f"strips must have equally many panels: {strips[0].id!r} has {len(strips[0])}, "
+                f"{strip.id!r} has {len(strip)}"
+            )
+
+
+def load_scores(path: str | os.PathLike[str]) -> HeadScores:
+    """The scores of a finished run, from its folder."""
+    return HeadScores.load(os.path.join(path, SCORES))
+
+
+def _record(vlm: VLM, strip: Strip, settings: DiscoverSettings) -> dict[str, Any]:
+    from gazeheads.scores.gaze import discover  # noqa: PLC0415 - loads torch
+
+    found = discover(vlm, [strip], settings.prompt)
+    assert found.matrices is not None
+    return {
+        "questions": found.provenance["questions"],
+        "shape": list(found.matrices.shape),
+        # whole matrices, so that strips can be averaged in any combination later
+        "matrices": base64.b64encode(found.matrices.astype("<f4").tobytes()).decode(),
+    }
+
+
+def matrices_of(record: dict[str, Any]) -> np.ndarray:
+    """(L, H, R, R) of one strip."""
+    try:
+        raw = base64.b64decode(record["matrices"], validate=True)
+        return np.frombuffer(raw, "<f4").reshape(record["shape"]).astype(np.float64)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"the record of {record.get('unit')!r} is damaged: {error}") from error
+
+
+def _scores(
+    model: str,
+    records: Sequence[dict[str, Any]],
+    software: dict[str, str],
+    settings: DiscoverSettings,
+) -> HeadScores:
+    matrices = np.mean([matrices_of(record) for record in records], axis=0)
+    scores = np.trace(matrices, axis1=2, axis2=3) / matrices.shape[-1]
+    provenance = {
+        "model": model,
+        "strips": [record["unit"] for record in records],
+        "questions": records[0]["questions"],
+        "seed": settings.seed,
+        "versions": software,
+    }
+    return HeadScores(scores, matrices, "gaze", provenance)
+
+
+def summary_of(scores: HeadScores) -> dict[str, Any]:
+    """What a report tells about scores."""
+    assert scores.matrices is not None
+    layers, heads = scores.shape
+    ranking = scores.ranking()
+    gaze = ranking[: max(1, round(GAZE_SHARE * len(scores)))]
+    selective = set(scores.selectivity().top(len(gaze)))
+    return {
+        "layers": layers,
+        "heads_per_layer": heads,
+        "panels": scores.matrices.shape[-1],
+        "top": [_head(scores, head) for head in ranking[:SHOWN]],
+        "gaze_heads": len(gaze),
+        "gaze_layers": [sum(head.layer == layer for head in gaze) for layer in range(layers)],
+        "selectivity_overlap": len(selective & set(gaze)),
+        "low_score": LOW_SCORE,
+        "low_share": float((scores.scores <= LOW_SCORE).mean()),
+    }
+
+
+def _head(scores: HeadScores, head: tuple[int, int]) -> dict[str, Any]:
+    """One head: its score, and how near to diagonal its matrix is."""
+    assert scores.matrices is not None
+    matrix = scores.matrices[head]
+    diagonal = np.diagonal(matrix)
+    rest = matrix[~np.eye(len(matrix), dtype=bool)]
+    return {
+        "head": f"L{head[0]}H{head[1]}",
+        "layer": head[0],
+        "number": head[1],
+        "score": scores[head],
+        "least_diagonal": float(diagonal.min()),
+        "largest_off_diagonal": float(rest.max()) if rest.size else 0.0,
+    }

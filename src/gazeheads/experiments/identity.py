@@ -1,0 +1,73 @@
+"""What the records of a run depend on, besides its settings: model, strips, heads, software."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from gazeheads.heads import HeadSet
+from gazeheads.strips.strip import Strip
+
+if TYPE_CHECKING:
+    from gazeheads.vlm import VLM
+
+_SAMPLED = 64  # numbers of every tensor that enter a model's fingerprint
+_PACKAGES = ("torch", "transformers", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """Of gazeheads, Python and the packages results may depend on."""
+    from gazeheads import __version__  # noqa: PLC0415 - the package imports this lazily
+
+    found = {"gazeheads": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # e.g. vendored: the run is still worth recording
+            found[package] = "unknown"
+    return found
+
+
+def model_mark(vlm: VLM) -> str:
+    """A short mark of the weights, so that records of a model trained again are not mixed."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(vlm.model.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        sample = tensor.flatten()[:_SAMPLED].float().cpu().numpy()
+        digest.update(sample.tobytes())
+    return digest.hexdigest()[:12]
+
+
+def strips_mark(strips: Iterable[Strip]) -> str:
+    """A short mark of strips: ids, truths and pixels."""
+    digest = hashlib.sha256()
+    for strip in strips:
+        truths = [truth.attributes() for truth in strip.truths or ()]
+        digest.update(json.dumps([strip.id, strip.image.size, truths]).encode())
+        digest.update(strip.image.tobytes())
+    return digest.hexdigest()[:12]
+
+
+def heads_mark(sets: Iterable[HeadSet]) -> str:
+    """A short mark of the heads of several sets, in their order."""
+    listed = [[list(head) for head in heads] for heads in sets]
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:12]
+
+
+def whole_settings(
+    settings: Any, vlm: VLM, strips: Sequence[Strip], heads: Iterable[HeadSet] = ()
+) -> dict[str, Any]:
+    """A settings dataclass with the marks of everything else the records depend on."""
+    whole = {
+        **asdict(settings),
+        "strips": len(strips),
+        "strips_mark": strips_mark(strips),
+        "model_mark": model_mark(vlm),
+    }
+    chosen = list(heads)
+    return {**whole, "heads_mark": heads_mark(chosen)} if chosen else whole

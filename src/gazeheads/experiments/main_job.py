@@ -1,0 +1,109 @@
+"""The main job: find the gaze heads, see how many to steer, steer them, watch a narration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gazeheads.experiments import discover, staircase, steer_vqa
+from gazeheads.experiments.runs import Progress, RunFolder
+from gazeheads.experiments.steered_answers import GAZE, RANDOM
+from gazeheads.strips.strip import Strip
+
+if TYPE_CHECKING:
+    from gazeheads.vlm import VLM
+
+Stage = Callable[[str], Progress]
+"""Announces a stage and returns what its progress is reported to."""
+
+
+@dataclass(frozen=True)
+class MainJob:
+    """Settings of `run`.
+
+    Attributes:
+        k: number of heads to steer; None: the peak of a sweep.
+        ks: sizes of that sweep; None: chosen by the number of heads.
+        seed: of every random choice.
+        fresh: start over instead of going on with an earlier run.
+        batch_size: rows generated at once.
+    """
+
+    k: int | None = None
+    ks: tuple[int, ...] | None = None
+    seed: int = 0
+    fresh: bool = False
+    batch_size: int = 64
+
+
+def run(
+    vlm: VLM,
+    tuning: Sequence[Strip],
+    strips: Sequence[Strip],
+    job: MainJob,
+    out: str | os.PathLike[str],
+    stage: Stage,
+) -> list[RunFolder]:
+    """Runs everything; each part goes on where it stopped.
+
+    Args:
+        vlm: the model.
+        tuning: strips to find the heads on and to choose K on.
+        strips: other strips, to measure on: no choice is made on them.
+        job: settings.
+        out: folder of all runs.
+        stage: announces what is being done.
+    """
+    heads = vlm.num_layers * vlm.num_heads
+    sizes = job.ks or steer_vqa.default_ks(heads)
+    steer_vqa.check_sizes((job.k,) if job.k is not None else sizes, heads)
+    folder, scores = discover.run(
+        vlm,
+        tuning,
+        discover.DiscoverSettings(seed=job.seed),
+        out,
+        progress=stage("Finding gaze heads"),
+        fresh=job.fresh,
+    )
+    runs = [folder]
+    k = job.k
+    if k is None:
+        sweep = steer_vqa.run(
+            vlm,
+            tuning,
+            scores,
+            steer_vqa.SteerVqaSettings(sizes, (GAZE, RANDOM), seed=job.seed),
+            out,
+            experiment=steer_vqa.SWEEP,
+            progress=stage("Trying how many heads to steer"),
+            fresh=job.fresh,
+            batch_size=job.batch_size,
+        )
+        runs.append(sweep)
+        k = int(sweep.summary["results"]["peak"]["k"])
+    runs.append(
+        steer_vqa.run(
+            vlm,
+            strips,
+            scores,
+            steer_vqa.SteerVqaSettings((k,), seed=job.seed),
+            out,
+            progress=stage(f"Steering {k} heads to every panel"),
+            fresh=job.fresh,
+            batch_size=job.batch_size,
+        )
+    )
+    runs.append(
+        staircase.run(
+            vlm,
+            strips,
+            scores,
+            staircase.StaircaseSettings(k, seed=job.seed),
+            out,
+            progress=stage("Watching narrations"),
+            fresh=job.fresh,
+        )
+    )
+    return runs

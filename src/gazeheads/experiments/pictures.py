@@ -1,0 +1,54 @@
+"""Pictures of the strips beside the records, so that a report needs neither strips nor model."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from gazeheads.experiments.runs import STRIPS, RunError
+from gazeheads.strips.captions import headline
+from gazeheads.strips.strip import Strip
+
+_WIDEST = 1600
+"""Pictures are for reading a report, not for asking a model again."""
+
+
+def keep_picture(folder: Path, strip: Strip) -> dict[str, Any]:
+    """Saves the strip's picture in a run folder; returns what a record says about the strip.
+
+    Returns:
+        The picture's name in the folder, the boxes of its panels as shares of width and height,
+        and one caption per panel if they are known.
+    """
+    name = f"{STRIPS}/{re.sub(r'[^A-Za-z0-9._-]', '-', strip.id)}.webp"
+    _save(folder / name, strip)
+    width, height = strip.image.size
+    boxes = [
+        [round(x0 / width, 5), round(y0 / height, 5), round(x1 / width, 5), round(y1 / height, 5)]
+        for ((x0, y0, x1, y1),) in (region.boxes for region in strip.regions)
+    ]
+    said: list[str] | None = None
+    if strip.captions is not None:
+        said = [wordings[0] for wordings in strip.captions]
+    elif strip.truths is not None:
+        said = [headline(truth) for truth in strip.truths]
+    return {
+        "picture": name,
+        "aspect": round(width / height, 5),
+        "panels": boxes,
+        "captions": said,
+    }
+
+
+def _save(path: Path, strip: Strip) -> None:
+    picture = strip.image
+    if picture.width > _WIDEST:
+        picture = picture.resize((_WIDEST, round(picture.height * _WIDEST / picture.width)))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        picture.save(partial, "WEBP", quality=82)
+        partial.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,0 +1,73 @@
+"""Shares with bootstrap intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from gazeheads.errors import GazeheadsError
+
+RESAMPLES = 10_000
+CONFIDENCE = 0.95
+_CHUNK = 2_000_000  # drawn indices at once, to bound memory
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A share with its interval.
+
+    Attributes:
+        value: hits over total, from 0 to 1.
+        low, high: ends of the 95% bootstrap interval.
+        hits, total: what was counted.
+    """
+
+    value: float
+    low: float
+    high: float
+    hits: int
+    total: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a summary."""
+        return asdict(self)
+
+
+def share(hits: Sequence[int], totals: Sequence[int], seed: int = 0) -> Estimate:
+    """Share of hits over all strips, with a percentile bootstrap over strips.
+
+    The six answers about one strip are not independent, so whole strips are drawn again and not
+    single answers.
+
+    Args:
+        hits, totals: per strip.
+        seed: of the resampling.
+    """
+    own, all_ = np.asarray(hits, dtype=np.int64), np.asarray(totals, dtype=np.int64)
+    if own.shape != all_.shape or own.ndim != 1 or (own > all_).any() or (own < 0).any():
+        raise GazeheadsError("a share needs hits and totals per strip, hits within totals")
+    counted = all_ > 0
+    own, all_ = own[counted], all_[counted]
+    if not len(own):
+        return Estimate(0.0, 0.0, 0.0, 0, 0)
+    ratios = _resampled(own, all_, np.random.default_rng(seed))
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(ratios, [tail, 1 - tail])
+    value = float(own.sum() / all_.sum())
+    # rounding in the quantile must not put the share itself outside of its interval
+    low, high = min(float(low), value), max(float(high), value)
+    return Estimate(value, low, high, int(own.sum()), int(all_.sum()))
+
+
+def _resampled(hits: np.ndarray, totals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(RESAMPLES,) shares of strips drawn with replacement."""
+    count = len(hits)
+    rows = max(1, min(RESAMPLES, _CHUNK // count))
+    parts = []
+    for start in range(0, RESAMPLES, rows):
+        drawn = rng.integers(count, size=(min(rows, RESAMPLES - start), count))
+        parts.append(hits[drawn].sum(1) / totals[drawn].sum(1))
+    return np.concatenate(parts)

@@ -1,0 +1,46 @@
+"""The study's rules around any judge.
+
+Junk is a miss. An answer equal to the unsteered one (token Jaccard above 0.9) is a miss without
+asking the judge. The denominator is always all pairs, so every answer gets a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gazeheads.judging.verdict import JUNK, Judge, Verdict
+from gazeheads.judging.wording import is_junk, jaccard
+from gazeheads.strips.strip import Strip
+
+BASELINE_MATCH = 0.9
+
+
+def matches_baseline(answer: str, baseline: str) -> bool:
+    """Whether steering left the answer as it was."""
+    return jaccard(answer, baseline) > BASELINE_MATCH
+
+
+def judge_answers(
+    judge: Judge, strip: Strip, baseline: str, answers: Sequence[str]
+) -> tuple[Verdict, list[Verdict]]:
+    """Judges the unsteered answer and the steered ones of one strip.
+
+    The judge is asked about every different text once, and never about junk or an answer that
+    matches the baseline: that one describes what the baseline describes.
+
+    Returns:
+        The verdict on the baseline, and one verdict per answer.
+    """
+    asked = [text for text in dict.fromkeys([baseline, *answers]) if not is_junk(text)]
+    asked = [text for text in asked if text == baseline or not matches_baseline(text, baseline)]
+    known = dict(zip(asked, judge.judge(strip, asked), strict=True)) if asked else {}
+    own = known.get(baseline, JUNK)
+    return own, [_by_rules(text, baseline, own, known) for text in answers]
+
+
+def _by_rules(answer: str, baseline: str, own: Verdict, known: dict[str, Verdict]) -> Verdict:
+    if is_junk(answer):
+        return JUNK
+    if matches_baseline(answer, baseline):
+        return Verdict(own.panel, "baseline")
+    return known[answer]
