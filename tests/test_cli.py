@@ -88,7 +88,6 @@ def test_the_main_job_ends_with_the_path_of_a_report(
     code, out, err = command(*words[:-1], 3)
     assert (code, out, tree(tmp_path)) == (2, "", before)
     assert "ks [2] -> [3]" in err.splitlines()[-1]
-    assert "Report:" in command(*words[:-1], 3, "--fresh")[1]
 
 
 def test_discover_lists_heads_and_its_scores_steer_and_watch(

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ def open_run(out: Path, settings: dict[str, Any] = SETTINGS, fresh: bool = False
     return RunFolder.open(out, "steer", "org/model", settings, {"python": "3"}, fresh)
 
 
-def square(number: int) -> dict[str, Any]:
-    return {"square": number**2, "said": "é\n" * number}
+def square(part: Sequence[int]) -> list[dict[str, Any]]:
+    return [{"square": number**2, "said": "é\n" * number} for number in part]
 
 
 def whole_run(out: Path) -> Path:
@@ -58,6 +59,21 @@ def test_finished_units_are_not_done_again(tmp_path: Path) -> None:
         records = run.work(UNITS, lambda i: pytest.fail("redone"), lambda *args: seen.append(args))
     assert [record["unit"] for record in records] == [name for name, _ in UNITS]
     assert seen == [(i, 5) for i in range(1, 6)]
+
+
+def test_units_done_together_are_done_again_together(tmp_path: Path) -> None:
+    parts: list[list[int]] = []
+
+    def do(part: Sequence[int]) -> list[dict[str, Any]]:
+        parts.append(list(part))
+        return square(part)
+
+    with open_run(tmp_path) as run:
+        run.append("strip-2", square([2])[0])
+        records = run.work(UNITS, do, at_once=2)
+        assert run.work(UNITS, do, at_once=2) == records
+    assert parts == [[0, 1], [2, 3], [4]]
+    assert [record["square"] for record in records] == [0, 1, 4, 9, 16]
 
 
 def test_a_line_cut_anywhere_is_redone_and_the_result_is_the_same(tmp_path: Path) -> None:
@@ -113,11 +129,11 @@ import sys, time
 sys.path.insert(0, {here!r})
 from pathlib import Path
 import test_runs
-def slow(number):
-    print(number, flush=True)
-    if number == 3:
+def slow(part):
+    print(*part, flush=True)
+    if part == [3]:
         time.sleep(60)
-    return test_runs.square(number)
+    return test_runs.square(part)
 with test_runs.open_run(Path({out!r})) as run:
     run.work(test_runs.UNITS, slow)
 """

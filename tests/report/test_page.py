@@ -17,8 +17,8 @@ from gazeheads.experiments import main_job, published, steer_vqa
 from gazeheads.experiments.runs import RunFolder, find_runs
 from gazeheads.experiments.steer_vqa import SteerVqaSettings
 from gazeheads.report.blocks import crop_css
+from gazeheads.report.numbers import percent
 from gazeheads.report.page import write_report
-from gazeheads.report.sections import percent
 from gazeheads.strips.drawn import draw_strips
 from gazeheads.strips.strip import Strip
 from gazeheads.strips.truth import PanelTruth

@@ -62,7 +62,7 @@ def run(
     whole = whole_settings(settings, vlm, strips)
     with RunFolder.open(out, EXPERIMENT, vlm.name, whole, versions(), fresh) as folder:
         units = [(strip.id, strip) for strip in strips]
-        records = folder.work(units, lambda strip: _record(vlm, strip, settings), progress)
+        records = folder.work(units, lambda part: [_record(vlm, part[0], settings)], progress)
         scores = _scores(vlm.name, records, folder.versions, settings)
         scores.save(folder.path / SCORES)
         folder.summarise(summary_of(scores))

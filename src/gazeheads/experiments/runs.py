@@ -148,18 +148,31 @@ class RunFolder:
     def work(
         self,
         units: Sequence[tuple[str, Item]],
-        do: Callable[[Item], Mapping[str, Any]],
+        do: Callable[[Sequence[Item]], Sequence[Mapping[str, Any]]],
         progress: Progress | None = None,
+        at_once: int = 1,
     ) -> list[dict[str, Any]]:
-        """Does every unit that has no record yet; returns the records of all, in order."""
+        """Does every unit that has no record yet; returns the records of all, in order.
+
+        Args:
+            units: names and what is done.
+            do: gives one record per item.
+            progress: called with (units done, units in all).
+            at_once: how many items `do` gets. The parts are always the same ones: a part that was
+                cut short is done again whole, so that a rerun computes exactly what it would have.
+        """
         names = [name for name, _ in units]
         if twice := [name for name, count in Counter(names).items() if count > 1]:
             raise RunError(f"two units of work have the same name: {twice[0]!r}")
-        for done, (name, item) in enumerate(units, 1):
-            if name not in self.records:
-                self.append(name, do(item))
+        for start in range(0, len(units), at_once):
+            part = units[start : start + at_once]
+            if any(name not in self.records for name, _ in part):
+                done = do([item for _, item in part])
+                for (name, _), record in zip(part, done, strict=True):
+                    if name not in self.records:
+                        self.append(name, record)
             if progress is not None:
-                progress(done, len(units))
+                progress(start + len(part), len(units))
         return [self.records[name] for name in names]
 
     def summarise(self, results: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,6 +65,7 @@ def run(
     judge: Judge | None = None,
     progress: Progress | None = None,
     fresh: bool = False,
+    batch_size: int = 5,
 ) -> RunFolder:
     """Watches a narration of every strip; goes on where an earlier run stopped.
 
@@ -77,6 +78,7 @@ def run(
         judge: default: the label judge.
         progress: called with (strips done, strips in all).
         fresh: start over.
+        batch_size: strips narrated at once.
     """
     judge = judge or LabelJudge()
     if judge.name != settings.judge:
@@ -87,23 +89,30 @@ def run(
     whole = whole_settings(settings, vlm, strips, sets.values())
     with RunFolder.open(out, EXPERIMENT, vlm.name, whole, versions(), fresh) as folder:
 
-        def do(strip: Strip) -> dict[str, Any]:
-            trace = _watch(vlm, strip, sets, settings)
-            return {
-                "strip": keep_picture(folder.path, strip),
-                **record_of(trace, strip, sets, judge, settings.value_weighted),
-            }
+        def do(part: Sequence[Strip]) -> list[dict[str, Any]]:
+            traces = _watch(vlm, part, sets, settings)
+            return [
+                {
+                    "strip": keep_picture(folder.path, strip),
+                    **record_of(trace, strip, sets, judge, settings.value_weighted),
+                }
+                for strip, trace in zip(part, traces, strict=True)
+            ]
 
-        records = folder.work([(strip.id, strip) for strip in strips], do, progress)
+        units = [(strip.id, strip) for strip in strips]
+        records = folder.work(units, do, progress, batch_size)
         folder.summarise(summary_of(records, sets))
     return folder
 
 
 def _watch(
-    vlm: VLM, strip: Strip, sets: dict[str, HeadSet], settings: StaircaseSettings
-) -> GazeTrace:
+    vlm: VLM, strips: Sequence[Strip], sets: dict[str, HeadSet], settings: StaircaseSettings
+) -> list[GazeTrace]:
+    """Narrates several strips in one batch."""
     every = HeadSet.of(head for heads in sets.values() for head in heads)
-    return vlm.watch(strip.image, settings.prompt, every, max_new_tokens=settings.max_new_tokens)
+    rows = [vlm.encode(strip.image, settings.prompt) for strip in strips]
+    done = vlm.generate(rows, watch=every, max_new_tokens=settings.max_new_tokens)
+    return [generation.trace for generation in done if generation.trace is not None]
 
 
 def record_of(

@@ -111,9 +111,9 @@ def run(
     whole = whole_settings(settings, vlm, strips, heads)
     with RunFolder.open(out, experiment, vlm.name, whole, versions(), fresh) as folder:
 
-        def do(numbered: tuple[int, Strip]) -> dict[str, Any]:
-            number, strip = numbered
-            return ask_strip(vlm, strip, number, own, question, judge, folder.path, batch_size)
+        def do(part: Sequence[tuple[int, Strip]]) -> list[dict[str, Any]]:
+            ((number, strip),) = part
+            return [ask_strip(vlm, strip, number, own, question, judge, folder.path, batch_size)]
 
         units = [(strip.id, (i, strip)) for i, strip in enumerate(strips)]
         records = folder.work(units, do, progress)

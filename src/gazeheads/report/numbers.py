@@ -1,0 +1,27 @@
+"""Small things every section needs: the runs of a model, and how shares are written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gazeheads.experiments import steer_vqa
+from gazeheads.experiments.runs import RunFolder
+
+Results = dict[str, Any]
+Runs = dict[str, RunFolder]
+"""The runs of one model by experiment."""
+
+
+def percent(own: Results, interval: bool = False) -> str:
+    """A share as "95.0%", or as "95.0% (90.8-98.3)"."""
+    text = f"{100 * own['value']:.1f}%"
+    if interval:
+        text += f" ({100 * own['low']:.1f}\N{EN DASH}{100 * own['high']:.1f})"
+    return text
+
+
+def steered_heads(runs: Runs) -> int | None:
+    """How many gaze heads were steered, if they were."""
+    run = runs.get(steer_vqa.EXPERIMENT) or runs.get(steer_vqa.SWEEP)
+    peak = run.summary["results"]["peak"] if run else None
+    return int(peak["k"]) if peak else None
