@@ -12,6 +12,9 @@ from gazeheads import __version__, prompts
 from gazeheads.errors import GazeheadsError
 from gazeheads.tiny.commands import tiny_app
 
+INTERRUPTED = 130
+"""What a shell reports for a command that was stopped by Ctrl-C."""
+
 app = typer.Typer(
     help="Find, watch and steer the attention heads a vision-language model looks with.",
     no_args_is_help=True,
@@ -277,7 +280,7 @@ def main() -> None:
     except GazeheadsError as error:
         _stop(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        _stop("interrupted", 130)
+        _stop("interrupted", INTERRUPTED)
     except Exception as error:
         # click's exceptions, whichever package typer took them from
         if not hasattr(error, "format_message"):
@@ -287,6 +290,8 @@ def main() -> None:
             print(message)
             sys.exit(2)
         _stop(message, 2)
+    if code == INTERRUPTED:  # typer catches the interrupt itself
+        _stop("interrupted", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -72,7 +72,6 @@ class PanelCard:
 class Example:
     """A strip with its unsteered answer and the answers steered to every panel."""
 
-    id: str
     name: str
     picture: str
     baseline: Answer
@@ -142,16 +141,13 @@ def answer_of(record: dict[str, Any], target: int | None = None) -> Answer:
     return Answer(record["text"], mark, told, colour_of(panel))
 
 
-def example_of(
-    record: dict[str, Any], folder: Path, conditions: Sequence[str], mark: str
-) -> Example:
+def example_of(record: dict[str, Any], folder: Path, conditions: Sequence[str]) -> Example:
     """One strip of a steering run.
 
     Args:
         record: of the strip.
         folder: of the run.
         conditions: keys of the conditions, in the order of the answers.
-        mark: makes the example's id unique in the page.
     """
     strip = record["strip"]
     by_place = {(a["condition"], a["target"]): a for a in record["answers"]}
@@ -166,7 +162,7 @@ def example_of(
         for number, box in enumerate(strip["panels"], 1)
     )
     picture = data_uri(folder / strip["picture"], "image/webp")
-    return Example(mark, record["unit"], picture, answer_of(record["baseline"]), cards)
+    return Example(record["unit"], picture, answer_of(record["baseline"]), cards)
 
 
 def crop_css(box: Sequence[float], aspect: float) -> str:

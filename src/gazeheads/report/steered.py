@@ -20,10 +20,7 @@ def steering_section(runs: Runs) -> Section:
     results, settings = run.summary["results"], run.settings
     keys = [c["key"] for c in results["conditions"]]
     records = list(run.records.values())[: SHOWN_STRIPS + FOLDED_STRIPS]
-    examples = [
-        example_of(record, run.path, keys, f"strip-{number}")
-        for number, record in enumerate(records, 1)
-    ]
+    examples = [example_of(record, run.path, keys) for record in records]
     names = tuple(figures.CONDITIONS[c["condition"]] for c in results["conditions"])
     block = StripsBlock(
         settings["prompt"],

@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -75,7 +76,7 @@ class TinyShape:
 
 def build_config(shape: TinyShape, tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
     """The model config: the same attributes as any Qwen3-VL checkpoint."""
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIALS}
+    ids: dict[str, Any] = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIALS}
     rotations = shape.head_dim // 2
     third = rotations // 3
     return Qwen3VLConfig(
@@ -177,7 +178,7 @@ def build_tokenizer(texts: Iterator[str]) -> PreTrainedTokenizerFast:
 def build_processor(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLProcessor:
     """The processor of any Qwen3-VL checkpoint, with the pixel limits of the tiny model."""
     size = {"shortest_edge": MIN_PIXELS, "longest_edge": MAX_PIXELS}
-    shared = {
+    shared: dict[str, Any] = {
         "patch_size": PATCH,
         "merge_size": MERGE,
         "temporal_patch_size": 2,
