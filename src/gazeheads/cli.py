@@ -154,7 +154,7 @@ def steer(
     shown = inputs.shown_at(image, comic, panels, columns)
     targets = shown.targets(panel, box)
     with terminal.Stages() as stages:
-        vlm, chosen = _model_and_heads(model, heads, k, seed, stages)
+        vlm, chosen = inputs.model_and_heads(model, heads, k, seed, stages)
         from gazeheads.steering import Steering
 
         encoded = vlm.encode(shown.image, question)
@@ -191,7 +191,7 @@ def watch(
     shown = inputs.shown_at(image, comic, panels, columns)
     regions = shown.targets(None, None)
     with terminal.Stages() as stages:
-        vlm, chosen = _model_and_heads(model, heads, k, seed, stages)
+        vlm, chosen = inputs.model_and_heads(model, heads, k, seed, stages)
         trace = vlm.watch(shown.image, prompt, chosen, max_new_tokens=max_new_tokens)
     by_panel = trace.by_panel(regions)
     data = {
@@ -209,22 +209,6 @@ def watch(
     by_panel.plot(out / "staircase.png", shown.name)
     terminal.out.print(terminal.plain(trace.text))
     terminal.out.print(f"Staircase: {out / 'staircase.png'}, {numbers}", markup=False)
-
-
-def _model_and_heads(model: str, heads: Path | None, k: int | None, seed: int, stages: Any) -> Any:
-    """The model, and heads from a file or discovered now."""
-    from gazeheads import inputs, terminal
-    from gazeheads.scores.gaze import discover as score
-
-    read = inputs.read_heads(heads, k) if heads is not None else None
-    vlm = terminal.load_quietly(model)
-    inputs.check_k(vlm, k)
-    if read is not None:
-        read.check(vlm.num_layers, vlm.num_heads, vlm.name)
-        return vlm, read
-    drawn = inputs.strips_for(None, 12, seed + inputs.TUNING_SEED)
-    scores = score(vlm, drawn, progress=stages("Finding gaze heads"), seed=seed)
-    return vlm, inputs.best_heads(scores, k)
 
 
 @strips_app.command("write")

@@ -16,12 +16,15 @@ from gazeheads.regions import Region
 from gazeheads.strips.drawn import draw_strips
 from gazeheads.strips.folders import read_strips
 from gazeheads.strips.strip import Strip
+from gazeheads.terminal import Stages, load_quietly
 
 if TYPE_CHECKING:
     from gazeheads.vlm import VLM
 
 TUNING_SEED = 1_000_003
 """Distance of the seeds of tuning strips and evaluation strips."""
+DISCOVERY_STRIPS = 12
+"""Enough to rank heads when a command needs them at once."""
 
 
 def strips_for(folder: Path | None, limit: int, seed: int, panels: int = 6) -> list[Strip]:
@@ -171,3 +174,20 @@ def check_k(vlm: VLM, k: int | None) -> None:
     heads = vlm.num_layers * vlm.num_heads
     if k is not None and not 1 <= k <= heads:
         raise GazeheadsError(f"K = {k} does not exist: {vlm.name} has {heads} heads")
+
+
+def model_and_heads(
+    model: str, file: Path | None, k: int | None, seed: int, stages: Stages
+) -> tuple[VLM, HeadSet]:
+    """The model, and its heads from a file or discovered now on drawn strips."""
+    read = read_heads(file, k) if file is not None else None
+    vlm = load_quietly(model)
+    check_k(vlm, k)
+    if read is not None:
+        read.check(vlm.num_layers, vlm.num_heads, vlm.name)
+        return vlm, read
+    from gazeheads.scores.gaze import discover  # noqa: PLC0415 - loads torch
+
+    drawn = strips_for(None, DISCOVERY_STRIPS, seed + TUNING_SEED)
+    scores = discover(vlm, drawn, progress=stages("Finding gaze heads"), seed=seed)
+    return vlm, best_heads(scores, k)

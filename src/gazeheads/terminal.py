@@ -101,11 +101,13 @@ class Stages:
 
 
 def load_quietly(name: str) -> VLM:
-    """Loads a model without the bars and notices of transformers."""
+    """Loads a model without the bars and notices of transformers and the hub's retries."""
+    from huggingface_hub.utils import logging as hub_logging  # noqa: PLC0415 - slow
     from transformers.utils import logging as transformers_logging  # noqa: PLC0415 - slow
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    hub_logging.set_verbosity_error()
     from gazeheads.vlm import load  # noqa: PLC0415 - slow
 
     return load(name)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from scripted_model import GAZE, ScriptedVlm, scores
 
@@ -14,6 +15,7 @@ from gazeheads.experiments import steer_vqa
 from gazeheads.experiments.runs import RunError, RunFolder
 from gazeheads.experiments.steer_vqa import SteerVqaSettings, default_ks, peak_of
 from gazeheads.experiments.steered_answers import conditions_of, control_heads
+from gazeheads.heads import HeadScores
 from gazeheads.strips.drawn import draw_strips
 from gazeheads.strips.strip import Strip
 
@@ -143,6 +145,17 @@ def test_controls_are_never_gaze_heads_and_differ_between_draws() -> None:
     for heads in drawn:
         assert len(heads) == 2 and not set(heads) & set(GAZE)
         assert {head.layer for head in heads} <= {1, 2}  # the layers the gaze heads span
+
+
+def test_controls_come_from_more_layers_when_the_gaze_heads_fill_theirs() -> None:
+    table = np.full((3, 4), 0.1)
+    table[1] = (0.9, 0.8, 0.7, 0.6)  # a layer of gaze heads only
+    table[2, 3] = 0.2
+    full = HeadScores(table)
+    (drawn,) = control_heads(full, 4, 1, seed=0, pool="layers")
+    # layer 2 holds only three others, so layer 0 is needed too, down to its first head
+    assert all(full[head] == 0.1 for head in drawn)
+    assert len(drawn) == 4 and {head.layer for head in drawn} <= {0, 2}
 
 
 def test_controls_that_do_not_exist_are_left_out() -> None:

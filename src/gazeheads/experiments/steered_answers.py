@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gazeheads.errors import GazeheadsError
 from gazeheads.experiments.pictures import keep_picture
 from gazeheads.experiments.statistics import Estimate, share
-from gazeheads.heads import HeadScores, HeadSet, Pool
+from gazeheads.heads import HeadError, HeadScores, HeadSet, Pool
 from gazeheads.judging import Judge, Verdict, judge_answers
 from gazeheads.strips.strip import Strip
 
@@ -55,16 +54,19 @@ class Condition:
 def control_heads(
     scores: HeadScores, k: int, draws: int, seed: int, pool: Pool
 ) -> tuple[HeadSet, ...]:
-    """Random heads by the study's protocol; none if the pool is too small for `k`.
+    """Random heads by the study's protocol; none if the model has too few for `k`.
 
     The excluded gaze heads are the top `k`, and never fewer than the study's share of the model:
-    otherwise the controls of a small `k` would be gaze heads too.
+    otherwise the controls of a small `k` would be gaze heads too. If their layers hold too few
+    other heads, more of the ranking is excluded until its layers hold enough.
     """
-    excluded = scores.top(min(len(scores), max(k, round(GAZE_SHARE * len(scores)))))
-    try:
-        return tuple(scores.random(k, seed + i, excluded, pool) for i in range(draws))
-    except GazeheadsError:  # the layers of the gaze heads hold too few others
-        return ()
+    least = max(k, round(GAZE_SHARE * len(scores)))
+    for count in range(least, len(scores)):
+        try:
+            return tuple(scores.random(k, seed + i, scores.top(count), pool) for i in range(draws))
+        except HeadError:  # the layers of these heads hold too few others
+            continue
+    return ()
 
 
 def conditions_of(

@@ -14,7 +14,7 @@ from gazeheads.experiments import published
 from gazeheads.heads import Head, HeadScores
 from gazeheads.report.theme import Theme
 
-WIDTH = 6.2  # inches: readable at full width on a phone as well
+WIDTH = 5.3  # inches: readable at full width on a phone as well
 CONDITIONS = {"gaze": "gaze heads", "random": "random heads", "all": "all heads"}
 
 
@@ -23,7 +23,7 @@ def matrices(theme: Theme, scores: HeadScores, shown: int = 4) -> Figure:
     assert scores.matrices is not None
     ranking = scores.ranking()
     rows = [ranking[:shown], ranking[-shown:][::-1]]
-    figure = Figure(figsize=(WIDTH, 3.9))
+    figure = Figure(figsize=(WIDTH, 3.4))
     grid = figure.subplots(2, shown, sharex=True, sharey=True)
     most = float(scores.matrices.max())
     panels = scores.matrices.shape[-1]
@@ -76,7 +76,7 @@ def head_map(theme: Theme, scores: HeadScores, chosen: Sequence[Head] = ()) -> F
 
 def histogram(theme: Theme, scores: HeadScores, k: int | None = None) -> Figure:
     """How many heads have which score, and where the chosen ones begin."""
-    figure = Figure(figsize=(WIDTH, 2.5))
+    figure = Figure(figsize=(WIDTH, 2.4))
     axes = figure.subplots()
     values = scores.scores.ravel()
     edges = np.linspace(0, max(0.2, values.max() * 1.02), 41)
@@ -146,10 +146,10 @@ def k_curve(
     ks = sorted({c["k"] for c in conditions})
     axes.xaxis.set_major_locator(FixedLocator([100 * k / heads for k in ks]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticklabels([f"{k}\n{100 * k / heads:.3g}%" for k in ks], fontsize=8)
+    axes.set_xticklabels([f"{k}\n{100 * k / heads:.0f}%" for k in ks], fontsize=8)
     axes.set_xlabel("heads steered, and their share of all heads")
     axes.set_ylabel("answers that follow")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.17), ncols=3, columnspacing=1.2)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=2, columnspacing=1.4)
     return figure
 
 
@@ -175,9 +175,9 @@ def condition_bars(theme: Theme, conditions: Sequence[dict[str, Any]], chance: f
                 ha="center",
                 fontsize=8.5,
             )
-    names = [f"{CONDITIONS[c['condition']]}\n{c['k']}" for c in conditions]
+    names = [f"{CONDITIONS[c['condition']].split()[0]}\n{c['k']} heads" for c in conditions]
     left.set_xticks(range(len(conditions)), names)
-    left.set_title("study's rules, and content alone (pale)", fontsize=8.5)
+    left.set_title("study's rules; pale: content", fontsize=8.5)
     _by_panel(right, theme, conditions)
     for axes in (left, right):
         _chance(axes, theme, chance)
@@ -193,7 +193,7 @@ def _by_panel(axes: Axes, theme: Theme, conditions: Sequence[dict[str, Any]]) ->
         axes.plot(panels, values, "o-", color=theme.of(condition["condition"]), markersize=4.5)
         axes.set_xticks(panels)
     axes.set_xlabel("panel steered to")
-    axes.set_title("by panel, study's rules", fontsize=8.5)
+    axes.set_title("study's rules, by panel", fontsize=8.5)
 
 
 def staircase(theme: Theme, record: dict[str, Any]) -> Figure:

@@ -132,8 +132,9 @@ def staircase_section(runs: Runs) -> Section:
     figure = FigureBlock(
         save(run.path, "staircase", lambda theme: figures.staircase(theme, record)),
         "Attention by panel over the words of a narration.",
-        f"Strip {record['unit']}: share of attention on each panel (rows) as each new token is "
-        "written. The outline is the panel the words are about.",
+        f"Strip {record['unit']}, the first of those that tell most panels: share of attention on "
+        "each panel (rows) as each new token is written. The outline is the panel the words are "
+        "about.",
         (tables.write_staircase(run.path, record),),
     )
     pieces = tuple(
@@ -145,7 +146,7 @@ def staircase_section(runs: Runs) -> Section:
     against = f", random heads for {tracking[staircase.CONTROL]}" if len(tracking) > 1 else ""
     return Section(
         "staircase",
-        "Nobody steering: the gaze moves with the story",
+        "Nobody steering: where the heads look during a narration",
         (
             f"Asked to tell the whole strip, the model is only watched. For {tracking['gaze']} of "
             "the tokens that describe a panel the gaze heads look at that panel more than at any "

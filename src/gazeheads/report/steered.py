@@ -31,7 +31,7 @@ def steering_section(runs: Runs) -> Section:
     count = results["unsteered"]["strips"]
     return Section(
         "answers",
-        "One question, a different answer for every panel",
+        "The same question, looking at each panel in turn",
         (
             "The model sees the whole strip as one picture and is asked the same question every "
             "time. All that changes is where its gaze heads are made to look: under each panel "
@@ -73,8 +73,8 @@ def conditions_section(runs: Runs) -> Section:
         "How often the answer follows",
         (
             "By the study's rules an incoherent answer is a miss, and so is one that equals the "
-            "unsteered answer. A strip whose unsteered answer describes one of its panels can "
-            "therefore score five out of six at most; the pale bars count content alone.",
+            "unsteered answer, even where that describes the panel in question. The pale bars "
+            "count content alone.",
             f"Unsteered, the {unsteered['strips']} answers describe "
             f"{_counts(unsteered['by_panel'])}; {unsteered['ties']} of them mix several panels and "
             f"{unsteered['junk']} describe none.",
