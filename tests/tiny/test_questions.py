@@ -8,7 +8,6 @@ from gazeheads.strips.captions import headline
 from gazeheads.strips.truth import PanelTruth, sample_truths
 from gazeheads.tiny.questions import (
     Page,
-    ScenePage,
     existence_question,
     label_question,
     main_event_question,
@@ -16,7 +15,6 @@ from gazeheads.tiny.questions import (
     panel_question,
     panel_reference,
     relation_question,
-    scene_question,
     strip_question,
 )
 
@@ -124,13 +122,6 @@ def test_existence_is_answered_truthfully_and_evenly():
         assert qa.answer == ("Yes." if present else "No.")
         answers.append(present)
     assert 100 < sum(answers) < 200
-
-
-def test_scene_lists_go_from_left_to_right():
-    page = ScenePage("space", ("cat", "kite", "owl"), ((0.2, 0.2), (0.5, 0.8), (0.8, 0.2)))
-    seen = {scene_question(words(seed), page).answer for seed in range(300)}
-    assert "Cat, kite, owl." in seen
-    assert "A cat, a kite and an owl in space." in seen
 
 
 def test_every_kind_is_drawn():

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gazeheads import prompts
-from gazeheads.errors import GazeheadsError
 from gazeheads.experiments.identity import versions, whole_settings
 from gazeheads.experiments.pictures import keep_picture
 from gazeheads.experiments.runs import Progress, RunFolder
 from gazeheads.experiments.statistics import share
 from gazeheads.experiments.steered_answers import control_heads
 from gazeheads.heads import HeadScores, HeadSet, Pool
-from gazeheads.judging import Judge, LabelJudge
+from gazeheads.judging import Judge, chosen_judge
 from gazeheads.judging.narration import narrated, order_narrated, panel_per_step
 from gazeheads.strips.strip import Strip
 
@@ -80,9 +79,7 @@ def run(
         fresh: start over.
         batch_size: strips narrated at once.
     """
-    judge = judge or LabelJudge()
-    if judge.name != settings.judge:
-        raise GazeheadsError(f"settings name the judge {settings.judge!r}, not {judge.name!r}")
+    judge = chosen_judge(judge, settings.judge)
     sets = {GAZE: scores.top(settings.k)}
     if drawn := control_heads(scores, settings.k, 1, settings.seed, settings.pool):
         sets[CONTROL] = drawn[0]

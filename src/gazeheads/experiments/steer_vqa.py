@@ -27,7 +27,7 @@ from gazeheads.experiments.steered_answers import (
     unsteered_summary,
 )
 from gazeheads.heads import HeadScores, Pool
-from gazeheads.judging import Judge, LabelJudge
+from gazeheads.judging import Judge, chosen_judge
 from gazeheads.strips.strip import Strip
 
 if TYPE_CHECKING:
@@ -97,9 +97,7 @@ def run(
         fresh: start over.
         batch_size: rows generated at once.
     """
-    judge = judge or LabelJudge()
-    if judge.name != settings.judge:
-        raise GazeheadsError(f"settings name the judge {settings.judge!r}, not {judge.name!r}")
+    judge = chosen_judge(judge, settings.judge)
     check_sizes(settings.ks, len(scores))
     own = conditions_of(
         scores, settings.ks, settings.conditions, settings.draws, settings.seed, settings.pool

@@ -1,7 +1,7 @@
 """Judges say which panel of a strip an answer describes."""
 
-from gazeheads.judging.label import LabelJudge
+from gazeheads.judging.label import LabelJudge, chosen_judge
 from gazeheads.judging.rules import judge_answers
 from gazeheads.judging.verdict import Judge, Verdict
 
-__all__ = ["Judge", "LabelJudge", "Verdict", "judge_answers"]
+__all__ = ["Judge", "LabelJudge", "Verdict", "chosen_judge", "judge_answers"]

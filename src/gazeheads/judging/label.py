@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from gazeheads.errors import GazeheadsError
-from gazeheads.judging.verdict import JUNK, TIE, Verdict
+from gazeheads.judging.verdict import JUNK, TIE, Judge, Verdict
 from gazeheads.judging.wording import is_junk, without_numbering
 from gazeheads.strips.captions import FORMS
 from gazeheads.strips.strip import Strip
@@ -117,3 +117,15 @@ def _derived(bases: Iterable[str], endings: Sequence[str]) -> Iterable[str]:
                 yield base[:-1] + ending
             if base.endswith("y") and ending == "ed":
                 yield f"{base[:-1]}ied"
+
+
+def chosen_judge(judge: Judge | None, name: str) -> Judge:
+    """The judge given, or the label judge; it must be the one that the settings name.
+
+    Raises:
+        GazeheadsError: The settings name another judge.
+    """
+    judge = judge or LabelJudge()
+    if judge.name != name:
+        raise GazeheadsError(f"settings name the judge {name!r}, not {judge.name!r}")
+    return judge

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
+from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from gazeheads.strips.scenes import Scene, draw_scene
 from gazeheads.strips.strip import SEAM, paint_label
@@ -21,11 +22,10 @@ from gazeheads.tiny.packing import Packed, Packer
 from gazeheads.tiny.questions import (
     QA,
     Page,
-    ScenePage,
     narration_question,
-    scene_question,
     strip_question,
 )
+from gazeheads.tiny.scene_questions import scene_page, scene_question
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 DIGITS = "123456789"
@@ -113,14 +113,8 @@ def stage_at(share: float) -> Stage:
 
 def fitted(width: int, height: int) -> tuple[int, int]:
     """Size in pixels that the processor gives an image: multiples of 32 within the limits."""
-    w, h = (max(CELL, round(side / CELL) * CELL) for side in (width, height))
-    if w * h > MAX_PIXELS:
-        shrink = (width * height / MAX_PIXELS) ** 0.5
-        w, h = (max(CELL, int(side / shrink) // CELL * CELL) for side in (width, height))
-    elif w * h < MIN_PIXELS:
-        grow = (MIN_PIXELS / (width * height)) ** 0.5
-        w, h = (-int(-side * grow // CELL) * CELL for side in (width, height))
-    return w, h
+    rows, columns = smart_resize(height, width, CELL, MIN_PIXELS, MAX_PIXELS)
+    return columns, rows
 
 
 class BatchMaker:
@@ -240,19 +234,4 @@ def resized(images: Sequence[np.ndarray], size: tuple[int, int]) -> Tensor:
         return pixels
     return F.interpolate(
         pixels, (height, width), mode="bicubic", antialias=True, align_corners=False
-    )
-
-
-def scene_page(scene: Scene) -> ScenePage:
-    """What can be asked about a scene: its objects from left to right."""
-    width, height = scene.image.size
-    placed = sorted(
-        ((x0 + x1) / 2 / width, (y0 + y1) / 2 / height, thing.name)
-        for thing in scene.objects
-        for x0, y0, x1, y1 in [thing.box]
-    )
-    return ScenePage(
-        scene.place,
-        tuple(name for _, _, name in placed),
-        tuple((x, y) for x, y, _ in placed),
     )

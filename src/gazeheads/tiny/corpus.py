@@ -10,11 +10,10 @@ import numpy as np
 from gazeheads.strips.truth import CHARACTERS, PLACES, THINGS, sample_truths
 from gazeheads.tiny.questions import (
     Page,
-    ScenePage,
     narration_question,
-    scene_question,
     strip_question,
 )
+from gazeheads.tiny.scene_questions import ScenePage, scene_question
 
 _SIGNS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ123456789"
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from gazeheads.strips.drawn import draw_strips
 from gazeheads.strips.scenes import draw_scene
-from gazeheads.tiny.batches import LETTERS, scene_page
+from gazeheads.tiny.batches import LETTERS
 from gazeheads.tiny.questions import (
     QA,
     Page,
@@ -27,8 +27,8 @@ from gazeheads.tiny.questions import (
     narration_question,
     panel_question,
     relation_question,
-    scene_question,
 )
+from gazeheads.tiny.scene_questions import scene_page, scene_question
 
 AMBIGUOUS = frozenset({"some object"})
 """Kinds of questions with several right answers: nothing to mark."""

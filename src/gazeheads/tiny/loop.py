@@ -6,6 +6,7 @@ import json
 import math
 import os
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ class Place:
     console: Console
 
 
-class Phase:
+class Phase(ABC):
     """One phase of training; a subclass says what to learn (`loss`) and how to report it."""
 
     name: str
@@ -81,18 +82,18 @@ class Phase:
         self.checkpoint = place.folder / f"{self.name}.pt"
         self.step = 0
 
+    @abstractmethod
     def loss(self) -> Tensor:
         """Draw a batch and return its loss."""
-        raise NotImplementedError
 
+    @abstractmethod
     def summary(self) -> tuple[str, dict[str, Any]]:
         """What was learned since the last call: a line to print and numbers to record."""
-        raise NotImplementedError
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - may stay empty
         """Called once the step to continue from is known."""
 
-    def saved(self) -> None:
+    def saved(self) -> None:  # noqa: B027 - may stay empty
         """Called in the first process after a checkpoint was written."""
 
     def run(self) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,8 +204,3 @@ def save_model(model, processor: Qwen3VLProcessor, folder: Path) -> None:
     for part in (described, described["text_config"], described["vision_config"]):
         part["dtype"] = "float32"
     config.write_text(json.dumps(described, indent=2) + "\n")
-
-
-def seeded(seed: int) -> random.Random:
-    """The one source of random choices in text."""
-    return random.Random(seed)
