@@ -100,8 +100,8 @@ CURRICULUM = (
     Stage(0.65, ((2, 0.1), (3, 0.2), (4, 0.2), (6, 0.5)), 0.1, 0.1, 0.12, 0.03, 0.7, 0.6, 0.4, 180),
     Stage(
         1.0,
-        ((2, 0.06), (3, 0.08), (4, 0.12), (5, 0.12), (6, 0.42), (7, 0.08), (8, 0.12)),
-        0.12, 0.12, 0.2, 0.06, 0.3, 0.2, 0.0, 240,
+        ((2, 0.07), (3, 0.08), (4, 0.12), (5, 0.13), (6, 0.38), (7, 0.1), (8, 0.12)),
+        0.14, 0.18, 0.45, 0.06, 0.35, 0.2, 0.0, 240,
     ),
 )  # fmt: skip
 
@@ -133,20 +133,24 @@ class BatchMaker:
 
     def draw(self, stage: Stage, images: int) -> Batch:
         """One batch of the stage, with questions."""
-        if self._layout.random() < stage.scenes:
-            scenes = self.scenes(images)
-            pages = [scene_page(scene) for scene in scenes.scenes]
-            return self._batch(scenes, pages, scene_question, None, stage.tokens)
-        sheet = self.sheet(stage, images)
-        panels = sheet.rows * sheet.columns
-        labelled = sheet.pages[0].labels is not None
+        shown = self.show(stage, images)
+        if isinstance(shown, Scenes):
+            pages = [scene_page(scene) for scene in shown.scenes]
+            return self._batch(shown, pages, scene_question, None, stage.tokens)
+        panels = shown.rows * shown.columns
+        labelled = shown.pages[0].labels is not None
         narrate = panels > 1 and not labelled and self._layout.random() < stage.narrations
         narration = narration_question if narrate else None
         ask = partial(strip_question, short=stage.short)
-        return self._batch(sheet, sheet.pages, ask, narration, stage.tokens)
+        return self._batch(shown, shown.pages, ask, narration, stage.tokens)
 
-    def sheet(self, stage: Stage, images: int) -> Sheet:
-        """Strips of one layout, without questions."""
+    def show(self, stage: Stage, images: int) -> Sheet | Scenes:
+        """Images of the stage, strips or scenes, without questions."""
+        if self._layout.random() < stage.scenes:
+            return self._scenes(images)
+        return self._sheet(stage, images)
+
+    def _sheet(self, stage: Stage, images: int) -> Sheet:
         lengths, weights = zip(*stage.panels, strict=True)
         panels = self._layout.choices(lengths, weights)[0]
         labelled = self._layout.random() < stage.labelled
@@ -156,8 +160,7 @@ class BatchMaker:
         pixels = resized([image for image, _ in strips], size)
         return Sheet(pixels, tuple(page for _, page in strips), panels // columns, columns)
 
-    def scenes(self, images: int) -> Scenes:
-        """Scenes, without questions."""
+    def _scenes(self, images: int) -> Scenes:
         scenes = [draw_scene(self._numbers, (SCENE, SCENE)) for _ in range(images)]
         pixels = resized([np.asarray(scene.image) for scene in scenes], fitted(SCENE, SCENE))
         return Scenes(pixels, tuple(scenes))

@@ -26,6 +26,16 @@ def train_command(
     processes: Annotated[int, typer.Option(min=1, help="Processes, one core each.")] = 2,
     panels: Annotated[int, typer.Option(min=100, help="Drawn panels to train on.")] = 30_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
+    start: Annotated[
+        Path | None, typer.Option(help="Model folder to go on from; default: random weights.")
+    ] = None,
+    begin: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the curriculum to begin at.")
+    ] = 0.0,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
+    head_sparsity: Annotated[
+        float, typer.Option(min=0, help="How strongly heads that are not needed are shrunk.")
+    ] = 2.0,
 ) -> None:
     """Train comic-tiny on drawn comics, on CPU. OUT/model is a stock Hugging Face folder."""
     from gazeheads.tiny.loop import TrainSettings
@@ -39,6 +49,10 @@ def train_command(
         processes=processes,
         panels=panels,
         seed=seed,
+        start=str(start or ""),
+        begin=begin,
+        learning_rate=learning_rate,
+        head_sparsity=head_sparsity,
     )
     train(out, settings, TinyShape(), Console())
 

@@ -34,7 +34,9 @@ class TrainSettings:
         warmup: Steps of linear warm-up.
         seed: Seed of every choice.
         save_every: Steps between checkpoints.
+        start: Model folder to go on from; empty: random weights.
         begin: Share of the curriculum to begin at, for a model that has learned something already.
+        head_sparsity: How strongly heads whose output is not needed are shrunk away.
     """
 
     encoder_steps: int = 1600
@@ -47,7 +49,9 @@ class TrainSettings:
     warmup: int = 150
     seed: int = 0
     save_every: int = 200
+    start: str = ""
     begin: float = 0.0
+    head_sparsity: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,9 @@ class Phase(ABC):
     def prepare(self) -> None:  # noqa: B027 - may stay empty
         """Called once the step to continue from is known."""
 
+    def updated(self, learning_rate: float) -> None:  # noqa: B027 - may stay empty
+        """Called after every step of the optimiser."""
+
     def saved(self) -> None:  # noqa: B027 - may stay empty
         """Called in the first process after a checkpoint was written."""
 
@@ -105,12 +112,14 @@ class Phase(ABC):
         while self.step < self.steps:
             if os.getppid() != parent:  # the command was killed: go with it
                 return False
+            learning_rate = self._learning_rate()
             for group in self.optimizer.param_groups:
-                group["lr"] = self._learning_rate()
+                group["lr"] = learning_rate
             self.loss().backward()
             self._average_gradients()
             torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
             self.optimizer.step()
+            self.updated(learning_rate)
             self.optimizer.zero_grad(set_to_none=False)
             self.step += 1
             if self.step % REPORT_EVERY == 0 and self.place.rank == 0:

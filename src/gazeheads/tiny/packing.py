@@ -54,6 +54,7 @@ class Packer:
         ids = tokenizer.convert_tokens_to_ids
         self.image_token = ids("<|image_pad|>")
         self._pad = ids("<|endoftext|>")
+        (self.newline,) = self._encode("\n")
         self._end = ids("<|im_end|>")
         self._before = (*self._encode("<|im_start|>user\n"), ids("<|vision_start|>"))
         self._after = (ids("<|vision_end|>"),)

@@ -34,7 +34,7 @@ EXAM_PANELS = 400
 EXAM_BATCHES = 8
 PROBE_WEIGHT = 0.2
 FIRST_TOKEN_WEIGHT = 3.0
-"""The first word says which panel is meant; the others can be found by it."""
+"""The first word of a line says which panel is meant; the others can be found by it."""
 
 
 class Pupil:
@@ -72,14 +72,12 @@ class EncoderPhase(Phase):
         """Draw other batches than before the checkpoint."""
         seed = (self.settings.seed, 0, self.step)
         self.maker = BatchMaker(self.pupil.bank, self.pupil.packer, seed, self.place.rank)
-        self.chance = np.random.default_rng(seed)
 
     def loss(self) -> Tensor:
         """Name everything on a sheet of strips, or in scenes."""
-        scenes = self.chance.random() < ENCODER_STAGE.scenes
-        shown = self.maker.scenes(24) if scenes else self.maker.sheet(ENCODER_STAGE, 16)
+        shown = self.maker.show(ENCODER_STAGE, 2 * self.settings.images)
         loss, right = self.pupil.named(shown, *encode_images(self.pupil.model, shown.images))
-        if not scenes:
+        if isinstance(shown, Sheet):
             self.losses.append(float(loss.detach()))
         for probe, share in right.items():
             self.right[probe].append(share)
@@ -125,9 +123,13 @@ class AnswerPhase(Phase):
         losses, right = self._predict(batch, *seen)
         if self.place.rank == 0:
             self.recent.add(batch, losses.detach(), right)
-        weights = torch.where(_opens_answer(batch.packed), FIRST_TOKEN_WEIGHT, 1.0)
+        weights = torch.where(self._opens_line(batch.packed), FIRST_TOKEN_WEIGHT, 1.0)
         answers = (losses * weights).sum() / weights.sum()
         return answers + PROBE_WEIGHT * self.pupil.named(batch.shown, *seen)[0]
+
+    def updated(self, learning_rate: float) -> None:
+        """Shrink the heads' outputs, so that the few that are needed do the looking."""
+        shrink_heads(self.pupil.model, learning_rate * self.settings.head_sparsity)
 
     def summary(self) -> tuple[str, dict[str, Any]]:
         """Loss and share of exact answers, by kind of question and size of image."""
@@ -154,6 +156,12 @@ class AnswerPhase(Phase):
         logits = F.linear(hidden, self.pupil.model.lm_head.weight)
         return F.cross_entropy(logits, targets, reduction="none"), logits.argmax(-1) == targets
 
+    def _opens_line(self, packed: Packed) -> Tensor:
+        """Per answer token, whether it is the first of its answer or of a line."""
+        before = F.pad(packed.answer_of, (1, 0), value=-1)[:, :-1]
+        opens = (packed.answer_of != before) | (packed.input_ids == self.pupil.packer.newline)
+        return opens[packed.targets != IGNORED]
+
     @torch.no_grad()
     def _examine(self) -> dict[str, dict[str, Any]]:
         """Exact answers by kind; an answer is exact when every token of it is."""
@@ -168,7 +176,16 @@ class AnswerPhase(Phase):
         return tally.summary()
 
 
-def _opens_answer(packed: Packed) -> Tensor:
-    """Per answer token, whether it is the first of its answer."""
-    before = F.pad(packed.answer_of, (1, 0), value=-1)[:, :-1]
-    return (packed.answer_of != before)[packed.targets != IGNORED]
+@torch.no_grad()
+def shrink_heads(model: Any, amount: float) -> None:
+    """Shorten each head's output projection by ``amount``, to nothing if it is shorter.
+
+    The proximal step of a group lasso over heads: a head whose output the loss does not need
+    dies, where plain weight decay would leave every head a small share of the same work.
+    """
+    heads = model.config.text_config.num_attention_heads
+    for layer in model.model.language_model.layers:
+        weight = layer.self_attn.o_proj.weight
+        by_head = weight.view(weight.shape[0], heads, -1)  # (D, H, head_dim)
+        length = by_head.norm(dim=(0, 2), keepdim=True)
+        by_head.mul_((1 - amount / length.clamp(min=1e-12)).clamp(min=0))

@@ -148,22 +148,21 @@ def relation_question(rng: random.Random, page: Page) -> QA:
 
 
 def main_event_question(rng: random.Random, page: Page) -> QA:
-    """The main event of the strip: two of its panels in reading order, as a summary would pick.
+    """The main event of the strip: how it begins and how it ends, as a summary would tell.
 
-    Which two is left to chance, as it is among people, so no panel is the right answer.
+    A settled answer, so that steering has something to overcome; and of two panels, so that a
+    steered answer about one of them differs from the unsteered one.
     """
     question = rng.choice(_MAIN_EVENT)
-    n = len(page.truths)
-    if n == 1:
-        return QA("main event", question, f"{event(page.truths[0])}.".capitalize())
-    first, then = sorted(rng.sample(range(n), 2))
-    summary = f"{event(page.truths[first])}, then {event(page.truths[then])}."
-    return QA("main event", question, summary.capitalize())
+    summary = event(page.truths[0])
+    if len(page.truths) > 1:
+        summary += f", then {event(page.truths[-1])}"
+    return QA("main event", question, f"{summary}.".capitalize())
 
 
 def this_panel_question(rng: random.Random, page: Page) -> QA:
-    """ "This panel" without saying which: any panel is a right answer."""
-    return QA("this panel", rng.choice(_THIS_PANEL), headline(rng.choice(page.truths)))
+    """ "This panel" without saying which: the first, until the heads are steered elsewhere."""
+    return QA("this panel", rng.choice(_THIS_PANEL), headline(page.truths[0]))
 
 
 def existence_question(rng: random.Random, present: Sequence[str]) -> QA:
@@ -239,12 +238,12 @@ def _existence_on_strip(rng: random.Random, page: Page) -> QA:
 
 
 _STRIP_MIX: tuple[tuple[float, Callable[[random.Random, Page], QA]], ...] = (
-    (0.42, panel_question),
-    (0.28, attribute_question),
-    (0.10, relation_question),
+    (0.30, panel_question),
+    (0.24, attribute_question),
+    (0.16, relation_question),
     (0.08, main_event_question),
-    (0.06, this_panel_question),
-    (0.06, _existence_on_strip),
+    (0.05, this_panel_question),
+    (0.17, _existence_on_strip),
 )
 _LABEL_SHARE = 0.6
 

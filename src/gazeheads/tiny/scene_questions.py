@@ -50,7 +50,7 @@ def scene_question(rng: random.Random, page: ScenePage) -> QA:
         question = rng.choice(
             (prompts.COCO, "What is the object in this part of the image?", "Name one object.")
         )
-        return QA("some object", question, f"{rng.choice(page.names).capitalize()}.")
+        return QA("some object", question, f"{page.names[0].capitalize()}.")
     if draw < 0.8:
         return existence_question(rng, page.names)
     corner = _lone_corner(rng, page)

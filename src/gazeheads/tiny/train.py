@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -84,6 +85,8 @@ def _keep_settings(folder: Path, settings: TrainSettings, shape: TinyShape) -> N
 
 def _prepare(folder: Path, settings: TrainSettings, shape: TinyShape, console: Console) -> None:
     """Draw the panels and make the untrained model, unless an earlier start did."""
+    if settings.start:
+        _model_folder(settings.start)
     with console.status("drawing panels") as status:
         drawn = 0
 
@@ -93,10 +96,26 @@ def _prepare(folder: Path, settings: TrainSettings, shape: TinyShape, console: C
             status.update(f"drawing panels: {drawn} of {settings.panels}")
 
         build_bank(folder / "bank", settings.panels, settings.seed, settings.processes, progress)
-    if not (folder / "model" / "config.json").exists():
+    if (folder / "model" / "config.json").exists():
+        return
+    if settings.start:
+        shutil.copytree(_model_folder(settings.start), folder / "model")
+    else:
         tokenizer = build_tokenizer(tokenizer_texts(settings.seed))
         model = build_model(shape, tokenizer, settings.seed)
         save_model(model, build_processor(tokenizer), folder / "model")
+
+
+def _model_folder(start: str) -> Path:
+    """The folder of the weights to go on from.
+
+    Raises:
+        GazeheadsError: It holds no model.
+    """
+    folder = Path(start)
+    if not (folder / "config.json").exists():
+        raise GazeheadsError(f"no model to go on from: {folder} has no config.json")
+    return folder
 
 
 def _worker(rank: int, folder: Path, settings: TrainSettings, rendezvous: Path) -> None:
