@@ -1,0 +1,91 @@
+"""``python -m benchmarks``: run every measurement, or some, and write RESULTS.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks.results import write_results
+
+HERE = Path(__file__).parent
+CONTENDERS = ("ours", "literal", "plain")
+
+
+def jobs(groups: list[str]) -> list[dict[str, Any]]:
+    """What is measured, the contenders of one comparison next to each other."""
+    found: list[dict[str, Any]] = []
+    tiny, big = {"model": "comic-tiny", "image_tokens": 54}, {"model": "2b", "image_tokens": 384}
+    if "tiny" in groups:
+        found += _each({**tiny, "task": "discover", "repeats": 10})
+        found += _each({**tiny, "task": "answer", "repeats": 5, "k": 16})
+        found += _live({**tiny, "repeats": 5}, k=16)
+        for strips in (1, 2, 4, 8, 16):
+            job = {**tiny, "task": "discover", "repeats": 3, "strips": strips}
+            found += _each(job, ("ours", "plain"))
+    if "scaling" in groups:
+        for image_tokens in (256, 1024, 4096):
+            for model in ("comic-tiny", "2b-slice"):
+                job = {"model": model, "image_tokens": image_tokens, "task": "discover"}
+                found += _each({**job, "repeats": 1 if image_tokens < 4096 else 0})
+    if "2b" in groups:
+        found += _each({**big, "task": "discover", "repeats": 1})
+        found += _each({**big, "task": "answer", "repeats": 0, "k": 10})
+        found += _live({**big, "repeats": 1, "tokens": 24}, k=10)
+    return found
+
+
+def _each(job: dict[str, Any], contenders: tuple[str, ...] = CONTENDERS) -> list[dict[str, Any]]:
+    return [{**job, "contender": contender} for contender in contenders]
+
+
+def _live(job: dict[str, Any], k: int) -> list[dict[str, Any]]:
+    job = {**job, "task": "live"}
+    return [{**job, "contender": "plain"}, *({**job, "contender": "ours", "k": n} for n in (0, k))]
+
+
+def main() -> None:
+    """Measure one after the other, keep what was measured, write the tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
+    parser.add_argument(
+        "groups", nargs="*", default=["tiny", "scaling", "2b"], help="tiny, scaling, 2b"
+    )
+    parser.add_argument("--out", type=Path, default=HERE, help="folder of results.json, RESULTS.md")
+    options = parser.parse_args()
+    console = Console(stderr=True)
+    kept = options.out / "results.json"
+    done = json.loads(kept.read_text()) if kept.exists() else []
+    todo = jobs(options.groups)
+    for number, job in enumerate(todo, 1):
+        console.print(f"[{number}/{len(todo)}] " + " ".join(f"{k}={v}" for k, v in job.items()))
+        measured = _run(job)
+        done = [old for old in done if any(old.get(name) != job[name] for name in job)]
+        done.append(measured)
+        kept.write_text(json.dumps(done, indent=1) + "\n")
+        console.print("    " + _line(measured))
+    write_results(done, options.out / "RESULTS.md")
+    console.print(f"written: {options.out / 'RESULTS.md'}")
+
+
+def _run(job: dict[str, Any]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.measure", json.dumps(job)]
+    ended = subprocess.run(command, check=False, cwd=HERE.parent, capture_output=True, text=True)
+    if ended.returncode:
+        last = (ended.stderr.strip().splitlines() or ["killed: out of memory?"])[-1]
+        return {**job, "failed": last}
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def _line(measured: dict[str, Any]) -> str:
+    if "failed" in measured:
+        return f"failed: {measured['failed']}"
+    return f"{min(measured['seconds']):.3f} s, peak {measured['peak_mib']:.0f} MiB over the model"
+
+
+if __name__ == "__main__":
+    main()
