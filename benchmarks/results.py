@@ -32,8 +32,8 @@ longest, which run once); the best repeat counts. Memory is the peak above the l
 - **plain**: transformers with sdpa doing as many prompts or answers, neither steered nor recorded:
   for discovery the shared prefix once and six ends as one batch, for answers one batch of 19 rows.
 
-The models: comic-tiny; `2b`: random weights in Qwen3-VL-2B's shape; `2b-slice`: the same widths with
-4 language and 2 vision layers, so that every contender can be tried on large images."""
+The models: comic-tiny; `2b`: random weights in Qwen3-VL-2B's shape; `2b-slice`: the same widths,
+with 4 language and 2 vision layers, so that every contender can be tried on large images."""
 
 
 def write_results(done: Sequence[Measured], path: Path) -> None:

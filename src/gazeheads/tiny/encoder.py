@@ -53,7 +53,10 @@ def image_tokens(embeds: Tensor, deepstack: Sequence[Tensor], images: int) -> Te
 
 
 def sheet_loss(probes: Probes, tokens: Tensor, sheet: Sheet) -> tuple[Tensor, dict[str, float]]:
-    """Loss of naming every panel of a sheet and numbering its tokens, and the shares right.
+    """Loss of naming and numbering the panel of every token of a sheet, and the shares right.
+
+    Every token of a panel must know all of it: a head that looks anywhere in a panel then fetches
+    what it wants, be it the label in the corner.
 
     Args:
         probes: The read-outs.
@@ -63,13 +66,11 @@ def sheet_loss(probes: Probes, tokens: Tensor, sheet: Sheet) -> tuple[Tensor, di
     height, width = sheet.images.shape[2] // CELL, sheet.images.shape[3] // CELL
     panel_of = _panel_of(height, width, sheet.rows, sheet.columns)
     panels = sheet.rows * sheet.columns
-    member = F.one_hot(panel_of, panels).float()
-    pooled = torch.einsum("btd,tp->bpd", tokens, member / member.sum(0))
     losses, right = [], {}
     for name, probe in probes.panel.items():
-        logits = probe(pooled).flatten(0, 1)
-        words = [word for page in sheet.pages for word in _words(name, page)]
-        target = torch.tensor([_INDEX[name][word] for word in words])
+        logits = probe(tokens).flatten(0, 1)
+        words = [[_INDEX[name][word] for word in _words(name, page)] for page in sheet.pages]
+        target = torch.tensor(words)[:, panel_of].flatten()
         losses.append(F.cross_entropy(logits, target))
         right[name] = float((logits.argmax(-1) == target).float().mean())
     numbers = panel_of.repeat(len(sheet.pages))
