@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 
-LOOP = 4
-"""A word or phrase said this many times running is a loop."""
+LOOP = 2.5
+"""A phrase said this many times running is a loop; the last time may be cut off."""
+_LEAST = 3
+"""Words that a loop says again at least: a single word is a loop when said four times."""
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_JOINT = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NUMBERING = re.compile(
     r"\b(?:panel|frame|picture|image|scene)s?\s*(?:number|no\.?|#)?\s*\d+\s*[:.)\-]?"  # Panel 3:
     r"|(?:^|(?<=\n))\s*\(?\d+\s*[.:)]",  # 3. or 3) at the start of a line
@@ -16,8 +20,8 @@ _NUMBERING = re.compile(
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in lower case, numbers included."""
-    return _WORD.findall(text.lower())
+    """The words of a text in lower case, numbers included; "clockCat" is two words run together."""
+    return _WORD.findall(_JOINT.sub(" ", text).lower())
 
 
 def without_numbering(text: str) -> str:
@@ -32,12 +36,13 @@ def is_junk(text: str) -> bool:
 
 
 def loops(said: list[str]) -> bool:
-    """Whether some word or phrase is said `LOOP` times running ("digs, digs, digs, digs")."""
-    for period in range(1, len(said) // LOOP + 1):
+    """Whether some phrase is said `LOOP` times running ("digs a hole digs a hole digs a")."""
+    for period in range(1, len(said) // 2 + 1):
+        again = max(_LEAST, math.ceil((LOOP - 1) * period))
         run = 0
         for word, later in zip(said, said[period:], strict=False):
             run = run + 1 if word == later else 0
-            if run == period * (LOOP - 1):
+            if run == again:
                 return True
     return False
 
