@@ -49,6 +49,14 @@ def gqa(processor: Any) -> VLM:
     return wrap(make_model(processor, 4, 2), processor, "tiny-random")
 
 
+@pytest.fixture(scope="session")
+def reference(vlm: VLM) -> Any:
+    """The same model with an eager attention of the tests' own."""
+    from eager_reference import Reference
+
+    return Reference(vlm)
+
+
 @dataclass(frozen=True)
 class FakeStrip:
     """Panels of noise in a row."""

@@ -107,3 +107,14 @@ def bias_of(vlm: VLM, encoded: Encoded, heads, region, mode: str, delta: float, 
     exact = mode == "hard"
     strength = 1e9 if exact else (10_000.0 if math.isinf(delta) else delta)
     return Bias(list(heads), target, others, strength, first, last, exact)
+
+
+def tokens_of(generation):
+    return list(generation.tokens)
+
+
+def sdpa_copy(vlm):
+    model = copy.deepcopy(vlm.model)
+    model._forward_pre_hooks.clear()
+    model.set_attn_implementation({"text_config": "sdpa"})
+    return model
