@@ -91,7 +91,7 @@ class Stage:
 
 ENCODER_STAGE = Stage(
     1.0, ((1, 0.15), (2, 0.08), (3, 0.1), (4, 0.1), (5, 0.1), (6, 0.3), (7, 0.05), (8, 0.12)),
-    0.15, 0.2, 0.0, 0.1, 0.4, 0.0, 0.0, 0,
+    0.2, 0.45, 0.0, 0.1, 0.4, 0.0, 0.0, 0,
 )  # fmt: skip
 """What the image encoder is trained on before it meets the language model."""
 CURRICULUM = (

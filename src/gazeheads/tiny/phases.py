@@ -33,8 +33,11 @@ EXAM = Stage(1.0, ((6, 1.0),), 0.0, 0.2, 0.2, 0.0, 0.0, 0.2, 0.0, 240)
 EXAM_PANELS = 400
 EXAM_BATCHES = 8
 PROBE_WEIGHT = 0.2
-FIRST_TOKEN_WEIGHT = 3.0
-"""The first word of a line says which panel is meant; the others can be found by it."""
+KEY_WEIGHT = 3.0
+"""Of the first word of a line, which says which panel is meant, and of short answers: the other
+words of long ones can be found by it."""
+SHORT = 5
+"""Tokens of a short answer, such as "Panel 3.", at most."""
 
 
 class Pupil:
@@ -123,7 +126,7 @@ class AnswerPhase(Phase):
         losses, right = self._predict(batch, *seen)
         if self.place.rank == 0:
             self.recent.add(batch, losses.detach(), right)
-        weights = torch.where(self._opens_line(batch.packed), FIRST_TOKEN_WEIGHT, 1.0)
+        weights = torch.where(self._is_key(batch.packed), KEY_WEIGHT, 1.0)
         answers = (losses * weights).sum() / weights.sum()
         return answers + PROBE_WEIGHT * self.pupil.named(batch.shown, *seen)[0]
 
@@ -156,11 +159,16 @@ class AnswerPhase(Phase):
         logits = F.linear(hidden, self.pupil.model.lm_head.weight)
         return F.cross_entropy(logits, targets, reduction="none"), logits.argmax(-1) == targets
 
-    def _opens_line(self, packed: Packed) -> Tensor:
-        """Per answer token, whether it is the first of its answer or of a line."""
+    def _is_key(self, packed: Packed) -> Tensor:
+        """Per answer token, whether it opens an answer or a line, or its answer is short."""
         before = F.pad(packed.answer_of, (1, 0), value=-1)[:, :-1]
         opens = (packed.answer_of != before) | (packed.input_ids == self.pupil.packer.newline)
-        return opens[packed.targets != IGNORED]
+        wanted = packed.targets != IGNORED
+        row = torch.arange(len(opens))[:, None] * packed.answer_of.shape[1]
+        _, own, sizes = (row + packed.answer_of)[wanted].unique(
+            return_inverse=True, return_counts=True
+        )
+        return opens[wanted] | (sizes[own] <= SHORT)
 
     @torch.no_grad()
     def _examine(self) -> dict[str, dict[str, Any]]:
