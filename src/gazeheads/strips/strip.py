@@ -20,6 +20,10 @@ SEAM = 6
 """Width in pixels of the white gap between panels of that height."""
 STEP = 32
 """Panels are this many pixels or a multiple of it wide and high: whole image tokens."""
+LABEL = 0.22
+"""Height of a painted label as a share of its panel."""
+LABEL_CENTRE = 0.14
+"""Where in its panel a label's centre lies, as a share from the left and from the top."""
 
 PixelBox = tuple[int, int, int, int]
 
@@ -138,7 +142,7 @@ class Strip:
 def paint_label(panel: Image.Image, label: str) -> Image.Image:
     """A copy of the panel with a large label on a white badge in its upper left corner."""
     fine = 3
-    side = round(0.22 * min(panel.size))
+    side = round(LABEL * min(panel.size))
     height = side * fine
     font = _font(round(height * 0.78))
     width = max(height, round(font.getlength(label) + 0.4 * height))

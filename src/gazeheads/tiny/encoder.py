@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gazeheads.strips.scenes import Scene
+from gazeheads.strips.strip import LABEL_CENTRE
 from gazeheads.strips.truth import ACTIONS, CHARACTERS, PLACES, THINGS, WEATHERS
 from gazeheads.tiny.batches import DIGITS, LETTERS, SCENE, Sheet
 from gazeheads.tiny.model import CELL
@@ -73,6 +74,7 @@ def sheet_loss(probes: Probes, tokens: Tensor, sheet: Sheet) -> tuple[Tensor, di
         target = torch.tensor(words)[:, panel_of].flatten()
         losses.append(F.cross_entropy(logits, target))
         right[name] = float((logits.argmax(-1) == target).float().mean())
+    losses.append(_badge_loss(probes, tokens, sheet))
     numbers = panel_of.repeat(len(sheet.pages))
     logits = probes.number(tokens).flatten(0, 1)
     losses.append(F.cross_entropy(logits, numbers))
@@ -80,6 +82,17 @@ def sheet_loss(probes: Probes, tokens: Tensor, sheet: Sheet) -> tuple[Tensor, di
     counts = torch.full_like(numbers, panels - 1)
     losses.append(F.cross_entropy(probes.count(tokens).flatten(0, 1), counts))
     return torch.stack(losses).sum(), right
+
+
+def _badge_loss(probes: Probes, tokens: Tensor, sheet: Sheet) -> Tensor:
+    """Loss of reading each label where it is painted: a letter is learned there or nowhere."""
+    height, width = sheet.images.shape[2] // CELL, sheet.images.shape[3] // CELL
+    row = ((torch.arange(sheet.rows) + LABEL_CENTRE) / sheet.rows * height).long()
+    column = ((torch.arange(sheet.columns) + LABEL_CENTRE) / sheet.columns * width).long()
+    badges = (row[:, None] * width + column[None]).flatten()
+    words = [[_INDEX["label"][word] for word in _words("label", page)] for page in sheet.pages]
+    logits = probes.panel["label"](tokens[:, badges])
+    return F.cross_entropy(logits.flatten(0, 1), torch.tensor(words).flatten())
 
 
 def scene_loss(
