@@ -159,7 +159,7 @@ def test_a_strip_about_which_nothing_is_known_is_kept_too(tmp_path: Path) -> Non
     found = kept_strip(tmp_path, "scan", kept)
     assert (found.truths, found.captions, len(found)) == (None, None, 2)
     red, blue = (panel.resize((1, 1)).getpixel((0, 0)) for panel in found.panels)
-    assert red[0] > 200 > 100 > red[2] and blue[2] > 200  # type: ignore[index]
+    assert red[0] > 200 and red[2] < 100 and blue[2] > 200  # type: ignore[index]
     (tmp_path / kept["picture"]).unlink()
     with pytest.raises(RunError, match="cannot read"):
         kept_strip(tmp_path, "scan", kept)
