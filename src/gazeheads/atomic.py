@@ -11,8 +11,8 @@ from typing import Any
 from gazeheads.errors import GazeheadsError
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> Path:
-    """Writes `text` to `path` atomically, creating the folder.
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
+    """Writes `data` to `path` atomically, creating the folder.
 
     Raises:
         GazeheadsError: the folder or the file can't be written.
@@ -23,14 +23,19 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = str(target.parent / f".{target.name}.{secrets.token_hex(4)}")
         # "x" and no mkstemp: the file gets the permissions of any new file, not 0600
-        with open(temporary, "x", encoding="utf-8") as stream:
-            stream.write(text)
+        with open(temporary, "xb") as stream:
+            stream.write(data)
         os.replace(temporary, target)
     except OSError as error:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
         raise GazeheadsError(f"cannot write {target}: {error.strerror or error}") from error
     return target
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> Path:
+    """Writes `text` to `path` as UTF-8, atomically."""
+    return write_bytes(path, text.encode())
 
 
 def write_json(path: str | os.PathLike[str], data: Any) -> Path:

@@ -10,6 +10,8 @@ import typer
 
 from gazeheads import __version__, prompts
 from gazeheads.errors import GazeheadsError
+from gazeheads.judge_commands import judge_app
+from gazeheads.strips.commands import sources_app
 from gazeheads.tiny.commands import tiny_app
 
 INTERRUPTED = 130
@@ -23,8 +25,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 strips_app = typer.Typer(help="Comic strips in folders.", no_args_is_help=True)
+strips_app.add_typer(sources_app)
 app.add_typer(strips_app, name="strips")
 app.add_typer(tiny_app, name="tiny")
+app.add_typer(judge_app)
 
 Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]
 Strips = Annotated[

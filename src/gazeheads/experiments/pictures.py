@@ -1,4 +1,4 @@
-"""Pictures of the strips beside the records, so that a report needs neither strips nor model."""
+"""Pictures of the strips beside the records: a report, or another judge, needs nothing else."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from gazeheads.experiments.runs import STRIPS, RunError
 from gazeheads.strips.captions import headline
 from gazeheads.strips.strip import Strip
+from gazeheads.strips.truth import PanelTruth
 
 _WIDEST = 1600
 """Pictures are for reading a report, not for asking a model again."""
@@ -19,7 +22,7 @@ def keep_picture(folder: Path, strip: Strip) -> dict[str, Any]:
 
     Returns:
         The picture's name in the folder, the boxes of its panels as shares of width and height,
-        and one caption per panel if they are known.
+        and one caption and the truth per panel if they are known.
     """
     name = f"{STRIPS}/{re.sub(r'[^A-Za-z0-9._-]', '-', strip.id)}.webp"
     _save(folder / name, strip)
@@ -38,7 +41,39 @@ def keep_picture(folder: Path, strip: Strip) -> dict[str, Any]:
         "aspect": round(width / height, 5),
         "panels": boxes,
         "captions": said,
+        "truths": [truth.attributes() for truth in strip.truths] if strip.truths else None,
     }
+
+
+def kept_strip(folder: Path, name: str, kept: dict[str, Any]) -> Strip:
+    """The strip that `keep_picture` kept, cut from its picture, with its captions and truths.
+
+    Args:
+        folder: of the run.
+        name: of the strip.
+        kept: what the record says about it.
+    """
+    path = folder / kept["picture"]
+    try:
+        with Image.open(path) as picture:
+            page = picture.convert("RGB")
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error}") from error
+    width, height = page.size
+    boxes = [
+        (round(x0 * width), round(y0 * height), round(x1 * width), round(y1 * height))
+        for x0, y0, x1, y1 in kept["panels"]
+    ]
+    across = sum(box[1] == boxes[0][1] for box in boxes)
+    said, truths = kept["captions"], kept.get("truths")
+    return Strip(
+        id=name,
+        panels=tuple(page.crop(box) for box in boxes),
+        truths=tuple(PanelTruth(**truth) for truth in truths) if truths else None,
+        captions=tuple((caption,) for caption in said) if said else None,
+        columns=across if across < len(boxes) else None,
+        panel_height=boxes[0][3] - boxes[0][1],
+    )
 
 
 def _save(path: Path, strip: Strip) -> None:

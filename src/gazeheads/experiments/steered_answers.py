@@ -146,22 +146,29 @@ def ask_strip(
 
 
 def summary_of(condition: Condition, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Accuracy of one condition, as the study counts it and by content alone."""
+    """What a condition is, and its accuracy."""
+    return {
+        "condition": condition.name,
+        "k": condition.k,
+        "key": condition.key,
+        "heads": [[str(head) for head in heads] for heads in condition.draws],
+        **counted(condition.key, records),
+    }
+
+
+def counted(key: str, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Accuracy under the condition of this key, as the study counts it and by content alone."""
     judged = [
         [
             (int(answer["target"]), Verdict.of_record(answer))
             for answer in record["answers"]
-            if answer["condition"] == condition.key
+            if answer["condition"] == key
         ]
         for record in records
     ]
     flat = [pair for strip in judged for pair in strip]
     panels = max((target for target, _ in flat), default=0)
     return {
-        "condition": condition.name,
-        "k": condition.k,
-        "key": condition.key,
-        "heads": [[str(head) for head in heads] for heads in condition.draws],
         "accuracy": _share([[v.hits(t) for t, v in strip] for strip in judged]).as_dict(),
         "content": _share([[v.shows(t) for t, v in strip] for strip in judged]).as_dict(),
         "by_panel": [
@@ -172,6 +179,7 @@ def summary_of(condition: Condition, records: Sequence[dict[str, Any]]) -> dict[
         "junk": sum(v.reason == "junk" for _, v in flat),
         "ties": sum(v.reason == "tie" for _, v in flat),
         "baseline_matches": sum(v.reason == "baseline" for _, v in flat),
+        "unjudged": sum(v.reason == "unjudged" for _, v in flat),
     }
 
 

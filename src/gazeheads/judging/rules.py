@@ -31,11 +31,16 @@ def judge_answers(
     Returns:
         The verdict on the baseline, and one verdict per answer.
     """
-    asked = [text for text in dict.fromkeys([baseline, *answers]) if not is_junk(text)]
-    asked = [text for text in asked if text == baseline or not matches_baseline(text, baseline)]
+    asked = worth_asking(baseline, answers)
     known = dict(zip(asked, judge.judge(strip, asked), strict=True)) if asked else {}
     own = known.get(baseline, JUNK)
     return own, [_by_rules(text, baseline, own, known) for text in answers]
+
+
+def worth_asking(baseline: str, answers: Sequence[str]) -> list[str]:
+    """The texts a judge is asked about, each once: no junk, and nothing like the baseline."""
+    asked = [text for text in dict.fromkeys([baseline, *answers]) if not is_junk(text)]
+    return [text for text in asked if text == baseline or not matches_baseline(text, baseline)]
 
 
 def _by_rules(answer: str, baseline: str, own: Verdict, known: dict[str, Verdict]) -> Verdict:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from gazeheads.strips.strip import Strip
 
-Reason = Literal["described", "junk", "tie", "baseline"]
+Reason = Literal["described", "junk", "tie", "baseline", "unjudged"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Verdict:
         panel: from 1, by content alone; None if no single panel is described.
         reason: "described": exactly one panel is; "tie": several equally; "junk": incoherent,
             empty, numbers only, or about no panel; "baseline": the answer matches the unsteered
-            one (`panel` is then the panel that one describes).
+            one (`panel` is then the panel that one describes); "unjudged": the judge declined to
+            say, which counts as a miss.
     """
 
     panel: int | None
@@ -45,6 +46,7 @@ class Verdict:
 
 JUNK = Verdict(None, "junk")
 TIE = Verdict(None, "tie")
+UNJUDGED = Verdict(None, "unjudged")
 
 
 class Judge(Protocol):
@@ -60,5 +62,5 @@ class Judge(Protocol):
         ...
 
     def judge(self, strip: Strip, answers: Sequence[str]) -> list[Verdict]:
-        """One verdict per answer: "described", "junk" or "tie"."""
+        """One verdict per answer: "described", "junk", "tie" or "unjudged"."""
         ...

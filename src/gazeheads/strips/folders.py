@@ -2,6 +2,7 @@
 
 `captions.jsonl` at the root holds one line per comic: its id, and per panel the exact words
 of its truth, its captions and the label painted on it. It is optional when reading.
+`source.json`, where there, says where the strips come from.
 """
 
 from __future__ import annotations
@@ -10,27 +11,34 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from gazeheads.atomic import write_json, write_text
 from gazeheads.errors import GazeheadsError
 from gazeheads.strips.captions import captions
 from gazeheads.strips.strip import Strip
 from gazeheads.strips.truth import PanelTruth
 
-CAPTIONS_FILE = "captions.jsonl"
+CAPTIONS_FILE, SOURCE_FILE = "captions.jsonl", "source.json"
 _PANEL = re.compile(r"p(\d+)\.(png|jpe?g|webp)", re.IGNORECASE)
 
 
-def write_strips(folder: str | os.PathLike[str], strips: Sequence[Strip]) -> Path:
+def write_strips(
+    folder: str | os.PathLike[str],
+    strips: Iterable[Strip],
+    source: Mapping[str, Any] | None = None,
+) -> Path:
     """Writes strips as `comic1/p1.png` and so on, with `captions.jsonl`; all of it or nothing.
 
     Args:
         folder: Must not exist yet, or be empty.
-        strips: At least one, of two panels or more.
+        strips: At least one, of two panels or more; held in memory one at a time.
+        source: Where they come from, as JSON values, for `source.json`.
 
     Returns:
         The folder.
@@ -39,17 +47,16 @@ def write_strips(folder: str | os.PathLike[str], strips: Sequence[Strip]) -> Pat
         GazeheadsError: There is nothing to write, or the folder is taken or not writable.
     """
     target = Path(folder).absolute()
-    if not strips:
-        raise GazeheadsError("no strips to write")
-    for strip in strips:
-        _check_length(strip.id, len(strip))
+    whole = _at_least_one(strips)
     partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
     try:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise GazeheadsError(f"{target} exists and is not an empty folder: name another one")
         target.parent.mkdir(parents=True, exist_ok=True)
         partial.mkdir()
-        _fill(partial, strips)
+        write_captions(partial, _saved(partial, whole))
+        if source is not None:
+            write_source(partial, source)
         if target.exists():
             target.rmdir()
         partial.rename(target)
@@ -58,6 +65,22 @@ def write_strips(folder: str | os.PathLike[str], strips: Sequence[Strip]) -> Pat
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+def write_source(folder: Path, source: Mapping[str, Any]) -> None:
+    """Writes where the strips of a folder come from."""
+    write_json(folder / SOURCE_FILE, {"kind": "strips-source", **source})
+
+
+def write_captions(folder: Path, strips: Iterable[tuple[str, Strip]]) -> None:
+    """Writes what is known about the comics of a folder.
+
+    Args:
+        folder: That holds the comics.
+        strips: Name of the comic's folder, and the strip in it.
+    """
+    lines = [json.dumps(_note(comic, strip), ensure_ascii=False) + "\n" for comic, strip in strips]
+    write_text(folder / CAPTIONS_FILE, "".join(lines))
 
 
 def read_strips(folder: str | os.PathLike[str]) -> list[Strip]:
@@ -83,15 +106,25 @@ def read_strips(folder: str | os.PathLike[str]) -> list[Strip]:
     return [_read_comic(comic, notes.get(comic.name)) for comic in comics]
 
 
-def _fill(folder: Path, strips: Sequence[Strip]) -> None:
-    lines = []
+def _at_least_one(strips: Iterable[Strip]) -> Iterable[Strip]:
+    """The same strips; raises before anything is written if the first cannot be."""
+    rest = iter(strips)
+    first = next(rest, None)
+    if first is None:
+        raise GazeheadsError("no strips to write")
+    _check_length(first.id, len(first))
+    return chain([first], rest)
+
+
+def _saved(folder: Path, strips: Iterable[Strip]) -> Iterator[tuple[str, Strip]]:
+    """Saves the panels of each strip; then gives the comic's name with it."""
     for number, strip in enumerate(strips, 1):
+        _check_length(strip.id, len(strip))
         comic = folder / f"comic{number}"
         comic.mkdir()
         for k, panel in enumerate(strip.panels, 1):
             panel.convert("RGB").save(comic / f"p{k}.png")
-        lines.append(json.dumps(_note(comic.name, strip), ensure_ascii=False) + "\n")
-    (folder / CAPTIONS_FILE).write_text("".join(lines), encoding="utf-8")
+        yield comic.name, strip
 
 
 def _note(comic: str, strip: Strip) -> dict[str, Any]:
@@ -135,7 +168,7 @@ def _read_notes(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _read_comic(comic: Path, note: dict[str, Any] | None) -> Strip:
-    panels = tuple(_read_panel(path) for path in _panel_files(comic))
+    panels = tuple(read_panel(path) for path in _panel_files(comic))
     if note is None:
         return Strip(comic.name, panels)
     try:
@@ -188,7 +221,12 @@ def _check_length(name: str, panels: int) -> None:
         raise GazeheadsError(f"{name} has only one panel: a strip needs at least 2")
 
 
-def _read_panel(path: Path) -> Image.Image:
+def read_panel(path: Path) -> Image.Image:
+    """Reads a picture as RGB, on white where it is transparent.
+
+    Raises:
+        GazeheadsError: It is no readable image.
+    """
     try:
         with Image.open(path) as image:
             image.load()

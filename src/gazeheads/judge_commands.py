@@ -1,0 +1,202 @@
+"""``gazeheads judge`` and ``gazeheads calibrate``: other judges for answers that are stored."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gazeheads.services.options import (
+    BaseUrl,
+    KeyEnv,
+    Prices,
+    Protocol,
+    Service,
+    Temperature,
+    Workers,
+    endpoint_of,
+    read_prices,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gazeheads.experiments.runs import RunFolder
+    from gazeheads.judging.llm import LlmJudge
+    from gazeheads.strips.strip import Strip
+
+judge_app = typer.Typer()
+
+
+class Name(StrEnum):
+    """Which judge."""
+
+    label = "label"
+    caption = "caption"
+    llm = "llm"
+
+
+@judge_app.command("judge")
+def judge_command(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders of them.")],
+    judge: Annotated[Name, typer.Option(help="Who judges.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the runs judged so; default: RUNS-by-JUDGE.")
+    ] = None,
+    strips: Annotated[
+        Path | None, typer.Option(help="The strips; default: as the run kept them.")
+    ] = None,
+    service: Service = Protocol.openai,
+    model: Annotated[str | None, typer.Option(help="Of the llm judge.")] = None,
+    base_url: BaseUrl = None,
+    key_env: KeyEnv = None,
+    temperature: Temperature = None,
+    prices: Prices = None,
+    workers: Workers = 8,
+    cache: Annotated[
+        Path | None, typer.Option(help="The llm judge's verdicts; default: in your cache folder.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many calls it would make; make none.")
+    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False,
+) -> None:
+    """Judge the stored answers of finished runs again, without the model."""
+    from gazeheads import terminal
+    from gazeheads.experiments import rejudge
+    from gazeheads.experiments.runs import check_writable, find_runs
+    from gazeheads.judging import CaptionJudge, LabelJudge
+    from gazeheads.judging.llm import LlmJudge
+    from gazeheads.services import Chat
+    from gazeheads.strips.folders import read_strips
+
+    paid = read_prices(prices)
+    found = rejudge.judged_runs(find_runs(runs))
+    given = read_strips(strips) if strips is not None else None
+    llm: LlmJudge | None = None
+    if judge is Name.llm:
+        endpoint = endpoint_of(service, model, base_url, key_env, temperature)
+        llm = LlmJudge(Chat(endpoint), cache or default_cache(), workers)
+    if dry_run:
+        _tell_plan(found, given, llm)
+        return
+    if llm is not None:
+        llm.chat.connect()
+    with terminal.Stages() as stages:
+        chosen = llm or (LabelJudge() if judge is Name.label else CaptionJudge())
+        for run in found:
+            target = out or rejudge.out_beside(run, chosen.name)
+            check_writable(target)
+            judged = rejudge.rejudge(
+                run,
+                chosen,
+                _about(chosen),
+                target,
+                strips=rejudge.strips_of(run, given),
+                progress=stages(f"Judging {run.experiment} of {run.model}"),
+                fresh=fresh,
+            )
+            _tell_results(run, judged)
+    if llm is not None:
+        terminal.out.print(f"Used: {llm.chat.usage.told(paid)}", markup=False)
+
+
+@judge_app.command("calibrate")
+def calibrate_command(
+    count: Annotated[int, typer.Option("--strips", min=1, help="Drawn strips, twice.")] = 30,
+    seed: Annotated[int, typer.Option(min=0, help="Of strips and texts.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Also write the numbers, as JSON.")] = None,
+) -> None:
+    """Fit the caption judge's limits on drawn strips and tell how far it agrees on others."""
+    from gazeheads import terminal
+    from gazeheads.atomic import write_json
+    from gazeheads.experiments.identity import versions
+    from gazeheads.judging import CaptionJudge
+    from gazeheads.judging.agreement import agreement, best_limits, made_up, similarities
+    from gazeheads.judging.embedding import EMBEDDER
+    from gazeheads.strips.drawn import draw_strips
+
+    with terminal.Stages() as stages:
+        judge = CaptionJudge()
+        with stages.busy("Fitting floor and margin"):
+            fitting = made_up(draw_strips(count, seed, size=32), seed)
+            floor, margin = best_limits(fitting, similarities(judge, fitting))
+        with stages.busy("Judging other strips"):
+            others = made_up(draw_strips(count, seed + 1, size=32), seed + 1)
+            rows = similarities(judge, others)
+    found = agreement(others, rows, judge.floor, judge.margin)
+    terminal.out.print(f"best limits: floor {floor}, margin {margin}", markup=False)
+    terminal.out.print(
+        f"agreement with floor {judge.floor}, margin {judge.margin} on other strips:", markup=False
+    )
+    for one in found:
+        share = f"{one.same / one.total:6.1%}"
+        terminal.out.print(f"{one.kind:<16} {share}  of {one.total}", markup=False)
+    if out is not None:
+        write_json(
+            out,
+            {
+                "kind": "caption-judge-agreement",
+                "model": EMBEDDER,
+                "versions": versions(),
+                "settings": {"strips": count, "seed": seed, **_about(judge)},
+                "best": {"floor": floor, "margin": margin},
+                "agreement": [asdict(one) for one in found],
+            },
+        )
+
+
+def default_cache() -> Path:
+    """Where verdicts of the llm judge are kept."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "gazeheads" / "verdicts"
+
+
+def _about(judge: Any) -> dict[str, Any]:
+    """What verdicts depend on, besides the judge's name."""
+    from gazeheads.judging.embedding import EMBEDDER
+
+    if judge.name == Name.caption:
+        return {"floor": judge.floor, "margin": judge.margin, "embedder": EMBEDDER}
+    if judge.name == Name.label:
+        return {}
+    endpoint = judge.chat.endpoint
+    return {"url": endpoint.url, "temperature": endpoint.temperature}
+
+
+def _tell_plan(
+    runs: Sequence[RunFolder], given: Sequence[Strip] | None, llm: LlmJudge | None
+) -> None:
+    from gazeheads import terminal
+    from gazeheads.experiments.rejudge import strips_of, texts_to_judge
+
+    for run in runs:
+        strips = strips_of(run, given)
+        asked = {unit: texts_to_judge(record) for unit, record in run.records.items()}
+        told = f"{run.path}: {sum(map(len, asked.values()))} texts to judge"
+        if llm is not None:
+            calls = sum(llm.to_call(strips[unit], texts) for unit, texts in asked.items())
+            told += f", {calls} calls to {llm.chat.endpoint.url}; the others are in the cache"
+        terminal.out.print(told, markup=False)
+
+
+def _tell_results(before: RunFolder, after: RunFolder) -> None:
+    from gazeheads import terminal
+
+    results = after.summary["results"]
+    old = {c["key"]: c for c in before.summary["results"]["conditions"]}
+    for condition in results["conditions"]:
+        key, now = condition["key"], condition["accuracy"]
+        then = old[key]["accuracy"]["value"]
+        terminal.out.print(
+            f"{key:<14} {now['value']:6.1%}  of {now['total']} (was {then:.1%})", markup=False
+        )
+    agreed = results["agreement"]
+    terminal.out.print(
+        f"same panel as judged before: {agreed['value']:.1%} of {agreed['total']}", markup=False
+    )
+    terminal.out.print(f"Run: {after.path}", markup=False)

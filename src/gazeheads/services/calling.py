@@ -1,0 +1,207 @@
+"""What every call to a service shares: where it goes, its key, its tries, what it used up."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal, TypeVar
+
+from gazeheads.errors import GazeheadsError
+
+Provider = Literal["openai", "anthropic"]
+DEFAULT_URLS: dict[Provider, str] = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+}
+KEYS: dict[Provider, str] = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
+"""Environment variable that holds a provider's key."""
+NO_KEY = "none"
+"""What a local server that wants no key is sent, since the clients insist on one."""
+Answer = TypeVar("Answer")
+
+
+class ServiceError(GazeheadsError):
+    """A service that cannot be used as asked, or did not recover within the tries."""
+
+
+class RefusedError(ServiceError):
+    """The service declines this content, however often it is asked."""
+
+
+class PassingFault(Exception):
+    """A failure that may be gone at the next try.
+
+    Attributes:
+        wait: seconds the service asked to wait, if it did.
+    """
+
+    def __init__(self, what: str, wait: float | None = None) -> None:
+        super().__init__(what)
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A model at a service. The key is not part of it: it stays in the environment.
+
+    Attributes:
+        provider: whose protocol is spoken; "openai" also means vLLM, Ollama and others.
+        model: name of the model there.
+        base_url: of the service; None: the provider's own.
+        key_env: environment variable with the key; None: the provider's own variable at the
+            provider's own address, and no key anywhere else, so that no key reaches a stranger.
+        timeout: seconds to wait for one answer.
+        temperature: of a chat model; None: the service's own. Anthropic's API takes none.
+    """
+
+    provider: Provider
+    model: str
+    base_url: str | None = None
+    key_env: str | None = None
+    timeout: float = 120.0
+    temperature: float | None = None
+
+    @property
+    def url(self) -> str:
+        """Where calls go."""
+        return self.base_url or DEFAULT_URLS[self.provider]
+
+    def key(self) -> str:
+        """The key, from the environment.
+
+        Raises:
+            ServiceError: the variable is not set.
+        """
+        own = self.url.rstrip("/") == DEFAULT_URLS[self.provider]
+        name = self.key_env or (KEYS[self.provider] if own else None)
+        if name is None:
+            return NO_KEY
+        if not (key := os.environ.get(name, "").strip()):
+            raise ServiceError(f"no key for {self.url}: set the environment variable {name}")
+        return key
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often a call is tried, and the exponential back-off between tries.
+
+    Attributes:
+        tries: in all; the study's is 6.
+        first_wait: seconds before the second try, doubled before each further one and shortened
+            at random so that parallel calls do not return together.
+        longest_wait: in seconds.
+    """
+
+    tries: int = 6
+    first_wait: float = 2.0
+    longest_wait: float = 60.0
+
+    def call(self, attempt: Callable[[], Answer]) -> Answer:
+        """Calls until it works, or a fault is not a passing one, or the tries are used up.
+
+        Raises:
+            ServiceError: it did not work.
+        """
+        tenacity = client_package("tenacity")
+        backoff = tenacity.wait_random_exponential(self.first_wait, self.longest_wait)
+
+        def wait(state: Any) -> float:
+            asked = getattr(state.outcome.exception(), "wait", None)
+            return min(max(asked or 0.0, backoff(state)), self.longest_wait)
+
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(self.tries),
+            wait=wait,
+            retry=tenacity.retry_if_exception_type(PassingFault),
+            reraise=True,
+        )
+        try:
+            return retrying(attempt)
+        except PassingFault as fault:
+            raise ServiceError(f"{fault} (tried {self.tries} times)") from fault
+
+
+class Usage:
+    """Counts calls and tokens of several threads."""
+
+    def __init__(self) -> None:
+        self.calls = self.tokens_in = self.tokens_out = 0
+        self._lock = threading.Lock()
+
+    def add(self, tokens_in: int, tokens_out: int) -> None:
+        """One call that the service answered, usable or not: it is paid for either way."""
+        with self._lock:
+            self.calls += 1
+            self.tokens_in += tokens_in
+            self.tokens_out += tokens_out
+
+    def told(self, prices: tuple[float, float] | None = None) -> str:
+        """In words; with the cost if prices in dollars per million tokens (in, out) are given."""
+        text = f"{self.calls} calls, {self.tokens_in} tokens in, {self.tokens_out} tokens out"
+        if prices is None:
+            return text
+        cost = (self.tokens_in * prices[0] + self.tokens_out * prices[1]) / 1e6
+        return f"{text}, ${cost:.4f}"
+
+
+def client_package(name: str) -> ModuleType:
+    """Imports a package of the extra "judge".
+
+    Raises:
+        GazeheadsError: it is not installed.
+    """
+    from importlib import import_module  # noqa: PLC0415 - nothing here needs it otherwise
+
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise GazeheadsError(
+            f"this needs the package {error.name!r}: install it with pip install 'gazeheads[judge]'"
+        ) from error
+
+
+def guarded(sdk: ModuleType, endpoint: Endpoint, key: str, call: Callable[[], Answer]) -> Answer:
+    """Calls an official client and turns its exceptions into ours, without the key in any.
+
+    Args:
+        sdk: module of the client, `openai` or `anthropic`: they name their exceptions alike.
+        endpoint, key: what is called.
+        call: does it.
+    """
+    try:
+        return call()
+    except sdk.APITimeoutError as error:
+        raise PassingFault(f"{endpoint.url} did not answer in {endpoint.timeout:g} s") from error
+    except sdk.APIConnectionError as error:
+        raise PassingFault(f"{endpoint.url} cannot be reached") from error
+    except sdk.APIStatusError as error:
+        raise _by_status(endpoint, key, error) from None
+    except (sdk.APIResponseValidationError, ValueError) as error:
+        raise PassingFault(f"{endpoint.url} answered with something unreadable") from error
+
+
+def _by_status(endpoint: Endpoint, key: str, error: Any) -> Exception:
+    status = int(error.status_code)
+    body = error.body if isinstance(error.body, dict) else {}
+    detail = body.get("error", body)
+    detail = detail if isinstance(detail, dict) else {}
+    code = str(detail.get("code") or detail.get("type") or "")
+    said = " ".join(str(detail.get("message") or "").replace(key, "***").split())
+    told = f"{endpoint.url} answered HTTP {status}" + (f": {said[:300]}" if said else "")
+    if status in (401, 403):  # some services repeat a part of the key in their message
+        return ServiceError(f"{endpoint.url} refused the key (HTTP {status})")
+    if code in ("content_policy_violation", "moderation_blocked", "content_filter"):
+        return RefusedError(told)
+    if code != "insufficient_quota" and (status in (408, 409, 429) or status >= 500):
+        return PassingFault(told, _asked_to_wait(error))
+    return ServiceError(told)
+
+
+def _asked_to_wait(error: Any) -> float | None:
+    try:
+        return float(error.response.headers["retry-after"])
+    except (KeyError, ValueError):
+        return None

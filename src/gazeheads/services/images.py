@@ -1,0 +1,97 @@
+"""Image models behind an OpenAI-compatible API."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from PIL import Image
+
+from gazeheads.services.calling import (
+    Endpoint,
+    PassingFault,
+    Patience,
+    Usage,
+    client_package,
+    guarded,
+)
+
+
+class Painter:
+    """An image model at an endpoint; safe to use from several threads.
+
+    Args:
+        endpoint: where it is.
+        size: of a picture, "1024x1024" in the study.
+        quality: a name that the service knows; None: its own choice.
+        ask_base64: ask for the picture inside the answer. OpenAI's newest models always send it so
+            and reject the question; other services send a link unless asked.
+        patience: how often a call is tried.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        size: str = "1024x1024",
+        quality: str | None = None,
+        ask_base64: bool = False,
+        patience: Patience | None = None,
+    ) -> None:
+        self.endpoint, self.usage = endpoint, Usage()
+        self._options: dict[str, Any] = {"model": endpoint.model, "size": size, "n": 1}
+        if quality is not None:
+            self._options["quality"] = quality
+        if ask_base64:
+            self._options["response_format"] = "b64_json"
+        self._patience = patience or Patience()
+        self._lock = threading.Lock()
+        self._generate: Callable[[str], Any] | None = None
+
+    def connect(self) -> Callable[[str], Any]:
+        """Makes the client, once; calls nothing yet.
+
+        Raises:
+            GazeheadsError: the client's package or the key is missing.
+        """
+        with self._lock:
+            if self._generate is None:
+                sdk, key, to = client_package("openai"), self.endpoint.key(), self.endpoint
+                client = sdk.OpenAI(api_key=key, base_url=to.url, timeout=to.timeout, max_retries=0)
+                self._generate = lambda prompt: guarded(
+                    sdk, to, key, lambda: client.images.generate(prompt=prompt, **self._options)
+                )
+            return self._generate
+
+    def paint(self, prompt: str) -> bytes:
+        """A picture as a PNG file.
+
+        Raises:
+            RefusedError: the service declines this prompt.
+            ServiceError: no picture within the tries, or the call itself is wrong.
+        """
+        generate = self.connect()
+
+        def attempt() -> bytes:
+            done = generate(prompt)
+            used = getattr(done, "usage", None)
+            self.usage.add(getattr(used, "input_tokens", 0), getattr(used, "output_tokens", 0))
+            pictures = getattr(done, "data", None)
+            if not pictures or not pictures[0].b64_json:
+                raise PassingFault(f"{self.endpoint.url} sent no picture inside its answer")
+            return _as_png(pictures[0].b64_json)
+
+        return self._patience.call(attempt)
+
+
+def _as_png(text: str) -> bytes:
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as picture:
+            buffer = io.BytesIO()
+            picture.convert("RGB").save(buffer, "PNG")
+    except (binascii.Error, OSError, ValueError) as error:
+        raise PassingFault("the picture that was sent is damaged") from error
+    return buffer.getvalue()

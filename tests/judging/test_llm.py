@@ -1,0 +1,141 @@
+"""The LLM judge against a local service."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local_service import Answer, LocalService, anthropic_says, fault, openai_says, serving
+from PIL import Image
+
+from gazeheads.errors import GazeheadsError
+from gazeheads.judging import Verdict
+from gazeheads.judging.llm import LlmJudge, read_choice
+from gazeheads.services import Chat, Endpoint, Patience, ServiceError
+from gazeheads.strips.strip import Strip
+
+COLOURS = ("red", "green", "blue")
+STRIP = Strip("s", tuple(Image.new("RGB", (32, 32), colour) for colour in COLOURS))
+KEY = "sk-secret-0123456789"
+
+
+def by_colour(number: int, body: Any) -> Answer:
+    """Believes the colour a description names; no colour is junk; "gun" is declined."""
+    *_, text = body["messages"][0]["content"]
+    said = text["text"].split("<description>")[1].split("</description>")[0].strip()
+    if "gun" in said:
+        return openai_says("", refusal="no violence")
+    panel = next((k for k, colour in enumerate(COLOURS, 1) if colour in said), None)
+    return openai_says({"reasoning": said, "junk": panel is None, "panel": panel or 1})
+
+
+def judge_at(service: LocalService, folder: Path, **options: Any) -> LlmJudge:
+    endpoint = Endpoint("openai", options.pop("model", "m-1"), service.url, **options)
+    return LlmJudge(Chat(endpoint, Patience(3, 0.001, 0.01)), folder, workers=3)
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_verdicts_come_in_the_order_of_the_answers(tmp_path: Path) -> None:
+    answers = ["green stuff", "red things", "blue", "nothing", "a gun"]
+    with serving(by_colour) as service:
+        judge = judge_at(service, tmp_path)
+        found = judge.judge(STRIP, answers)
+    assert found == [
+        Verdict(2, "described"),
+        Verdict(1, "described"),
+        Verdict(3, "described"),
+        Verdict(None, "junk"),
+        Verdict(None, "unjudged"),
+    ]
+    assert not any(found[4].hits(target) for target in (1, 2, 3))
+    assert judge.name == "llm:openai:m-1"
+    assert (judge.chat.usage.calls, judge.chat.usage.tokens_in) == (5, 500)
+
+
+def test_judging_again_costs_nothing(tmp_path: Path) -> None:
+    with serving(by_colour) as service:
+        assert judge_at(service, tmp_path).to_call(STRIP, ["red", "a gun"]) == 2
+        first = judge_at(service, tmp_path).judge(STRIP, ["red", "a gun"])
+        again = judge_at(service, tmp_path)
+        assert again.to_call(STRIP, ["red", "a gun", "blue"]) == 1
+        assert again.judge(STRIP, ["red", "a gun"]) == first
+        assert len(service.heard) == 2 and again.chat.usage.calls == 0
+        # anything the verdict depends on makes it another question
+        other = Strip("s", STRIP.panels[::-1])
+        assert again.to_call(other, ["red"]) == 1
+        assert judge_at(service, tmp_path, model="m-2").to_call(STRIP, ["red"]) == 1
+        assert judge_at(service, tmp_path, temperature=0.0).to_call(STRIP, ["red"]) == 1
+        # but not the name of the strip
+        assert again.to_call(Strip("t", STRIP.panels), ["red"]) == 0
+
+
+def test_what_was_judged_before_a_failure_is_kept(tmp_path: Path) -> None:
+    def fails_on_blue(number: int, body: Any) -> Answer:
+        reply = by_colour(number, body)
+        return fault(500) if "blue" in json.dumps(reply.body) else reply
+
+    with serving(fails_on_blue) as service, pytest.raises(ServiceError, match="tried 3 times"):
+        judge_at(service, tmp_path).judge(STRIP, ["red", "blue"])
+    assert len(files(tmp_path)) == 1
+    with serving(by_colour) as service:
+        service_url = service.url
+        judge_at(service, tmp_path).judge(STRIP, ["red", "blue"])
+    assert service_url  # another port is another service: both are asked about
+    assert len(service.heard) == 2
+
+
+def test_the_picture_and_no_key_are_in_what_is_kept_and_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", KEY)
+    with serving(by_colour) as service:
+        judge_at(service, tmp_path, key_env="MY_KEY").judge(STRIP, ["red"])
+    (kept,) = files(tmp_path)
+    assert KEY not in kept.read_text()
+    assert json.loads(kept.read_text())["verdict"] == {"panel": 1, "reason": "described"}
+    picture, text = service.heard[0].body["messages"][0]["content"]
+    assert picture["type"] == "image_url"
+    assert "3 panels" in text["text"] and "left to right" in text["text"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"reasoning": "", "junk": False, "panel": 4},
+        {"reasoning": "", "junk": False, "panel": 0},
+        {"reasoning": "", "junk": False, "panel": True},
+        {"reasoning": "", "junk": False, "panel": None},
+        {"reasoning": "", "junk": "no", "panel": 1},
+        {"junk": False, "panel": 1},
+        {},
+    ],
+)
+def test_an_answer_that_breaks_the_schema_is_no_verdict(broken: dict[str, Any]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        read_choice(broken, 3)
+
+
+def test_a_schema_that_is_always_broken_stops_the_judge_and_keeps_nothing(tmp_path: Path) -> None:
+    with (
+        serving(lambda n, body: openai_says({"panel": 9})) as service,
+        pytest.raises(ServiceError, match="form asked for"),
+    ):
+        judge_at(service, tmp_path).judge(STRIP, ["red"])
+    assert len(service.heard) == 3 and files(tmp_path) == []
+
+
+def test_anthropic_too(tmp_path: Path) -> None:
+    reply = anthropic_says({"reasoning": "r", "junk": False, "panel": 2})
+    with serving(lambda n, body: reply) as service:
+        chat = Chat(Endpoint("anthropic", "m", service.url.removesuffix("/v1")))
+        assert LlmJudge(chat, tmp_path).judge(STRIP, ["x"]) == [Verdict(2, "described")]
+
+
+def test_at_least_one_worker(tmp_path: Path) -> None:
+    with pytest.raises(GazeheadsError, match="at least 1"):
+        LlmJudge(Chat(Endpoint("openai", "m")), tmp_path, workers=0)
