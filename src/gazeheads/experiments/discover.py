@@ -12,7 +12,7 @@ import numpy as np
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.experiments.identity import versions, whole_settings
-from gazeheads.experiments.runs import Progress, RunError, RunFolder
+from gazeheads.experiments.runs import RunError, RunFolder, RunOptions
 from gazeheads.experiments.steered_answers import GAZE_SHARE
 from gazeheads.heads import HeadScores
 from gazeheads.strips.strip import Strip
@@ -43,30 +43,30 @@ def run(
     vlm: VLM,
     strips: Sequence[Strip],
     settings: DiscoverSettings,
-    out: str | os.PathLike[str],
-    *,
-    progress: Progress | None = None,
-    fresh: bool = False,
-) -> tuple[RunFolder, HeadScores]:
+    options: RunOptions,
+) -> RunFolder:
     """Scores every head; goes on where an earlier run stopped.
 
     Args:
         vlm: the model.
         strips: with equally many panels.
         settings: see there.
-        out: folder of all runs.
-        progress: called with (strips done, strips in all).
-        fresh: start over.
+        options: where to and how.
     """
     _check_strips(strips)
     whole = whole_settings(settings, vlm, strips)
-    with RunFolder.open(out, EXPERIMENT, vlm.name, whole, versions(), fresh) as folder:
+    with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
         units = [(strip.id, strip) for strip in strips]
-        records = folder.work(units, lambda part: [_record(vlm, part[0], settings)], progress)
-        scores = _scores(vlm.name, records, folder.versions, settings)
-        scores.save(folder.path / SCORES)
-        folder.summarise(summary_of(scores))
-    return folder, scores
+        folder.work(units, lambda part: [_record(vlm, part[0], settings)], options.progress)
+        folder.finish(results)
+    return folder
+
+
+def results(folder: RunFolder) -> dict[str, Any]:
+    """The summary of a run; also writes its scores."""
+    scores = _scores(folder)
+    scores.save(folder.path / SCORES)
+    return summary_of(scores)
 
 
 def _check_strips(strips: Sequence[Strip]) -> None:
@@ -107,20 +107,16 @@ def matrices_of(record: dict[str, Any]) -> np.ndarray:
         raise RunError(f"the record of {record.get('unit')!r} is damaged: {error}") from error
 
 
-def _scores(
-    model: str,
-    records: Sequence[dict[str, Any]],
-    software: dict[str, str],
-    settings: DiscoverSettings,
-) -> HeadScores:
+def _scores(folder: RunFolder) -> HeadScores:
+    records = folder.ordered()
     matrices = np.mean([matrices_of(record) for record in records], axis=0)
     scores = np.trace(matrices, axis1=2, axis2=3) / matrices.shape[-1]
     provenance = {
-        "model": model,
+        "model": folder.model,
         "strips": [record["unit"] for record in records],
         "questions": records[0]["questions"],
-        "seed": settings.seed,
-        "versions": software,
+        "seed": folder.settings["seed"],
+        "versions": folder.versions,
     }
     return HeadScores(scores, matrices, "gaze", provenance)
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gazeheads.experiments.runs import STRIPS, RunError
+from gazeheads.experiments.disk import STRIPS, RunError
 from gazeheads.strips.captions import headline
 from gazeheads.strips.strip import Strip
 

@@ -6,15 +6,14 @@ panel. The narration's own words, judged sentence by sentence, tell which panel 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gazeheads import prompts
 from gazeheads.experiments.identity import versions, whole_settings
 from gazeheads.experiments.pictures import keep_picture
-from gazeheads.experiments.runs import Progress, RunFolder
+from gazeheads.experiments.runs import RunFolder, RunOptions
 from gazeheads.experiments.statistics import share
 from gazeheads.experiments.steered_answers import control_heads
 from gazeheads.heads import HeadScores, HeadSet, Pool
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "staircase"
 GAZE, CONTROL = "gaze", "control"
+STRIPS_AT_ONCE = 5
 _DIGITS = 4  # of attention shares in records
 
 
@@ -59,12 +59,10 @@ def run(
     strips: Sequence[Strip],
     scores: HeadScores,
     settings: StaircaseSettings,
-    out: str | os.PathLike[str],
+    options: RunOptions,
     *,
+    experiment: str = EXPERIMENT,
     judge: Judge | None = None,
-    progress: Progress | None = None,
-    fresh: bool = False,
-    batch_size: int = 5,
 ) -> RunFolder:
     """Watches a narration of every strip; goes on where an earlier run stopped.
 
@@ -73,18 +71,17 @@ def run(
         strips: to narrate.
         scores: of the heads.
         settings: see there.
-        out: folder of all runs.
+        options: where to and how.
+        experiment: name of the run folder: of the free narration or the reverse one.
         judge: default: the label judge.
-        progress: called with (strips done, strips in all).
-        fresh: start over.
-        batch_size: strips narrated at once.
     """
     judge = chosen_judge(judge, settings.judge)
     sets = {GAZE: scores.top(settings.k)}
     if drawn := control_heads(scores, settings.k, 1, settings.seed, settings.pool):
         sets[CONTROL] = drawn[0]
-    whole = whole_settings(settings, vlm, strips, sets.values())
-    with RunFolder.open(out, EXPERIMENT, vlm.name, whole, versions(), fresh) as folder:
+    drawn_sets = {name: (heads,) for name, heads in sets.items()}
+    whole = whole_settings(settings, vlm, strips, drawn_sets)
+    with RunFolder.open(options, experiment, vlm.name, whole, versions()) as folder:
 
         def do(part: Sequence[Strip]) -> list[dict[str, Any]]:
             traces = _watch(vlm, part, sets, settings)
@@ -97,9 +94,14 @@ def run(
             ]
 
         units = [(strip.id, strip) for strip in strips]
-        records = folder.work(units, do, progress, batch_size)
-        folder.summarise(summary_of(records, sets))
+        folder.work(units, do, options.progress, STRIPS_AT_ONCE)
+        folder.finish(results)
     return folder
+
+
+def results(folder: RunFolder) -> dict[str, Any]:
+    """The summary of a run, from its settings and records."""
+    return summary_of(folder.ordered(), folder.settings["head_sets"])
 
 
 def _watch(
@@ -130,15 +132,17 @@ def record_of(
     }
 
 
-def summary_of(records: Sequence[dict[str, Any]], sets: dict[str, HeadSet]) -> dict[str, Any]:
+def summary_of(
+    records: Sequence[dict[str, Any]], head_sets: Mapping[str, Sequence[Sequence[str]]]
+) -> dict[str, Any]:
     """Tracking of both head sets, and how the strips were narrated."""
     panels = len(records[0]["strip"]["panels"])
     natural = [record["order"] == sorted(set(record["order"])) for record in records]
     return {
         "panels": panels,
         "chance": 1 / panels,
-        "heads": {name: [str(head) for head in heads] for name, heads in sets.items()},
-        "tracking": {name: _tracking(records, name) for name in sets},
+        "heads": {name: list(draws[0]) for name, draws in head_sets.items()},
+        "tracking": {name: _tracking(records, name) for name in head_sets},
         "steps": sum(len(record["narrated"]) for record in records),
         "judged_steps": sum(
             panel is not None for record in records for panel in record["narrated"]
