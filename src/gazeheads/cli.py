@@ -10,6 +10,7 @@ import typer
 
 from gazeheads import __version__, prompts
 from gazeheads.errors import GazeheadsError
+from gazeheads.experiments.commands import experiments_app
 from gazeheads.tiny.commands import tiny_app
 
 INTERRUPTED = 130
@@ -25,6 +26,7 @@ app = typer.Typer(
 strips_app = typer.Typer(help="Comic strips in folders.", no_args_is_help=True)
 app.add_typer(strips_app, name="strips")
 app.add_typer(tiny_app, name="tiny")
+app.add_typer(experiments_app)
 
 Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]
 Strips = Annotated[

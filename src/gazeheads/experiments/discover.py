@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gazeheads.errors import GazeheadsError
+from gazeheads.experiments.arrays import packed, unpacked
 from gazeheads.experiments.identity import versions, whole_settings
-from gazeheads.experiments.runs import RunError, RunFolder, RunOptions
+from gazeheads.experiments.runs import RunFolder, RunOptions
 from gazeheads.experiments.steered_answers import GAZE_SHARE
 from gazeheads.heads import HeadScores
 from gazeheads.strips.strip import Strip
@@ -92,24 +92,14 @@ def _record(vlm: VLM, strip: Strip, settings: DiscoverSettings) -> dict[str, Any
     assert found.matrices is not None
     return {
         "questions": found.provenance["questions"],
-        "shape": list(found.matrices.shape),
         # whole matrices, so that strips can be averaged in any combination later
-        "matrices": base64.b64encode(found.matrices.astype("<f4").tobytes()).decode(),
+        "matrices": packed(found.matrices),
     }
-
-
-def matrices_of(record: dict[str, Any]) -> np.ndarray:
-    """(L, H, R, R) of one strip."""
-    try:
-        raw = base64.b64decode(record["matrices"], validate=True)
-        return np.frombuffer(raw, "<f4").reshape(record["shape"]).astype(np.float64)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"the record of {record.get('unit')!r} is damaged: {error}") from error
 
 
 def _scores(folder: RunFolder) -> HeadScores:
     records = folder.ordered()
-    matrices = np.mean([matrices_of(record) for record in records], axis=0)
+    matrices = np.mean([unpacked(record, "matrices") for record in records], axis=0)
     scores = np.trace(matrices, axis1=2, axis2=3) / matrices.shape[-1]
     provenance = {
         "model": folder.model,

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "staircase"
 GAZE, CONTROL = "gaze", "control"
+REVERSE = "staircase-reverse"
+NAMES = (EXPERIMENT, REVERSE, f"{EXPERIMENT}-raw", f"{REVERSE}-raw")
+"""Free and reverse narration, value-weighted and raw."""
 STRIPS_AT_ONCE = 5
 _DIGITS = 4  # of attention shares in records
 
@@ -52,6 +55,12 @@ class StaircaseSettings:
     pool: Pool = "layers"
     seed: int = 0
     judge: str = "label"
+
+
+def name_of(reverse: bool, value_weighted: bool) -> str:
+    """The run folder of a kind of narration and of attention."""
+    name = REVERSE if reverse else EXPERIMENT
+    return name if value_weighted else f"{name}-raw"
 
 
 def run(
@@ -150,6 +159,9 @@ def summary_of(
         "panels_narrated": sum(len(set(record["order"])) for record in records),
         "panels_shown": sum(len(record["strip"]["panels"]) for record in records),
         "in_order": sum(natural),
+        "in_reverse": sum(
+            record["order"] == sorted(set(record["order"]), reverse=True) for record in records
+        ),
         "strips": len(records),
     }
 

@@ -7,7 +7,7 @@ curve and its peak.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -119,8 +119,9 @@ def ask_strips(
     options: RunOptions,
     experiment: str,
     judge: Judge | None = None,
+    summary: Callable[[RunFolder], dict[str, Any]] | None = None,
 ) -> RunFolder:
-    """`run` with conditions made elsewhere, such as other head sets."""
+    """`run` with conditions made elsewhere, such as other head sets, and a summary of their own."""
     judge = chosen_judge(judge, settings.judge)
     sets = {condition.key: condition.draws for condition in conditions}
     whole = whole_settings(settings, vlm, strips, sets)
@@ -137,7 +138,7 @@ def ask_strips(
         folder.work(
             [(strip.id, (i, strip)) for i, strip in enumerate(strips)], do, options.progress
         )
-        folder.finish(results)
+        folder.finish(summary or results)
     return folder
 
 

@@ -15,9 +15,11 @@ from markupsafe import Markup
 from gazeheads.atomic import write_text
 from gazeheads.experiments.runs import RunError, RunFolder
 from gazeheads.report.blocks import Section, Tile
-from gazeheads.report.sections import SECTIONS, headline
+from gazeheads.report.sections import headline, sections_of
 from gazeheads.report.theme import DARK, LIGHT
 
+_LONG = ("head_sets", "variants")
+"""Settings too long to be shown; they stand in summary.json."""
 _HERE = Path(__file__).parent
 
 
@@ -77,8 +79,7 @@ def _by_model(runs: Sequence[RunFolder]) -> dict[str, dict[str, RunFolder]]:
 
 
 def _chapter(model: str, runs: dict[str, RunFolder]) -> Chapter:
-    sections = [build(runs) for experiment, build in SECTIONS if experiment in runs]
-    return Chapter(model, tuple(headline(runs)), tuple(sections))
+    return Chapter(model, tuple(headline(runs)), tuple(sections_of(runs)))
 
 
 def _about(run: RunFolder, page: Path) -> dict[str, Any]:
@@ -88,7 +89,9 @@ def _about(run: RunFolder, page: Path) -> dict[str, Any]:
         "model": run.model,
         "seed": run.summary["seed"],
         "units": run.summary["units"],
-        "settings": {key: _setting(value) for key, value in run.settings.items()},
+        "settings": {
+            key: _setting(value) for key, value in run.settings.items() if key not in _LONG
+        },
         "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
         "files": [_relative(run.path / name, page) for name in ("summary.json", "records.jsonl")],
     }

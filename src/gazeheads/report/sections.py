@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
-from gazeheads.experiments import discover, published, staircase, steer_vqa
+from gazeheads.experiments import (
+    discover,
+    head_sets,
+    published,
+    staircase,
+    steer_dynamic,
+    steer_vqa,
+    sweeps,
+)
 from gazeheads.experiments.discover import load_scores
 from gazeheads.experiments.steered_answers import GAZE
 from gazeheads.heads import Head
-from gazeheads.report import figures, tables
+from gazeheads.report import figures, tables, variants
 from gazeheads.report.blocks import (
     FigureBlock,
-    NarrationBlock,
     Section,
     Tile,
-    colour_of,
 )
+from gazeheads.report.dynamic import dynamic_section
 from gazeheads.report.numbers import Runs, percent, steered_heads
+from gazeheads.report.staircase import staircase_section
 from gazeheads.report.steered import conditions_section, steering_section
 from gazeheads.report.theme import save
 
@@ -123,51 +130,20 @@ def sweep_section(runs: Runs) -> Section:
     )
 
 
-def staircase_section(runs: Runs) -> Section:
-    """Where the heads look during a narration."""
-    run = runs[staircase.EXPERIMENT]
-    results = run.summary["results"]
-    record = _telling(list(run.records.values()))
-    tracking = {name: percent(own, interval=True) for name, own in results["tracking"].items()}
-    figure = FigureBlock(
-        save(run.path, "staircase", lambda theme: figures.staircase(theme, record)),
-        "Attention by panel over the words of a narration.",
-        f"Strip {record['unit']}, the first of those that tell most panels: share of attention on "
-        "each panel (rows) as each new token is written. The outline is the panel the words are "
-        "about.",
-        (tables.write_staircase(run.path, record),),
-    )
-    pieces = tuple(
-        (piece, colour_of(panel))
-        for piece, panel in zip(record["pieces"], record["narrated"], strict=True)
-        if piece
-    )
-    told = NarrationBlock(pieces, "The narration, coloured by the panel each sentence is about.")
-    against = f", random heads for {tracking[staircase.CONTROL]}" if len(tracking) > 1 else ""
-    return Section(
-        "staircase",
-        "Nobody steering: where the heads look during a narration",
-        (
-            f"Asked to tell the whole strip, the model is only watched. For {tracking['gaze']} of "
-            "the tokens that describe a panel the gaze heads look at that panel more than at any "
-            f"other{against}; chance is {100 * results['chance']:.0f}%.",
-            f"{results['in_order']} of {results['strips']} narrations go through their panels in "
-            f"order; {results['panels_narrated']} of {results['panels_shown']} panels are told.",
-        ),
-        (figure, told),
-    )
-
-
-def _telling(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The first narration that tells most of its panels."""
-    return max(records, key=lambda record: len(set(record["order"])))
-
-
 SECTIONS: tuple[tuple[str, Callable[[Runs], Section]], ...] = (
     (steer_vqa.EXPERIMENT, steering_section),
     (steer_vqa.EXPERIMENT, conditions_section),
     (discover.EXPERIMENT, heads_section),
     (steer_vqa.SWEEP, sweep_section),
-    (staircase.EXPERIMENT, staircase_section),
+    *((name, variants.sweep_section(name)) for name in sweeps.NAMES),
+    (head_sets.EXPERIMENT, variants.head_sets_section),
+    (steer_vqa.NARRATION, variants.narration_section),
+    (steer_dynamic.EXPERIMENT, dynamic_section),
+    *((name, staircase_section(name)) for name in staircase.NAMES),
 )
 """Which experiment fills which section, in reading order."""
+
+
+def sections_of(runs: Runs) -> list[Section]:
+    """The sections that the runs of one model fill; draws their figures into the run folders."""
+    return [build(runs) for experiment, build in SECTIONS if experiment in runs]
