@@ -83,7 +83,8 @@ def test_summary_of_scores_by_hand() -> None:
         "largest_off_diagonal": 0.2,
     }
     assert (told["gaze_heads"], told["gaze_layers"]) == (1, [0, 1])
-    assert told["selectivity_overlap"] == 1
+    assert told["overlaps"] == {"selectivity": {"1": 1}, "normalised selectivity": {"1": 1}}
+    assert told["cut_offs"][-1] == {"score": 0.5, "heads": 1}
     assert told["low_share"] == 15 / 16
 
 
@@ -116,7 +117,7 @@ def test_tracking_counts_steps_whose_most_attended_panel_is_narrated(strips: lis
     trace = traced(strip, [1, 1, 2, 1, 2, 2], [2, 2, 2, 2, 2, 2], pieces)
     record: dict[str, Any] = {
         "strip": {"panels": [[], []]},
-        **record_of(trace, strip, sets, LabelJudge(), value_weighted=True),
+        **record_of(trace, strip, sets, LabelJudge()),
     }
     assert record["narrated"] == [1, 1, 2, 2, None, None]
     assert record["order"] == [1, 2]

@@ -274,12 +274,11 @@ def steer_dynamic(
 def staircase(
     session: Session,
     reverse: Annotated[bool, typer.Option("--reverse", help="Ask for the reverse order.")] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Attention not weighted by values.")] = False,
 ) -> list[RunFolder]:
     """Watch where the heads look during a narration that nobody steers."""
     from gazeheads.experiments import catalogue
 
-    return [catalogue.watched(session.bench, reverse, not raw)]
+    return [catalogue.watched(session.bench, reverse)]
 
 
 @experiments_app.command("merge")

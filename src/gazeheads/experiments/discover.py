@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "discover"
 SCORES = "scores.json"
 SHOWN = 24  # heads listed in the summary
+CUT_OFFS = (0.05, 0.1, 0.2, 0.3, 0.5)
 LOW_SCORE = 0.05  # most heads of the study's model score at most this
 
 
@@ -57,7 +58,7 @@ def run(
     whole = whole_settings(settings, vlm, strips)
     with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
         units = [(strip.id, strip) for strip in strips]
-        folder.work(units, lambda part: [_record(vlm, part[0], settings)], options.progress)
+        folder.work(units, lambda part: [record_of(vlm, part[0], settings)], options.progress)
         folder.finish(results)
     return folder
 
@@ -85,7 +86,8 @@ def load_scores(path: str | os.PathLike[str]) -> HeadScores:
     return HeadScores.load(os.path.join(path, SCORES))
 
 
-def _record(vlm: VLM, strip: Strip, settings: DiscoverSettings) -> dict[str, Any]:
+def record_of(vlm: VLM, strip: Strip, settings: DiscoverSettings) -> dict[str, Any]:
+    """The questions about one strip and the matrices of all heads."""
     from gazeheads.scores.gaze import discover  # noqa: PLC0415 - loads torch
 
     found = discover(vlm, [strip], settings.prompt)
@@ -117,7 +119,17 @@ def summary_of(scores: HeadScores) -> dict[str, Any]:
     layers, heads = scores.shape
     ranking = scores.ranking()
     gaze = ranking[: max(1, round(GAZE_SHARE * len(scores)))]
-    selective = set(scores.selectivity().top(len(gaze)))
+    rankings = {
+        "selectivity": scores.selectivity(),
+        "normalised selectivity": scores.selectivity(normalise=True),
+    }
+    overlaps = {
+        name: {
+            str(k): len(set(ranking[:k]) & set(own.top(k)))
+            for k in sorted({min(10, len(gaze)), len(gaze)})
+        }
+        for name, own in rankings.items()
+    }
     return {
         "layers": layers,
         "heads_per_layer": heads,
@@ -125,7 +137,10 @@ def summary_of(scores: HeadScores) -> dict[str, Any]:
         "top": [_head(scores, head) for head in ranking[:SHOWN]],
         "gaze_heads": len(gaze),
         "gaze_layers": [sum(head.layer == layer for head in gaze) for layer in range(layers)],
-        "selectivity_overlap": len(selective & set(gaze)),
+        "overlaps": overlaps,
+        "cut_offs": [
+            {"score": cut, "heads": int((scores.scores >= cut).sum())} for cut in CUT_OFFS
+        ],
         "low_score": LOW_SCORE,
         "low_share": float((scores.scores <= LOW_SCORE).mean()),
     }

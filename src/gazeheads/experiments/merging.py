@@ -11,8 +11,11 @@ from typing import Any
 from gazeheads.atomic import read_json
 from gazeheads.experiments import (
     discover,
+    discover_layouts,
     head_sets,
+    natural,
     prior_heads,
+    reading_directions,
     staircase,
     steer_dynamic,
     steer_vqa,
@@ -23,13 +26,17 @@ from gazeheads.experiments.runs import RunFolder, RunOptions, differences, find_
 
 RESULTS: dict[str, Callable[[RunFolder], Mapping[str, Any]]] = {
     discover.EXPERIMENT: discover.results,
+    discover_layouts.EXPERIMENT: discover_layouts.results,
+    natural.EXPERIMENT: natural.results,
+    reading_directions.EXPERIMENT: reading_directions.results,
     prior_heads.EXPERIMENT: prior_heads.results,
     steer_vqa.EXPERIMENT: steer_vqa.results,
     steer_vqa.SWEEP: steer_vqa.results,
     steer_vqa.NARRATION: steer_vqa.results,
     head_sets.EXPERIMENT: head_sets.results,
     steer_dynamic.EXPERIMENT: steer_dynamic.results,
-    **{name: staircase.results for name in staircase.NAMES},
+    staircase.EXPERIMENT: staircase.results,
+    staircase.REVERSE: staircase.results,
     **{name: sweeps.results for name in sweeps.NAMES},
 }
 """Experiment -> its summary from settings and records."""

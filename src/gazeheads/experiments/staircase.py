@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 EXPERIMENT = "staircase"
 GAZE, CONTROL = "gaze", "control"
 REVERSE = "staircase-reverse"
-NAMES = (EXPERIMENT, REVERSE, f"{EXPERIMENT}-raw", f"{REVERSE}-raw")
-"""Free and reverse narration, value-weighted and raw."""
 STRIPS_AT_ONCE = 5
 _DIGITS = 4  # of attention shares in records
 
@@ -42,7 +40,6 @@ class StaircaseSettings:
         k: number of gaze heads, and of control heads.
         prompt: asks for a narration.
         max_new_tokens: at most so many.
-        value_weighted: weigh attention by the norms of the value vectors, as the study does.
         pool: where control heads come from.
         seed: of the control heads.
         judge: name of the judge.
@@ -51,16 +48,9 @@ class StaircaseSettings:
     k: int
     prompt: str = prompts.FREE_NARRATION
     max_new_tokens: int = 300
-    value_weighted: bool = True
     pool: Pool = "layers"
     seed: int = 0
     judge: str = "label"
-
-
-def name_of(reverse: bool, value_weighted: bool) -> str:
-    """The run folder of a kind of narration and of attention."""
-    name = REVERSE if reverse else EXPERIMENT
-    return name if value_weighted else f"{name}-raw"
 
 
 def run(
@@ -97,7 +87,7 @@ def run(
             return [
                 {
                     "strip": keep_picture(folder.path, strip),
-                    **record_of(trace, strip, sets, judge, settings.value_weighted),
+                    **record_of(trace, strip, sets, judge),
                 }
                 for strip, trace in zip(part, traces, strict=True)
             ]
@@ -124,20 +114,27 @@ def _watch(
 
 
 def record_of(
-    trace: GazeTrace, strip: Strip, sets: dict[str, HeadSet], judge: Judge, value_weighted: bool
+    trace: GazeTrace, strip: Strip, sets: dict[str, HeadSet], judge: Judge
 ) -> dict[str, Any]:
-    """The text, the panel narrated per step, and the share of attention per step and panel."""
+    """The text, the panel narrated per step, and the share of attention per step and panel.
+
+    Attention is weighted by the norms of the value vectors, as in the study, and kept raw too.
+    """
     passages = narrated(judge, strip, trace.text)
-    attention = {
-        name: trace.of(heads).by_panel(strip, value_weighted).values.round(_DIGITS).tolist()
-        for name, heads in sets.items()
-    }
+
+    def by_panel(value_weighted: bool) -> dict[str, list[list[float]]]:
+        return {
+            name: trace.of(heads).by_panel(strip, value_weighted).values.round(_DIGITS).tolist()
+            for name, heads in sets.items()
+        }
+
     return {
         "text": trace.text,
         "pieces": list(trace.pieces),
         "narrated": panel_per_step(passages, trace.offsets),
         "order": order_narrated(passages),
-        "attention": attention,
+        "attention": by_panel(True),
+        "raw": by_panel(False),
     }
 
 
@@ -151,7 +148,8 @@ def summary_of(
         "panels": panels,
         "chance": 1 / panels,
         "heads": {name: list(draws[0]) for name, draws in head_sets.items()},
-        "tracking": {name: _tracking(records, name) for name in head_sets},
+        "tracking": {name: _tracking(records, "attention", name) for name in head_sets},
+        "tracking_raw": {name: _tracking(records, "raw", name) for name in head_sets},
         "steps": sum(len(record["narrated"]) for record in records),
         "judged_steps": sum(
             panel is not None for record in records for panel in record["narrated"]
@@ -166,13 +164,13 @@ def summary_of(
     }
 
 
-def _tracking(records: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
+def _tracking(records: Sequence[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
     """Share of decode steps whose most-attended panel is the one being narrated."""
     hits, totals = [], []
     for record in records:
         judged = [
             (panel, row.index(max(row)) + 1)
-            for panel, row in zip(record["narrated"], record["attention"][name], strict=True)
+            for panel, row in zip(record["narrated"], record[kind][name], strict=True)
             if panel is not None
         ]
         hits.append(sum(panel == seen for panel, seen in judged))

@@ -139,7 +139,8 @@ SECTIONS: tuple[tuple[str, Callable[[Runs], Section]], ...] = (
     (head_sets.EXPERIMENT, variants.head_sets_section),
     (steer_vqa.NARRATION, variants.narration_section),
     (steer_dynamic.EXPERIMENT, dynamic_section),
-    *((name, staircase_section(name)) for name in staircase.NAMES),
+    (staircase.EXPERIMENT, staircase_section(staircase.EXPERIMENT)),
+    (staircase.REVERSE, staircase_section(staircase.REVERSE)),
 )
 """Which experiment fills which section, in reading order."""
 

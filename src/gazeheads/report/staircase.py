@@ -14,8 +14,6 @@ from gazeheads.report.theme import save
 _TITLES = {
     staircase.EXPERIMENT: "Nobody steering: where the heads look during a narration",
     staircase.REVERSE: "The same in reverse order",
-    f"{staircase.EXPERIMENT}-raw": "The same without weighing attention by values",
-    f"{staircase.REVERSE}-raw": "In reverse order, without weighing attention by values",
 }
 
 
@@ -42,9 +40,7 @@ def staircase_section(name: str) -> Callable[[Runs], Section]:
         told = NarrationBlock(
             pieces, "The narration, coloured by the panel each sentence is about."
         )
-        return Section(
-            name, _TITLES[name], _told(results), (figure, told, _table(results, run.settings))
-        )
+        return Section(name, _TITLES[name], _told(results), (figure, told, _table(results)))
 
     return build
 
@@ -62,19 +58,19 @@ def _told(results: Results) -> tuple[str, ...]:
     )
 
 
-def _table(results: Results, settings: Results) -> TableBlock:
+def _table(results: Results) -> TableBlock:
     rows = tuple(
         (
             f"{name} ({len(results['heads'][name])})",
             percent(own, interval=True),
-            f"{own['hits']} of {own['total']}",
+            percent(results["tracking_raw"][name], interval=True),
+            str(own["total"]),
         )
         for name, own in results["tracking"].items()
     )
-    kind = "weighted by the values' norms" if settings["value_weighted"] else "raw"
-    return TableBlock(
-        ("heads watched", "most on the panel told", "tokens"), rows, f"Attention is {kind}."
-    )
+    head = ("heads watched", "most on the panel told", "by raw attention", "tokens")
+    note = "Attention is weighted by the norms of the value vectors, as in the study, or raw."
+    return TableBlock(head, rows, note)
 
 
 def _telling(records: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def sweep_section(name: str) -> Callable[[Runs], Section]:
 
 def _published(sweep: str, names: list[str]) -> list[float | None]:
     if sweep == sweeps.PROMPTS:
-        return [*published.PROMPT_ACCURACY][: len(names)]
+        return list[float | None](published.PROMPT_ACCURACY[: len(names)])
     return [published.SWEEPS.get(sweep, {}).get(name) for name in names]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gazeheads.errors import GazeheadsError
-from gazeheads.regions import ImageTokens, Region
+from gazeheads.regions import Box, ImageTokens, Region
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,11 +24,11 @@ def attention_maps(vlm: VLM, image: Image.Image, prompts: Sequence[str]) -> np.n
     """
     tokens = vlm.encode(image, prompts[0]).tokens
     cells, shape = _grid(tokens)
-    mass = vlm.score_regions(image, prompts, [Region.from_box(*box) for box in cells])
+    mass = vlm.score_regions(image, prompts, [Region((box,)) for box in cells])
     return mass.reshape(*mass.shape[:3], *shape)
 
 
-def _grid(tokens: ImageTokens) -> tuple[list[tuple[float, ...]], tuple[int, int]]:
+def _grid(tokens: ImageTokens) -> tuple[list[Box], tuple[int, int]]:
     """The boxes of the tokens row by row, and (rows, columns)."""
     boxes = tokens.boxes[~np.isnan(tokens.boxes[:, 0])]
     rows, columns = len(np.unique(boxes[:, 1])), len(np.unique(boxes[:, 0]))
@@ -38,4 +38,9 @@ def _grid(tokens: ImageTokens) -> tuple[list[tuple[float, ...]], tuple[int, int]
             "cannot be drawn as one map"
         )
     order = np.lexsort((boxes[:, 0], boxes[:, 1]))
-    return [tuple(float(edge) for edge in boxes[i]) for i in order], (rows, columns)
+    return [_box(boxes[i]) for i in order], (rows, columns)
+
+
+def _box(edges: np.ndarray) -> Box:
+    x0, y0, x1, y1 = (float(edge) for edge in edges)
+    return x0, y0, x1, y1
