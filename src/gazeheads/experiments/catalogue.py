@@ -162,13 +162,3 @@ def objects(bench: Bench, count: int, coco: Path | None = None) -> RunFolder:
     settings = natural.NaturalSettings(source, seed=bench.seed)
     options = bench.announced(f"Pointing at objects of {source}")
     return natural.run(bench.vlm, pictures, sets, settings, options)
-
-
-def discovery(bench: Bench) -> RunFolder:
-    """The finished discovery that the bench's scores come from."""
-    return discover.run(
-        bench.vlm,
-        bench.tuning,
-        discover.DiscoverSettings(seed=bench.seed),
-        bench.announced("Finding gaze heads"),
-    )

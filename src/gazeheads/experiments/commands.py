@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -70,6 +70,31 @@ class Session:
             self._given = inputs.strips_for(common.strips, common.limit, common.seed)
             inputs.check_truths(self._given)
 
+    def limited(self, strips: int) -> Session:
+        """The same with at most so many strips."""
+        few = min(strips, self.common.limit)
+        return Session(replace(self.common, limit=few), self.stages)
+
+    def of(self, model: str) -> Session:
+        """The same with another model."""
+        return Session(replace(self.common, model=model), self.stages)
+
+    def only_whole(self, name: str) -> None:
+        """Raises GazeheadsError if a shard was asked of what ends in a report."""
+        from gazeheads.errors import GazeheadsError
+
+        if self.shard is not None:
+            raise GazeheadsError(
+                f"{name} cannot be split into shards: run its experiments one by one with --shard"
+            )
+
+    def only_drawn(self, name: str) -> None:
+        """Raises GazeheadsError if strips were given to an experiment that draws its own."""
+        from gazeheads.errors import GazeheadsError
+
+        if self._given is not None:
+            raise GazeheadsError(f"{name} draws strips of its own: leave --strips out")
+
     @cached_property
     def vlm(self) -> VLM:
         """The model."""
@@ -113,8 +138,10 @@ class Session:
         terminal.err.print(f"{k} of {len(scores)} heads: {why}", markup=False)
         return bench.Bench(self.vlm, self.strips, tuning, scores, k, own.seed, options, self.stages)
 
-    def strips_of_lengths(self) -> list[Strip]:
-        """The strips given, or drawn ones of 2 to 8 panels."""
+    def strips_of_lengths(
+        self, lengths: Sequence[int] = tuple(range(2, 9)), each: int | None = None
+    ) -> list[Strip]:
+        """The strips given, or drawn ones of every length, `each` of them or the limit."""
         from gazeheads import inputs
         from gazeheads.strips.drawn import draw_strips
 
@@ -123,8 +150,8 @@ class Session:
         own = self.common
         return [
             strip
-            for n in range(2, 9)
-            for strip in draw_strips(own.limit, own.seed + n * inputs.LENGTH_SEED, n)
+            for n in lengths
+            for strip in draw_strips(each or own.limit, own.seed + n * inputs.LENGTH_SEED, n)
         ]
 
 
@@ -208,8 +235,6 @@ def steer_narration(
     session: Session, prompt: Prompt = None, delta: Delta = 10_000
 ) -> list[RunFolder]:
     """Static narration: a hundred tokens about "this panel", steered to every panel."""
-    from dataclasses import replace
-
     from gazeheads.experiments import catalogue, steer_vqa
 
     bench = session.bench
@@ -279,6 +304,93 @@ def staircase(
     from gazeheads.experiments import catalogue
 
     return [catalogue.watched(session.bench, reverse)]
+
+
+@command("reading-order")
+def reading_order(
+    session: Session,
+    orders: Annotated[int, typer.Option(min=0, help="Orders tried besides the reverse.")] = 23,
+    all_orders: Annotated[bool, typer.Option("--all-orders", help="Try all 720 orders.")] = False,
+    alpha: Annotated[float, typer.Option(help="Factor of the direction.")] = 1.0,
+) -> list[RunFolder]:
+    """Turn the order of reading with a direction in the residual stream (drawn strips only)."""
+    from gazeheads.experiments import catalogue
+    from gazeheads.experiments.reading_directions import LAYOUTS
+    from gazeheads.experiments.reading_order import OrderSettings
+
+    session.only_drawn("reading-order")
+    settings = OrderSettings(orders=None if all_orders else orders, alpha=alpha)
+    return catalogue.reading(session.bench, session.common.limit, settings, LAYOUTS)
+
+
+@command("discover-layouts")
+def discover_layouts(session: Session) -> list[RunFolder]:
+    """Find the gaze heads on strips of 2 to 8 panels and in grids (drawn strips only)."""
+    from gazeheads.experiments import catalogue
+    from gazeheads.experiments.discover_layouts import LAYOUTS
+
+    session.only_drawn("discover-layouts")
+    return [catalogue.layouts(session.bench, session.common.limit, LAYOUTS)]
+
+
+@command("coco")
+def coco(
+    session: Session,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--coco", help="Folder of COCO val2017; default: drawn scenes."),
+    ] = None,
+) -> list[RunFolder]:
+    """Point the gaze at single objects, by the size of their boxes."""
+    from gazeheads.experiments import catalogue
+
+    return [catalogue.objects(session.bench, session.common.limit, folder)]
+
+
+@command("reproduce")
+def reproduce(
+    session: Session,
+    quick: Annotated[bool, typer.Option("--quick", help="Little of everything.")] = False,
+) -> list[RunFolder]:
+    """Run every experiment of the study on one model and write one report."""
+    from gazeheads import terminal
+    from gazeheads.experiments import reproduce
+    from gazeheads.experiments.steer_dynamic import segment_for
+    from gazeheads.report.page import write_report
+
+    session.only_whole("reproduce")
+    scale = reproduce.QUICK if quick else reproduce.FULL
+    if quick:
+        session = session.limited(scale.strips)
+    lengths = session.strips_of_lengths(scale.lengths, scale.per_length)
+    segment, sweep_k = segment_for(session.vlm.name), session.common.k is None
+    runs = list(reproduce.run(session.bench, scale, lengths, segment, sweep_k))
+    with session.stages.busy("Drawing figures and the report"):
+        report = write_report(runs, session.common.out / "report.html")
+    terminal.out.print(f"Report: {report.absolute()}", markup=False)
+    return []
+
+
+@command("models")
+def models(
+    session: Session,
+    names: Annotated[list[str], typer.Argument(help="Models: comic-tiny, folders, hub ids.")],
+) -> list[RunFolder]:
+    """The same on several models: heads, how many to steer, accuracy; one report."""
+    from gazeheads import terminal
+    from gazeheads.experiments import reproduce
+    from gazeheads.report.page import write_report
+
+    session.only_whole("models")
+    runs = [
+        run
+        for name in names
+        for run in reproduce.core(session.of(name).bench, session.common.k is None)
+    ]
+    with session.stages.busy("Drawing figures and the report"):
+        report = write_report(runs, session.common.out / "models.html")
+    terminal.out.print(f"Report: {report.absolute()}", markup=False)
+    return []
 
 
 @experiments_app.command("merge")

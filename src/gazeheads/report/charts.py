@@ -14,6 +14,7 @@ from gazeheads.report.numbers import Results
 from gazeheads.report.theme import Theme
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
+_KNOWN = ("gaze", "random", "all")
 Series = Mapping[str, Sequence[Results | None]]
 """Name -> one estimate (value, low, high) per category; None where there is none."""
 
@@ -53,7 +54,8 @@ def estimates(
             [scale * (v["value"] - v["low"]) for _, v in shown],
             [scale * (v["high"] - v["value"]) for _, v in shown],
         ]
-        colour = theme.of(name.split()[0])
+        known = name.split()[0]
+        colour = theme.of(known) if known in _KNOWN else _others(theme)[i % 4]
         axes.errorbar(
             x, y, spread, fmt=_MARKERS[i % len(_MARKERS)], color=colour, markersize=5.5,
             linewidth=1.4, capsize=2.5, label=name,
@@ -91,10 +93,9 @@ def curves(
     """Several lines over one axis, such as layers."""
     figure = Figure(figsize=(WIDTH, 2.9))
     axes = figure.subplots()
-    colours = (theme.gaze, theme.all, theme.random, theme.ink)
     for i, (name, values) in enumerate(lines.items()):
         own = [np.nan if v is None else (100 * v if percent else v) for v in values]
-        axes.plot(x, own, marker="o", markersize=3.5, color=colours[i % 4], label=name)
+        axes.plot(x, own, marker="o", markersize=3.5, color=_others(theme)[i % 4], label=name)
     if reference is not None:
         axes.axhline(
             (100 if percent else 1) * reference, color=theme.muted, linewidth=0.9, linestyle=":"
@@ -109,6 +110,11 @@ def curves(
     if len(lines) > 1:
         _legend_above(axes)
     return figure
+
+
+def _others(theme: Theme) -> tuple[str, str, str, str]:
+    """Colours of series that have none of their own."""
+    return theme.gaze, theme.all, theme.ink, theme.random
 
 
 def _legend_above(axes: Axes) -> None:

@@ -15,10 +15,11 @@ from markupsafe import Markup
 from gazeheads.atomic import write_text
 from gazeheads.experiments.runs import RunError, RunFolder
 from gazeheads.report.blocks import Section, Tile
+from gazeheads.report.models import comparison_section
 from gazeheads.report.sections import headline, sections_of
 from gazeheads.report.theme import DARK, LIGHT
 
-_LONG = ("head_sets", "variants")
+_LONG = ("head_sets", "variants", "layouts")
 """Settings too long to be shown; they stand in summary.json."""
 _HERE = Path(__file__).parent
 
@@ -43,7 +44,9 @@ def write_report(runs: Sequence[RunFolder], path: str | os.PathLike[str]) -> Pat
         GazeheadsError: a run is not finished, or something can't be written.
     """
     target = Path(path)
-    chapters = [_chapter(model, own) for model, own in _by_model(runs).items()]
+    models = _by_model(runs)
+    chapters = [_chapter(model, own) for model, own in models.items()]
+    comparison = comparison_section(models, target.parent / "models") if len(models) > 1 else None
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -53,6 +56,7 @@ def write_report(runs: Sequence[RunFolder], path: str | os.PathLike[str]) -> Pat
     )
     page = environment.get_template("page.html.j2").render(
         chapters=chapters,
+        comparison=comparison,
         runs=[_about(run, target) for run in runs],
         css=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         link=lambda file: _relative(file, target),

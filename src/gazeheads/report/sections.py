@@ -6,16 +6,18 @@ from collections.abc import Callable
 
 from gazeheads.experiments import (
     discover,
+    discover_layouts,
     head_sets,
+    natural,
     published,
+    reading_directions,
+    reading_order,
     staircase,
     steer_dynamic,
     steer_vqa,
     sweeps,
 )
-from gazeheads.experiments.discover import load_scores
 from gazeheads.experiments.steered_answers import GAZE
-from gazeheads.heads import Head
 from gazeheads.report import figures, tables, variants
 from gazeheads.report.blocks import (
     FigureBlock,
@@ -23,12 +25,13 @@ from gazeheads.report.blocks import (
     Tile,
 )
 from gazeheads.report.dynamic import dynamic_section
-from gazeheads.report.numbers import Runs, percent, steered_heads
+from gazeheads.report.heads import heads_section, layouts_section
+from gazeheads.report.natural import natural_section
+from gazeheads.report.numbers import Runs, percent
+from gazeheads.report.reading import directions_section, order_section
 from gazeheads.report.staircase import staircase_section
 from gazeheads.report.steered import conditions_section, steering_section
 from gazeheads.report.theme import save
-
-SHOWN_HEADS = 4
 
 
 def headline(runs: Runs) -> list[Tile]:
@@ -55,47 +58,6 @@ def headline(runs: Runs) -> list[Tile]:
             )
         )
     return tiles
-
-
-def heads_section(runs: Runs) -> Section:
-    """The matrices, the map and the histogram."""
-    run = runs[discover.EXPERIMENT]
-    results, scores, k = run.summary["results"], load_scores(run.path), steered_heads(runs)
-    chosen: list[Head] = list(scores.ranking()[:k]) if k else []
-    best = results["top"][0]
-    listed = tables.write_scores(run.path, scores)
-    shown = FigureBlock(
-        save(run.path, "matrices", lambda theme: figures.matrices(theme, scores, SHOWN_HEADS)),
-        f"Attention matrices; the best head, {best['head']}, scores {best['score']:.2f}.",
-        "Each square: when asked about one panel (rows), how much attention goes to each panel "
-        "(columns). A gaze head is a diagonal: it looks at the panel in question.",
-        (tables.write_matrices(run.path, scores, SHOWN_HEADS),),
-    )
-    mapped = FigureBlock(
-        save(run.path, "head-map", lambda theme: figures.head_map(theme, scores, chosen)),
-        "Map of gaze scores by layer and head.",
-        "Every head of the model by its gaze score.",
-        (listed,),
-    )
-    counted = FigureBlock(
-        save(run.path, "histogram", lambda theme: figures.histogram(theme, scores, k)),
-        "Histogram of gaze scores.",
-        "How many heads have which gaze score; the count is logarithmic.",
-        (listed,),
-    )
-    units = run.summary["units"]
-    return Section(
-        "heads",
-        "The heads that look",
-        (
-            f"Asked about each panel of {units} strips in turn, every head is scored by how much "
-            "of its attention goes to the panel in question. The best head, "
-            f"{best['head']}, gives that panel {best['score']:.2f} of its attention on average and "
-            f"at most {best['largest_off_diagonal']:.2f} to any other; "
-            f"{100 * results['low_share']:.0f}% of all heads score {results['low_score']} or less.",
-        ),
-        (shown, mapped, counted),
-    )
 
 
 def sweep_section(runs: Runs) -> Section:
@@ -134,6 +96,7 @@ SECTIONS: tuple[tuple[str, Callable[[Runs], Section]], ...] = (
     (steer_vqa.EXPERIMENT, steering_section),
     (steer_vqa.EXPERIMENT, conditions_section),
     (discover.EXPERIMENT, heads_section),
+    (discover_layouts.EXPERIMENT, layouts_section),
     (steer_vqa.SWEEP, sweep_section),
     *((name, variants.sweep_section(name)) for name in sweeps.NAMES),
     (head_sets.EXPERIMENT, variants.head_sets_section),
@@ -141,6 +104,9 @@ SECTIONS: tuple[tuple[str, Callable[[Runs], Section]], ...] = (
     (steer_dynamic.EXPERIMENT, dynamic_section),
     (staircase.EXPERIMENT, staircase_section(staircase.EXPERIMENT)),
     (staircase.REVERSE, staircase_section(staircase.REVERSE)),
+    (reading_directions.EXPERIMENT, directions_section),
+    (reading_order.EXPERIMENT, order_section),
+    (natural.EXPERIMENT, natural_section),
 )
 """Which experiment fills which section, in reading order."""
 
