@@ -62,8 +62,7 @@ def finished(vlm: VLM, options: RunOptions, experiment: str) -> RunFolder | None
     run = RunFolder(path)
     if run.settings.get("model_mark") != model_mark(vlm):
         raise RunError(
-            f"{path} was made with other weights of {vlm.name}: name another --out, or run "
-            f"gazeheads {experiment} --fresh first"
+            f"{path} was made with other weights of {vlm.name}: name another --out, or remove it"
         )
     return run
 

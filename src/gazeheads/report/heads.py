@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from gazeheads.experiments import discover, discover_layouts, published
 from gazeheads.experiments.discover import load_scores
@@ -75,7 +76,7 @@ def _layers_figure(theme: Theme, results: Results) -> Figure:
     axes.bar(range(results["layers"]), results["gaze_layers"], color=theme.gaze, width=0.8)
     axes.set_xlabel("layer")
     axes.set_ylabel("gaze heads")
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y")
     return figure
 
