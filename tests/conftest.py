@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,14 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+from gazeheads import cli
 from gazeheads.regions import Region
 
 if TYPE_CHECKING:
     from gazeheads.vlm import VLM
 
 PANEL = 64
+Command = Callable[..., tuple[int, str, str]]
 
 # a busy machine is no failure
 settings.register_profile("gazeheads", deadline=None)
@@ -96,3 +99,29 @@ def strip() -> FakeStrip:
 @pytest.fixture
 def make_strip() -> Callable[..., FakeStrip]:
     return FakeStrip
+
+
+@pytest.fixture(scope="session")
+def model(processor: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with a tiny random model."""
+    from tiny_models import make_model
+
+    folder = tmp_path_factory.mktemp("models") / "tiny-random"
+    make_model(processor, 4, 2).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command line; gives exit code, stdout and stderr."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gazeheads", *map(str, words)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return (int(stop.value.code or 0), *capfd.readouterr())
+
+    return call

@@ -5,31 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import Command
 from PIL import Image
 
-from gazeheads import cli, inputs
+from gazeheads import inputs
 from gazeheads.heads import HeadScores, HeadSet
 from gazeheads.strips.drawn import draw_strips
 from gazeheads.strips.folders import write_strips
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="session")
-def model(processor: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A folder with a tiny random model."""
-    from tiny_models import make_model
-
-    folder = tmp_path_factory.mktemp("models") / "tiny-random"
-    make_model(processor, 4, 2).save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.fixture(scope="session")
@@ -37,21 +24,6 @@ def strips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two drawn strips of two panels."""
     folder = tmp_path_factory.mktemp("strips") / "drawn"
     return write_strips(folder, draw_strips(2, 9, 2, size=32))
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs a command line; gives exit code, stdout and stderr."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gazeheads", *map(str, words)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return (int(stop.value.code or 0), *capfd.readouterr())
-
-    return call
 
 
 def tree(folder: Path) -> dict[str, bytes]:

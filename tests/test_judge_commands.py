@@ -13,9 +13,8 @@ from local_service import Answer, fault, openai_says, serving
 
 from gazeheads import cli
 from gazeheads.experiments.pictures import keep_picture
-from gazeheads.experiments.runs import RunFolder
-from gazeheads.experiments.steered_answers import Condition, summary_of, unsteered_summary
-from gazeheads.heads import HeadSet
+from gazeheads.experiments.runs import RunFolder, RunOptions
+from gazeheads.experiments.steered_answers import conditions_summary, unsteered_summary
 from gazeheads.strips.captions import headline
 from gazeheads.strips.drawn import draw_strips
 from gazeheads.strips.strip import Strip
@@ -45,14 +44,15 @@ def command(
 def run(tmp_path: Path) -> RunFolder:
     """A finished run: two strips of two panels; each answer is the caption of its target."""
     strips = draw_strips(2, 3, 2, size=32)
-    condition = Condition("gaze", 1, (HeadSet.of([(0, 0)]),))
-    with RunFolder.open(tmp_path / "runs", "steer-vqa", "m", {"judge": "label"}, {}) as folder:
+    with RunFolder.open(
+        RunOptions(tmp_path / "runs"), "steer-vqa", "m", {"judge": "label"}, {}
+    ) as folder:
         for strip in strips:
             folder.append(strip.id, record_of(folder, strip))
         records = list(folder.records.values())
         folder.summarise(
             {
-                "conditions": [summary_of(condition, records)],
+                "conditions": conditions_summary({"gaze-1": [["L0H0"]]}, records),
                 "unsteered": unsteered_summary(records),
             }
         )

@@ -10,6 +10,7 @@ import typer
 
 from gazeheads import __version__, prompts
 from gazeheads.errors import GazeheadsError
+from gazeheads.experiments.commands import experiments_app
 from gazeheads.judge_commands import judge_app
 from gazeheads.strips.commands import sources_app
 from gazeheads.tiny.commands import tiny_app
@@ -29,6 +30,7 @@ strips_app.add_typer(sources_app)
 app.add_typer(strips_app, name="strips")
 app.add_typer(tiny_app, name="tiny")
 app.add_typer(judge_app)
+app.add_typer(experiments_app)
 
 Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]
 Strips = Annotated[
@@ -120,18 +122,18 @@ def discover(
     """Score every head by how much it looks at the panel a question is about."""
     from gazeheads import inputs, terminal
     from gazeheads.experiments import discover as experiment
-    from gazeheads.experiments.runs import check_writable
+    from gazeheads.experiments.runs import RunOptions, check_writable
 
     check_writable(out)
     with terminal.Stages() as stages:
         given = inputs.strips_for(strips, limit, seed) if strips is not None else None
         vlm = terminal.load_quietly(model)
         inputs.check_k(vlm, k)
-        shown = given or inputs.strips_for(None, limit, seed)
+        shown = given or inputs.strips_for(None, limit, seed + inputs.TUNING_SEED)
         settings = experiment.DiscoverSettings(seed=seed)
-        folder, scores = experiment.run(
-            vlm, shown, settings, out, progress=stages("Finding gaze heads"), fresh=fresh
-        )
+        options = RunOptions(out, stages("Finding gaze heads"), fresh)
+        folder = experiment.run(vlm, shown, settings, options)
+    scores = experiment.load_scores(folder.path)
     for number, head in enumerate(scores.ranking()[:k], 1):
         terminal.out.print(f"{number:>4}  {head!s:<8} {scores[head]:.3f}", markup=False)
     terminal.out.print(f"Scores: {folder.path / experiment.SCORES}", markup=False)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 TUNING_SEED = 1_000_003
 """Distance of the seeds of tuning strips and evaluation strips."""
+LENGTH_SEED = 10_007
+"""Distance of the seeds of strips of different lengths."""
 DISCOVERY_STRIPS = 12
 """Enough to rank heads when a command needs them at once."""
 

@@ -38,9 +38,13 @@ def discovery(k: int, panels: int) -> str:
     return DISCOVERY.format(count=count, k=k)
 
 
+def _label_question(k: int, noun: str) -> str:
+    return f"what is the {noun} on the {k}-th panel? Answer with one {noun}:"
+
+
 def label(k: int, noun: str = "letter", reverse: bool = False) -> str:
     """The reading-order probe's question for the label on the k-th panel."""
-    question = f"what is the {noun} on the {k}-th panel? Answer with one {noun}:"
+    question = _label_question(k, noun)
     return f"{REVERSE_PREFIX}{question}" if reverse else f"W{question[1:]}"
 
 
@@ -48,3 +52,9 @@ def ordered_narration(order: Sequence[int]) -> str:
     """Narration in a given order of panels (from 1)."""
     listed = ", ".join(str(k) for k in order)
     return f"Please describe what happens in each panel, in the order {listed}."
+
+
+def label_in_order(order: Sequence[int], k: int, noun: str = "letter") -> str:
+    """The question for the label on the k-th panel when panels are read in a given order."""
+    listed = ", ".join(str(panel) for panel in order)
+    return f"Read the comic in the order {listed}, {_label_question(k, noun)}"

@@ -19,7 +19,7 @@ from gazeheads.experiments.rejudge import (
     strips_of,
     texts_to_judge,
 )
-from gazeheads.experiments.runs import RunError, RunFolder
+from gazeheads.experiments.runs import RunError, RunFolder, RunOptions
 from gazeheads.judging import LabelJudge, Verdict
 from gazeheads.strips.drawn import draw_strips
 from gazeheads.strips.strip import Strip
@@ -48,7 +48,7 @@ def strips() -> list[Strip]:
 def run(strips: list[Strip], tmp_path: Path) -> RunFolder:
     model = ScriptedVlm(strips, [])
     settings = steer_vqa.SteerVqaSettings((2,))
-    return steer_vqa.run(model, strips, scores(), settings, tmp_path / "runs")  # type: ignore[arg-type]
+    return steer_vqa.run(model, strips, scores(), settings, RunOptions(tmp_path / "runs"))  # type: ignore[arg-type]
 
 
 def again(run: RunFolder, judge: object, out: Path, **options: object) -> RunFolder:
@@ -120,7 +120,7 @@ def test_a_killed_attempt_goes_on(run: RunFolder, tmp_path: Path) -> None:
 def test_runs_without_answers_and_unfinished_ones_are_refused(
     run: RunFolder, tmp_path: Path
 ) -> None:
-    with RunFolder.open(tmp_path / "runs", "discover", "m", {}, {}) as other:
+    with RunFolder.open(RunOptions(tmp_path / "runs"), "discover", "m", {}, {}) as other:
         other.append("one", {"matrix": []})
     assert judged_runs([other, run]) == [run]
     with pytest.raises(RunError, match="no steered answers"):

@@ -14,25 +14,35 @@ from typing import Any
 
 import pytest
 
-from gazeheads.experiments import runs
-from gazeheads.experiments.runs import RunError, RunFolder, check_writable, find_runs
+from gazeheads.experiments.runs import (
+    RunError,
+    RunFolder,
+    RunOptions,
+    check_writable,
+    find_runs,
+)
 
 SETTINGS = {"k": 12, "prompt": "What?", "seed": 3}
 UNITS = [(f"strip-{i}", i) for i in range(5)]
 
 
 def open_run(out: Path, settings: dict[str, Any] = SETTINGS, fresh: bool = False) -> RunFolder:
-    return RunFolder.open(out, "steer", "org/model", settings, {"python": "3"}, fresh)
+    options = RunOptions(out, fresh=fresh)
+    return RunFolder.open(options, "steer", "org/model", settings, {"python": "3"})
 
 
 def square(part: Sequence[int]) -> list[dict[str, Any]]:
     return [{"square": number**2, "said": "é\n" * number} for number in part]
 
 
+def total(run: RunFolder) -> dict[str, Any]:
+    return {"total": sum(record["square"] for record in run.ordered())}
+
+
 def whole_run(out: Path) -> Path:
     with open_run(out) as run:
-        records = run.work(UNITS, square)
-        run.summarise({"total": sum(record["square"] for record in records)})
+        run.work(UNITS, square)
+        run.finish(total)
     return run.path
 
 
@@ -45,7 +55,12 @@ def test_a_run_leaves_settings_records_and_a_summary(tmp_path: Path) -> None:
     assert path == tmp_path / "steer" / "org--model"
     assert sorted(contents(path)) == ["records.jsonl", "settings.json", "summary.json"]
     run = RunFolder(path)
-    assert run.records["strip-2"] == {"unit": "strip-2", "square": 4, "said": "é\né\n"}
+    assert run.records["strip-2"] == {
+        "unit": "strip-2",
+        "number": 2,
+        "square": 4,
+        "said": "é\né\n",
+    }
     assert run.summary["results"] == {"total": 30}
     assert run.summary["settings"] == SETTINGS
     assert (run.summary["seed"], run.summary["units"], run.summary["model"]) == (3, 5, "org/model")
@@ -56,8 +71,8 @@ def test_finished_units_are_not_done_again(tmp_path: Path) -> None:
     whole_run(tmp_path)
     with open_run(tmp_path) as run:
         seen = []
-        records = run.work(UNITS, lambda i: pytest.fail("redone"), lambda *args: seen.append(args))
-    assert [record["unit"] for record in records] == [name for name, _ in UNITS]
+        run.work(UNITS, lambda i: pytest.fail("redone"), lambda *args: seen.append(args))
+    assert [record["unit"] for record in run.ordered()] == [name for name, _ in UNITS]
     assert seen == [(i, 5) for i in range(1, 6)]
 
 
@@ -69,9 +84,9 @@ def test_units_done_together_are_done_again_together(tmp_path: Path) -> None:
         return square(part)
 
     with open_run(tmp_path) as run:
-        run.append("strip-2", square([2])[0])
-        records = run.work(UNITS, do, at_once=2)
-        assert run.work(UNITS, do, at_once=2) == records
+        run.append("strip-2", {"number": 2, **square([2])[0]})
+        run.work(UNITS, do, at_once=2)
+        records = run.ordered()
     assert parts == [[0, 1], [2, 3], [4]]
     assert [record["square"] for record in records] == [0, 1, 4, 9, 16]
 
@@ -224,8 +239,8 @@ def _empty(folder: Path) -> Path:
 
 def test_damaged_settings_are_an_error(tmp_path: Path) -> None:
     path = whole_run(tmp_path)
-    data = json.loads((path / runs.SETTINGS).read_text())
+    data = json.loads((path / "settings.json").read_text())
     del data["settings"]
-    (path / runs.SETTINGS).write_text(json.dumps(data))
+    (path / "settings.json").write_text(json.dumps(data))
     with pytest.raises(RunError, match="damaged"):
         open_run(tmp_path)

@@ -12,7 +12,7 @@ from scripted_model import GAZE, ScriptedVlm, scores
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.experiments import steer_vqa
-from gazeheads.experiments.runs import RunError, RunFolder
+from gazeheads.experiments.runs import RunError, RunFolder, RunOptions
 from gazeheads.experiments.steer_vqa import SteerVqaSettings, default_ks, peak_of
 from gazeheads.experiments.steered_answers import conditions_of, control_heads
 from gazeheads.heads import HeadScores
@@ -35,7 +35,7 @@ def model(strips: list[Strip]) -> ScriptedVlm:
 def run(model: ScriptedVlm, strips: list[Strip], out: Path, ks: Any = (1, 2), **rest: Any) -> Any:
     options = {key: rest.pop(key) for key in ("progress", "fresh", "batch_size") if key in rest}
     settings = SteerVqaSettings(ks, **rest)
-    return steer_vqa.run(model, strips, scores(), settings, out, **options)  # type: ignore[arg-type]
+    return steer_vqa.run(model, strips, scores(), settings, RunOptions(out, **options))  # type: ignore[arg-type]
 
 
 def by_key(folder: RunFolder) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from gazeheads.errors import GazeheadsError
 from gazeheads.experiments import discover, main_job, staircase
 from gazeheads.experiments.discover import DiscoverSettings, load_scores
-from gazeheads.experiments.runs import RunError, RunFolder
+from gazeheads.experiments.runs import RunError, RunFolder, RunOptions
 from gazeheads.experiments.staircase import record_of, summary_of
 from gazeheads.heads import Head, HeadScores, HeadSet
 from gazeheads.judging import LabelJudge
@@ -43,8 +43,9 @@ def test_scores_are_those_of_the_library_and_survive_a_stop(
             raise Stop
 
     with pytest.raises(Stop):
-        discover.run(gqa, strips, DiscoverSettings(), tmp_path, progress=stop)
-    folder, found = discover.run(gqa, strips, DiscoverSettings(), tmp_path)
+        discover.run(gqa, strips, DiscoverSettings(), RunOptions(tmp_path, stop))
+    folder = discover.run(gqa, strips, DiscoverSettings(), RunOptions(tmp_path))
+    found = load_scores(folder.path)
     expected = at_once(gqa, strips)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
     assert found.matrices is not None and expected.matrices is not None
@@ -57,13 +58,13 @@ def test_scores_are_those_of_the_library_and_survive_a_stop(
 
 
 def test_retrained_weights_are_refused(gqa: VLM, strips: list[Strip], tmp_path: Path) -> None:
-    discover.run(gqa, strips[:1], DiscoverSettings(), tmp_path)
+    discover.run(gqa, strips[:1], DiscoverSettings(), RunOptions(tmp_path))
     weight = next(iter(gqa.model.state_dict().values()))
     before = weight.clone()
     try:
         weight.add_(1e-3)
         with pytest.raises(RunError, match="model_mark"):
-            discover.run(gqa, strips[:1], DiscoverSettings(), tmp_path)
+            discover.run(gqa, strips[:1], DiscoverSettings(), RunOptions(tmp_path))
     finally:
         weight.copy_(before)
 
@@ -82,7 +83,8 @@ def test_summary_of_scores_by_hand() -> None:
         "largest_off_diagonal": 0.2,
     }
     assert (told["gaze_heads"], told["gaze_layers"]) == (1, [0, 1])
-    assert told["selectivity_overlap"] == 1
+    assert told["overlaps"] == {"selectivity": {"1": 1}, "normalised selectivity": {"1": 1}}
+    assert told["cut_offs"][-1] == {"score": 0.5, "heads": 1}
     assert told["low_share"] == 15 / 16
 
 
@@ -90,7 +92,7 @@ def test_strips_of_different_lengths_are_refused(gqa: VLM, tmp_path: Path) -> No
     mixed = [*draw_strips(1, 1, 2, size=32), *draw_strips(1, 2, 3, size=32)]
     for strips in (mixed, []):
         with pytest.raises(GazeheadsError, match="strips"):
-            discover.run(gqa, strips, DiscoverSettings(), tmp_path)
+            discover.run(gqa, strips, DiscoverSettings(), RunOptions(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -111,15 +113,16 @@ def test_tracking_counts_steps_whose_most_attended_panel_is_narrated(strips: lis
     told = [headline(truth) for truth in strip.truths]
     pieces = (told[0], "\n", told[1], " ", "And so on", "")
     sets = {"gaze": HeadSet.of([(0, 0)]), "control": HeadSet.of([(1, 1)])}
+    names = {"gaze": [["L0H0"]], "control": [["L1H1"]]}
     trace = traced(strip, [1, 1, 2, 1, 2, 2], [2, 2, 2, 2, 2, 2], pieces)
     record: dict[str, Any] = {
         "strip": {"panels": [[], []]},
-        **record_of(trace, strip, sets, LabelJudge(), value_weighted=True),
+        **record_of(trace, strip, sets, LabelJudge()),
     }
     assert record["narrated"] == [1, 1, 2, 2, None, None]
     assert record["order"] == [1, 2]
     assert record["attention"]["gaze"][0] == pytest.approx([5 / 6, 1 / 6], abs=1e-4)
-    summary = summary_of([record], sets)
+    summary = summary_of([record], names)
     assert summary["tracking"]["gaze"]["value"] == 3 / 4
     assert summary["tracking"]["control"]["value"] == 2 / 4
     assert (summary["steps"], summary["judged_steps"]) == (6, 4)
@@ -173,7 +176,7 @@ def test_the_staircase_of_a_random_model_is_recorded(
     rng = np.random.default_rng(0)
     scores = HeadScores(rng.random((4, 4)), provenance={"model": gqa.name})
     settings = staircase.StaircaseSettings(2, max_new_tokens=5)
-    folder = staircase.run(gqa, strips[:1], scores, settings, tmp_path)
+    folder = staircase.run(gqa, strips[:1], scores, settings, RunOptions(tmp_path))
     record = folder.records[strips[0].id]
     assert set(record["attention"]) == {"gaze", "control"}
     for rows in record["attention"].values():

@@ -14,7 +14,7 @@ from scripted_model import ScriptedVlm, scores
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.experiments import main_job, published, steer_vqa
-from gazeheads.experiments.runs import RunFolder, find_runs
+from gazeheads.experiments.runs import RunFolder, RunOptions, find_runs
 from gazeheads.experiments.steer_vqa import SteerVqaSettings
 from gazeheads.report.blocks import crop_css
 from gazeheads.report.numbers import percent
@@ -153,7 +153,7 @@ def test_the_tables_hold_the_numbers_of_the_figures(out: Path) -> None:
 def steered(out: Path, strips: list[Strip], name: str = "scripted") -> RunFolder:
     vlm = ScriptedVlm(strips, [], name)
     settings = SteerVqaSettings((2,))
-    return steer_vqa.run(vlm, strips, scores(name), settings, out)  # type: ignore[arg-type]
+    return steer_vqa.run(vlm, strips, scores(name), settings, RunOptions(out))  # type: ignore[arg-type]
 
 
 def test_examples_show_every_answer_with_its_verdict(tmp_path: Path) -> None:

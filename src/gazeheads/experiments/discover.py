@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gazeheads.errors import GazeheadsError
+from gazeheads.experiments.arrays import packed, unpacked
 from gazeheads.experiments.identity import versions, whole_settings
-from gazeheads.experiments.runs import Progress, RunError, RunFolder
+from gazeheads.experiments.runs import RunFolder, RunOptions
 from gazeheads.experiments.steered_answers import GAZE_SHARE
 from gazeheads.heads import HeadScores
 from gazeheads.strips.strip import Strip
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "discover"
 SCORES = "scores.json"
 SHOWN = 24  # heads listed in the summary
+CUT_OFFS = (0.05, 0.1, 0.2, 0.3, 0.5)
 LOW_SCORE = 0.05  # most heads of the study's model score at most this
 
 
@@ -43,30 +44,30 @@ def run(
     vlm: VLM,
     strips: Sequence[Strip],
     settings: DiscoverSettings,
-    out: str | os.PathLike[str],
-    *,
-    progress: Progress | None = None,
-    fresh: bool = False,
-) -> tuple[RunFolder, HeadScores]:
+    options: RunOptions,
+) -> RunFolder:
     """Scores every head; goes on where an earlier run stopped.
 
     Args:
         vlm: the model.
         strips: with equally many panels.
         settings: see there.
-        out: folder of all runs.
-        progress: called with (strips done, strips in all).
-        fresh: start over.
+        options: where to and how.
     """
     _check_strips(strips)
     whole = whole_settings(settings, vlm, strips)
-    with RunFolder.open(out, EXPERIMENT, vlm.name, whole, versions(), fresh) as folder:
+    with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
         units = [(strip.id, strip) for strip in strips]
-        records = folder.work(units, lambda part: [_record(vlm, part[0], settings)], progress)
-        scores = _scores(vlm.name, records, folder.versions, settings)
-        scores.save(folder.path / SCORES)
-        folder.summarise(summary_of(scores))
-    return folder, scores
+        folder.work(units, lambda part: [record_of(vlm, part[0], settings)], options.progress)
+        folder.finish(results)
+    return folder
+
+
+def results(folder: RunFolder) -> dict[str, Any]:
+    """The summary of a run; also writes its scores."""
+    scores = _scores(folder)
+    scores.save(folder.path / SCORES)
+    return summary_of(scores)
 
 
 def _check_strips(strips: Sequence[Strip]) -> None:
@@ -85,42 +86,29 @@ def load_scores(path: str | os.PathLike[str]) -> HeadScores:
     return HeadScores.load(os.path.join(path, SCORES))
 
 
-def _record(vlm: VLM, strip: Strip, settings: DiscoverSettings) -> dict[str, Any]:
+def record_of(vlm: VLM, strip: Strip, settings: DiscoverSettings) -> dict[str, Any]:
+    """The questions about one strip and the matrices of all heads."""
     from gazeheads.scores.gaze import discover  # noqa: PLC0415 - loads torch
 
     found = discover(vlm, [strip], settings.prompt)
     assert found.matrices is not None
     return {
         "questions": found.provenance["questions"],
-        "shape": list(found.matrices.shape),
         # whole matrices, so that strips can be averaged in any combination later
-        "matrices": base64.b64encode(found.matrices.astype("<f4").tobytes()).decode(),
+        "matrices": packed(found.matrices),
     }
 
 
-def matrices_of(record: dict[str, Any]) -> np.ndarray:
-    """(L, H, R, R) of one strip."""
-    try:
-        raw = base64.b64decode(record["matrices"], validate=True)
-        return np.frombuffer(raw, "<f4").reshape(record["shape"]).astype(np.float64)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"the record of {record.get('unit')!r} is damaged: {error}") from error
-
-
-def _scores(
-    model: str,
-    records: Sequence[dict[str, Any]],
-    software: dict[str, str],
-    settings: DiscoverSettings,
-) -> HeadScores:
-    matrices = np.mean([matrices_of(record) for record in records], axis=0)
+def _scores(folder: RunFolder) -> HeadScores:
+    records = folder.ordered()
+    matrices = np.mean([unpacked(record, "matrices") for record in records], axis=0)
     scores = np.trace(matrices, axis1=2, axis2=3) / matrices.shape[-1]
     provenance = {
-        "model": model,
+        "model": folder.model,
         "strips": [record["unit"] for record in records],
         "questions": records[0]["questions"],
-        "seed": settings.seed,
-        "versions": software,
+        "seed": folder.settings["seed"],
+        "versions": folder.versions,
     }
     return HeadScores(scores, matrices, "gaze", provenance)
 
@@ -131,7 +119,17 @@ def summary_of(scores: HeadScores) -> dict[str, Any]:
     layers, heads = scores.shape
     ranking = scores.ranking()
     gaze = ranking[: max(1, round(GAZE_SHARE * len(scores)))]
-    selective = set(scores.selectivity().top(len(gaze)))
+    rankings = {
+        "selectivity": scores.selectivity(),
+        "normalised selectivity": scores.selectivity(normalise=True),
+    }
+    overlaps = {
+        name: {
+            str(k): len(set(ranking[:k]) & set(own.top(k)))
+            for k in sorted({min(10, len(gaze)), len(gaze)})
+        }
+        for name, own in rankings.items()
+    }
     return {
         "layers": layers,
         "heads_per_layer": heads,
@@ -139,7 +137,10 @@ def summary_of(scores: HeadScores) -> dict[str, Any]:
         "top": [_head(scores, head) for head in ranking[:SHOWN]],
         "gaze_heads": len(gaze),
         "gaze_layers": [sum(head.layer == layer for head in gaze) for layer in range(layers)],
-        "selectivity_overlap": len(selective & set(gaze)),
+        "overlaps": overlaps,
+        "cut_offs": [
+            {"score": cut, "heads": int((scores.scores >= cut).sum())} for cut in CUT_OFFS
+        ],
         "low_score": LOW_SCORE,
         "low_share": float((scores.scores <= LOW_SCORE).mean()),
     }

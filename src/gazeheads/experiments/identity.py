@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -53,21 +53,28 @@ def strips_mark(strips: Iterable[Strip]) -> str:
     return digest.hexdigest()[:12]
 
 
-def heads_mark(sets: Iterable[HeadSet]) -> str:
-    """A short mark of the heads of several sets, in their order."""
-    listed = [[list(head) for head in heads] for heads in sets]
-    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:12]
-
-
 def whole_settings(
-    settings: Any, vlm: VLM, strips: Sequence[Strip], heads: Iterable[HeadSet] = ()
+    settings: Any,
+    vlm: VLM,
+    strips: Sequence[Strip],
+    head_sets: Mapping[str, Sequence[HeadSet]] | None = None,
 ) -> dict[str, Any]:
-    """A settings dataclass with the marks of everything else the records depend on."""
+    """A settings dataclass with everything else the records depend on.
+
+    Args:
+        settings: of the experiment.
+        vlm, strips: enter as short marks.
+        head_sets: by name the heads, and of random ones every draw; entered in full.
+    """
     whole = {
         **asdict(settings),
         "strips": len(strips),
         "strips_mark": strips_mark(strips),
         "model_mark": model_mark(vlm),
     }
-    chosen = list(heads)
-    return {**whole, "heads_mark": heads_mark(chosen)} if chosen else whole
+    if head_sets is not None:
+        whole["head_sets"] = {
+            name: [[str(head) for head in heads] for heads in draws]
+            for name, draws in head_sets.items()
+        }
+    return whole

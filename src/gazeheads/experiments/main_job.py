@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gazeheads.experiments import discover, staircase, steer_vqa
-from gazeheads.experiments.runs import Progress, RunFolder
+from gazeheads.experiments.runs import Progress, RunFolder, RunOptions
 from gazeheads.experiments.steered_answers import GAZE, RANDOM
 from gazeheads.strips.strip import Strip
 
@@ -59,15 +59,18 @@ def run(
     heads = vlm.num_layers * vlm.num_heads
     sizes = job.ks or steer_vqa.default_ks(heads)
     steer_vqa.check_sizes((job.k,) if job.k is not None else sizes, heads)
-    folder, scores = discover.run(
+    options = RunOptions(out, fresh=job.fresh, batch_size=job.batch_size)
+
+    def announced(name: str) -> RunOptions:
+        return replace(options, progress=stage(name))
+
+    found = discover.run(
         vlm,
         tuning,
         discover.DiscoverSettings(seed=job.seed),
-        out,
-        progress=stage("Finding gaze heads"),
-        fresh=job.fresh,
+        announced("Finding gaze heads"),
     )
-    runs = [folder]
+    runs, scores = [found], discover.load_scores(found.path)
     k = job.k
     if k is None:
         sweep = steer_vqa.run(
@@ -75,35 +78,14 @@ def run(
             tuning,
             scores,
             steer_vqa.SteerVqaSettings(sizes, (GAZE, RANDOM), seed=job.seed),
-            out,
+            announced("Trying how many heads to steer"),
             experiment=steer_vqa.SWEEP,
-            progress=stage("Trying how many heads to steer"),
-            fresh=job.fresh,
-            batch_size=job.batch_size,
         )
         runs.append(sweep)
         k = int(sweep.summary["results"]["peak"]["k"])
-    runs.append(
-        steer_vqa.run(
-            vlm,
-            strips,
-            scores,
-            steer_vqa.SteerVqaSettings((k,), seed=job.seed),
-            out,
-            progress=stage(f"Steering {k} heads to every panel"),
-            fresh=job.fresh,
-            batch_size=job.batch_size,
-        )
-    )
-    runs.append(
-        staircase.run(
-            vlm,
-            strips,
-            scores,
-            staircase.StaircaseSettings(k, seed=job.seed),
-            out,
-            progress=stage("Watching narrations"),
-            fresh=job.fresh,
-        )
-    )
+    chosen = steer_vqa.SteerVqaSettings((k,), seed=job.seed)
+    steering = announced(f"Steering {k} heads to every panel")
+    runs.append(steer_vqa.run(vlm, strips, scores, chosen, steering))
+    narrations = staircase.StaircaseSettings(k, seed=job.seed)
+    runs.append(staircase.run(vlm, strips, scores, narrations, announced("Watching narrations")))
     return runs

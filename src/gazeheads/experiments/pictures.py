@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from gazeheads.experiments.runs import STRIPS, RunError
+from gazeheads.experiments.disk import STRIPS, RunError
 from gazeheads.strips.captions import headline
 from gazeheads.strips.strip import Strip
 from gazeheads.strips.truth import PanelTruth

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gazeheads.experiments.disk import STRIPS
 from gazeheads.experiments.identity import versions
 from gazeheads.experiments.pictures import kept_strip
-from gazeheads.experiments.runs import STRIPS, Progress, RunError, RunFolder, folder_of
+from gazeheads.experiments.runs import Progress, RunError, RunFolder, RunOptions, folder_of
 from gazeheads.experiments.statistics import share
 from gazeheads.experiments.steer_vqa import peak_of
 from gazeheads.experiments.steered_answers import counted, unsteered_summary
@@ -108,7 +109,8 @@ def rejudge(
         "judged_before_by": run.settings.get("judge"),
         "judge_settings": dict(about),
     }
-    with RunFolder.open(out, run.experiment, run.model, settings, versions(), fresh) as folder:
+    options = RunOptions(out, fresh=fresh)
+    with RunFolder.open(options, run.experiment, run.model, settings, versions()) as folder:
 
         def do(part: Sequence[str]) -> list[Record]:
             (unit,) = part
@@ -116,7 +118,8 @@ def rejudge(
             _copy_picture(run.path, folder.path, record)
             return [_judged(record, strips[unit], judge)]
 
-        records = folder.work([(unit, unit) for unit in run.records], do, progress)
+        folder.work([(unit, unit) for unit in run.records], do, progress)
+        records = folder.ordered()
         conditions = [{**c, **counted(c["key"], records)} for c in before["conditions"]]
         results = {
             **before,

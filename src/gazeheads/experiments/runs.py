@@ -2,15 +2,15 @@
 
 `runs/<experiment>/<model>/` holds `settings.json`, `records.jsonl` (one line per unit of work,
 on the disk before the next unit starts) and `summary.json`. A run may be killed anywhere:
-opening it again drops a line that was cut off and goes on after the last whole one.
+opening it again drops a line that was cut off and goes on after the last whole one. A summary
+follows from settings and records alone. One of several shards of a run lives in a folder
+`shard-2-of-4` below that of the run until all are merged (see `merging`).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,33 +18,26 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from gazeheads.atomic import read_json, write_json
-from gazeheads.errors import GazeheadsError
+from gazeheads.experiments.disk import (
+    RECORDS,
+    SETTINGS,
+    SUMMARY,
+    RunError,
+    check_writable,
+    claim,
+    forget,
+    read_records,
+)
+from gazeheads.experiments.options import Progress, RunOptions, Shard
 
-SETTINGS, RECORDS, SUMMARY, STRIPS = "settings.json", "records.jsonl", "summary.json", "strips"
+__all__ = ["Progress", "RunError", "RunFolder", "RunOptions", "Shard", "check_writable"]
 
-Progress = Callable[[int, int], None]
-"""Called with (units done, units in all)."""
 Item = TypeVar("Item")
-
-
-class RunError(GazeheadsError):
-    """A run folder that cannot be used as asked."""
 
 
 def folder_of(out: str | os.PathLike[str], experiment: str, model: str) -> Path:
     """Where the run of an experiment on a model lives; a model id's "/" becomes "--"."""
     return Path(out) / experiment / model.replace("/", "--")
-
-
-def check_writable(folder: str | os.PathLike[str]) -> None:
-    """Raises RunError unless `folder` can be created or written to; leaves nothing behind."""
-    path = Path(folder).absolute()
-    try:
-        ancestor = next(p for p in (path, *path.parents) if os.path.lexists(p))
-        with tempfile.TemporaryFile(dir=ancestor):
-            pass
-    except OSError as error:
-        raise RunError(f"cannot write to {folder}: {error.strerror or error}") from error
 
 
 class RunFolder:
@@ -55,6 +48,7 @@ class RunFolder:
         experiment, model: what was run on what.
         settings: everything the records depend on.
         versions: of the software the run was begun with.
+        shard: which share of a run this is; None: all of it.
         records: the finished units by name, in the order they were finished.
     """
 
@@ -63,48 +57,53 @@ class RunFolder:
         try:
             self.experiment, self.model = str(data["experiment"]), str(data["model"])
             self.settings, self.versions = dict(data["settings"]), dict(data["versions"])
+            self.shard = Shard.parse(data.get("shard"))
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{path / SETTINGS} is damaged: {error!r}") from error
         self.path = path
-        self.records, self._whole = _read_records(path / RECORDS)
+        self.records, self._whole = read_records(path / RECORDS)
         self._handle = handle
+        self._planned = 0  # units of all calls of `work`
 
     @classmethod
     def open(
         cls,
-        out: str | os.PathLike[str],
+        options: RunOptions,
         experiment: str,
         model: str,
         settings: Mapping[str, Any],
         versions: Mapping[str, str],
-        fresh: bool = False,
     ) -> RunFolder:
         """Begins a run, or goes on with one that was begun with the same settings.
 
         Args:
-            out: folder of all runs.
+            options: see there.
             experiment, model: name the run.
             settings: everything the records depend on, as JSON values.
             versions: of the software.
-            fresh: forget what an earlier run left.
 
         Raises:
             RunError: other settings, a damaged folder, or one that is not writable or in use.
         """
-        path = folder_of(out, experiment, model)
-        handle = _claim(path)
+        path = folder_of(options.out, experiment, model)
+        if options.shard is not None:
+            path /= f"shard-{options.shard.number}-of-{options.shard.count}"
+        handle = claim(path)
         try:
-            if fresh:
-                _forget(path, handle)
+            if options.fresh:
+                forget(path, handle)
             asked = json.loads(json.dumps(dict(settings)))
             if not (path / SETTINGS).exists():
                 if os.fstat(handle).st_size:
                     raise RunError(f"{path} has records but no {SETTINGS}: start over with --fresh")
-                begun = {"experiment": experiment, "model": model, "settings": asked}
-                about = {"kind": "run-settings", **begun, "versions": dict(versions)}
+                about = settings_file(experiment, model, asked, versions, options.shard)
                 write_json(path / SETTINGS, about)
             run = cls(path, handle)
-            _refuse_changes(path, run.settings, asked)
+            if changed := differences(run.settings, asked):
+                raise RunError(
+                    f"{path} holds a run with other settings ({changed}): name another output "
+                    "folder, or start over with --fresh"
+                )
             os.ftruncate(handle, run._whole)
         except BaseException:
             os.close(handle)
@@ -151,8 +150,10 @@ class RunFolder:
         do: Callable[[Sequence[Item]], Sequence[Mapping[str, Any]]],
         progress: Progress | None = None,
         at_once: int = 1,
-    ) -> list[dict[str, Any]]:
-        """Does every unit that has no record yet; returns the records of all, in order.
+    ) -> None:
+        """Does every unit that has no record yet; a shard does only its share of them.
+
+        A record also gets the number of its unit, counted over all calls on this run.
 
         Args:
             units: names and what is done.
@@ -164,19 +165,42 @@ class RunFolder:
         names = [name for name, _ in units]
         if twice := [name for name, count in Counter(names).items() if count > 1]:
             raise RunError(f"two units of work have the same name: {twice[0]!r}")
-        for start in range(0, len(units), at_once):
-            part = units[start : start + at_once]
-            if any(name not in self.records for name, _ in part):
-                done = do([item for _, item in part])
-                for (name, _), record in zip(part, done, strict=True):
+        first = self._planned
+        self._planned += len(units)
+        starts = list(range(0, len(units), at_once))
+        if self.shard is not None:
+            starts = starts[self.shard.number - 1 :: self.shard.count]
+        total = sum(len(units[start : start + at_once]) for start in starts)
+        done = 0
+        for start in starts:
+            part = list(enumerate(units))[start : start + at_once]
+            if any(name not in self.records for _, (name, _) in part):
+                made = do([item for _, (_, item) in part])
+                for (place, (name, _)), record in zip(part, made, strict=True):
                     if name not in self.records:
-                        self.append(name, record)
+                        self.append(name, {"number": first + place, **record})
+            done += len(part)
             if progress is not None:
-                progress(start + len(part), len(units))
-        return [self.records[name] for name in names]
+                progress(done, total)
 
-    def summarise(self, results: Mapping[str, Any]) -> dict[str, Any]:
-        """Writes the summary, whole or not at all, and returns it."""
+    def ordered(self) -> list[dict[str, Any]]:
+        """The records in the order of their units, whichever was finished first."""
+        return sorted(self.records.values(), key=lambda record: record.get("number", 0))
+
+    def finish(self, results: Callable[[RunFolder], Mapping[str, Any]]) -> None:
+        """Ends the run: writes the summary, or of a shard how much there is to merge.
+
+        Args:
+            results: of a whole run, from its settings and records.
+        """
+        if self.shard is None:
+            self.summarise(results(self))
+        else:
+            about = {"kind": "shard-summary", "shard": str(self.shard), "planned": self._planned}
+            write_json(self.path / SUMMARY, about)
+
+    def summarise(self, results: Mapping[str, Any]) -> None:
+        """Writes the summary, whole or not at all."""
         summary = {
             "kind": "run-summary",
             "experiment": self.experiment,
@@ -188,7 +212,6 @@ class RunFolder:
             "results": json.loads(json.dumps(dict(results))),
         }
         write_json(self.path / SUMMARY, summary)
-        return summary
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -202,94 +225,53 @@ class RunFolder:
         return read_json(self.path / SUMMARY, "run-summary")
 
 
-def find_runs(paths: Sequence[str | os.PathLike[str]]) -> list[RunFolder]:
-    """The run folders at or below the paths, in the order of their paths.
+def settings_file(
+    experiment: str,
+    model: str,
+    settings: Mapping[str, Any],
+    versions: Mapping[str, str],
+    shard: Shard | None = None,
+) -> dict[str, Any]:
+    """What `settings.json` of a run holds."""
+    own = {} if shard is None else {"shard": str(shard)}
+    begun = {"experiment": experiment, "model": model, "settings": dict(settings)}
+    return {"kind": "run-settings", **begun, "versions": dict(versions), **own}
+
+
+def find_runs(paths: Sequence[str | os.PathLike[str]], shards: bool = False) -> list[RunFolder]:
+    """The runs at or below the paths, in the order of their paths.
+
+    Args:
+        paths: folders.
+        shards: find the shards of runs, and not whole runs.
 
     Raises:
         RunError: a path holds no run.
     """
-    found: list[Path] = []
+    found: dict[Path, RunFolder] = {}
     for path in map(Path, paths):
-        own = sorted(settings.parent for settings in path.rglob(SETTINGS))
+        every = [RunFolder(settings.parent) for settings in sorted(path.rglob(SETTINGS))]
+        own = [run for run in every if (run.shard is not None) == shards]
+        if not own and not path.exists():
+            raise RunError(f"no folder {path}")
+        if not own and every:
+            raise RunError(
+                f"{path} holds only whole runs, no shards to merge"
+                if shards
+                else f"{path} holds only shards of runs: put them together with gazeheads merge"
+            )
         if not own:
-            raise RunError(f"no runs in {path}" if path.exists() else f"no folder {path}")
-        found += [folder for folder in own if folder not in found]
-    return [RunFolder(path) for path in found]
+            raise RunError(f"no runs in {path}")
+        found |= {run.path: run for run in own}
+    return list(found.values())
 
 
-def _read_records(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
-    """Records by unit, and the length in bytes of the whole lines."""
-    if not path.exists():
-        return {}, 0
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror or error}") from error
-    records: dict[str, dict[str, Any]] = {}
-    whole = 0
-    lines = data.splitlines(keepends=True)
-    for number, line in enumerate(lines, 1):
-        try:
-            if not line.endswith(b"\n"):
-                raise ValueError("it has no end")
-            record = json.loads(line)
-            records[record["unit"]] = record
-        except (ValueError, KeyError, TypeError) as error:
-            if number == len(lines):  # cut off by a kill or a full disk: this unit is redone
-                break
-            raise RunError(f"{path}, line {number} is damaged: {error}") from error
-        whole += len(line)
-    return records, whole
-
-
-def _claim(path: Path) -> int:
-    """A handle at the end of the folder's records; only one process may hold it."""
-    check_writable(path)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path / RECORDS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    except OSError as error:
-        raise RunError(f"cannot write to {path}: {error.strerror or error}") from error
-    try:
-        _lock(handle, path)
-    except RunError:
-        os.close(handle)
-        raise
-    return handle
-
-
-def _forget(path: Path, handle: int) -> None:
-    """Deletes what an earlier run left in its folder, and nothing else."""
-    try:
-        os.ftruncate(handle, 0)
-        for name in (SUMMARY, SETTINGS):
-            (path / name).unlink(missing_ok=True)
-        shutil.rmtree(path / STRIPS, ignore_errors=True)
-    except OSError as error:
-        raise RunError(f"cannot start over in {path}: {error.strerror or error}") from error
-
-
-def _lock(handle: int, path: Path) -> None:
-    try:
-        import fcntl  # noqa: PLC0415 - not on every system
-    except ImportError:
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise RunError(f"another process is writing to {path}") from error
-
-
-def _refuse_changes(path: Path, there: dict[str, Any], asked: dict[str, Any]) -> None:
-    changed = [key for key in {**there, **asked} if there.get(key) != asked.get(key)]
-    if not changed:
-        return
-    told = ", ".join(
-        f"{key} {_short(there.get(key))} -> {_short(asked.get(key))}" for key in changed
-    )
-    raise RunError(
-        f"{path} holds a run with other settings ({told}): name another output folder, "
-        "or start over with --fresh"
+def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """Which settings differ and how, in words; empty if none does."""
+    return ", ".join(
+        f"{key} {_short(there.get(key))} -> {_short(asked.get(key))}"
+        for key in {**there, **asked}
+        if there.get(key) != asked.get(key)
     )
 
 

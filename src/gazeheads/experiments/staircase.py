@@ -6,15 +6,14 @@ panel. The narration's own words, judged sentence by sentence, tell which panel 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gazeheads import prompts
 from gazeheads.experiments.identity import versions, whole_settings
 from gazeheads.experiments.pictures import keep_picture
-from gazeheads.experiments.runs import Progress, RunFolder
+from gazeheads.experiments.runs import RunFolder, RunOptions
 from gazeheads.experiments.statistics import share
 from gazeheads.experiments.steered_answers import control_heads
 from gazeheads.heads import HeadScores, HeadSet, Pool
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "staircase"
 GAZE, CONTROL = "gaze", "control"
+REVERSE = "staircase-reverse"
+STRIPS_AT_ONCE = 5
 _DIGITS = 4  # of attention shares in records
 
 
@@ -39,7 +40,6 @@ class StaircaseSettings:
         k: number of gaze heads, and of control heads.
         prompt: asks for a narration.
         max_new_tokens: at most so many.
-        value_weighted: weigh attention by the norms of the value vectors, as the study does.
         pool: where control heads come from.
         seed: of the control heads.
         judge: name of the judge.
@@ -48,7 +48,6 @@ class StaircaseSettings:
     k: int
     prompt: str = prompts.FREE_NARRATION
     max_new_tokens: int = 300
-    value_weighted: bool = True
     pool: Pool = "layers"
     seed: int = 0
     judge: str = "label"
@@ -59,12 +58,10 @@ def run(
     strips: Sequence[Strip],
     scores: HeadScores,
     settings: StaircaseSettings,
-    out: str | os.PathLike[str],
+    options: RunOptions,
     *,
+    experiment: str = EXPERIMENT,
     judge: Judge | None = None,
-    progress: Progress | None = None,
-    fresh: bool = False,
-    batch_size: int = 5,
 ) -> RunFolder:
     """Watches a narration of every strip; goes on where an earlier run stopped.
 
@@ -73,33 +70,37 @@ def run(
         strips: to narrate.
         scores: of the heads.
         settings: see there.
-        out: folder of all runs.
+        options: where to and how.
+        experiment: name of the run folder: of the free narration or the reverse one.
         judge: default: the label judge.
-        progress: called with (strips done, strips in all).
-        fresh: start over.
-        batch_size: strips narrated at once.
     """
     judge = chosen_judge(judge, settings.judge)
     sets = {GAZE: scores.top(settings.k)}
     if drawn := control_heads(scores, settings.k, 1, settings.seed, settings.pool):
         sets[CONTROL] = drawn[0]
-    whole = whole_settings(settings, vlm, strips, sets.values())
-    with RunFolder.open(out, EXPERIMENT, vlm.name, whole, versions(), fresh) as folder:
+    drawn_sets = {name: (heads,) for name, heads in sets.items()}
+    whole = whole_settings(settings, vlm, strips, drawn_sets)
+    with RunFolder.open(options, experiment, vlm.name, whole, versions()) as folder:
 
         def do(part: Sequence[Strip]) -> list[dict[str, Any]]:
             traces = _watch(vlm, part, sets, settings)
             return [
                 {
                     "strip": keep_picture(folder.path, strip),
-                    **record_of(trace, strip, sets, judge, settings.value_weighted),
+                    **record_of(trace, strip, sets, judge),
                 }
                 for strip, trace in zip(part, traces, strict=True)
             ]
 
         units = [(strip.id, strip) for strip in strips]
-        records = folder.work(units, do, progress, batch_size)
-        folder.summarise(summary_of(records, sets))
+        folder.work(units, do, options.progress, STRIPS_AT_ONCE)
+        folder.finish(results)
     return folder
+
+
+def results(folder: RunFolder) -> dict[str, Any]:
+    """The summary of a run, from its settings and records."""
+    return summary_of(folder.ordered(), folder.settings["head_sets"])
 
 
 def _watch(
@@ -113,32 +114,42 @@ def _watch(
 
 
 def record_of(
-    trace: GazeTrace, strip: Strip, sets: dict[str, HeadSet], judge: Judge, value_weighted: bool
+    trace: GazeTrace, strip: Strip, sets: dict[str, HeadSet], judge: Judge
 ) -> dict[str, Any]:
-    """The text, the panel narrated per step, and the share of attention per step and panel."""
+    """The text, the panel narrated per step, and the share of attention per step and panel.
+
+    Attention is weighted by the norms of the value vectors, as in the study, and kept raw too.
+    """
     passages = narrated(judge, strip, trace.text)
-    attention = {
-        name: trace.of(heads).by_panel(strip, value_weighted).values.round(_DIGITS).tolist()
-        for name, heads in sets.items()
-    }
+
+    def by_panel(value_weighted: bool) -> dict[str, list[list[float]]]:
+        return {
+            name: trace.of(heads).by_panel(strip, value_weighted).values.round(_DIGITS).tolist()
+            for name, heads in sets.items()
+        }
+
     return {
         "text": trace.text,
         "pieces": list(trace.pieces),
         "narrated": panel_per_step(passages, trace.offsets),
         "order": order_narrated(passages),
-        "attention": attention,
+        "attention": by_panel(True),
+        "raw": by_panel(False),
     }
 
 
-def summary_of(records: Sequence[dict[str, Any]], sets: dict[str, HeadSet]) -> dict[str, Any]:
+def summary_of(
+    records: Sequence[dict[str, Any]], head_sets: Mapping[str, Sequence[Sequence[str]]]
+) -> dict[str, Any]:
     """Tracking of both head sets, and how the strips were narrated."""
     panels = len(records[0]["strip"]["panels"])
     natural = [record["order"] == sorted(set(record["order"])) for record in records]
     return {
         "panels": panels,
         "chance": 1 / panels,
-        "heads": {name: [str(head) for head in heads] for name, heads in sets.items()},
-        "tracking": {name: _tracking(records, name) for name in sets},
+        "heads": {name: list(draws[0]) for name, draws in head_sets.items()},
+        "tracking": {name: _tracking(records, "attention", name) for name in head_sets},
+        "tracking_raw": {name: _tracking(records, "raw", name) for name in head_sets},
         "steps": sum(len(record["narrated"]) for record in records),
         "judged_steps": sum(
             panel is not None for record in records for panel in record["narrated"]
@@ -146,17 +157,20 @@ def summary_of(records: Sequence[dict[str, Any]], sets: dict[str, HeadSet]) -> d
         "panels_narrated": sum(len(set(record["order"])) for record in records),
         "panels_shown": sum(len(record["strip"]["panels"]) for record in records),
         "in_order": sum(natural),
+        "in_reverse": sum(
+            record["order"] == sorted(set(record["order"]), reverse=True) for record in records
+        ),
         "strips": len(records),
     }
 
 
-def _tracking(records: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
+def _tracking(records: Sequence[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
     """Share of decode steps whose most-attended panel is the one being narrated."""
     hits, totals = [], []
     for record in records:
         judged = [
             (panel, row.index(max(row)) + 1)
-            for panel, row in zip(record["narrated"], record["attention"][name], strict=True)
+            for panel, row in zip(record["narrated"], record[kind][name], strict=True)
             if panel is not None
         ]
         hits.append(sum(panel == seen for panel, seen in judged))

@@ -1,4 +1,4 @@
-"""Shares with bootstrap intervals."""
+"""Shares and means with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -36,6 +36,36 @@ class Estimate:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Mean:
+    """A mean with its interval.
+
+    Attributes:
+        value: the mean.
+        low, high: ends of the 95% bootstrap interval.
+        count: numbers averaged.
+    """
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a summary."""
+        return asdict(self)
+
+
+def mean(values: Sequence[float], seed: int = 0) -> Mean | None:
+    """Mean over strips with a percentile bootstrap; None of nothing."""
+    if not len(values):
+        return None
+    own = np.asarray(values, dtype=np.float64)
+    value = float(own.mean())
+    low, high = _interval(own, np.ones_like(own), value, seed)
+    return Mean(value, low, high, len(own))
+
+
 def share(hits: Sequence[int], totals: Sequence[int], seed: int = 0) -> Estimate:
     """Share of hits over all strips, with a percentile bootstrap over strips.
 
@@ -53,13 +83,18 @@ def share(hits: Sequence[int], totals: Sequence[int], seed: int = 0) -> Estimate
     own, all_ = own[counted], all_[counted]
     if not len(own):
         return Estimate(0.0, 0.0, 0.0, 0, 0)
-    ratios = _resampled(own, all_, np.random.default_rng(seed))
+    value = float(own.sum() / all_.sum())
+    low, high = _interval(own, all_, value, seed)
+    return Estimate(value, low, high, int(own.sum()), int(all_.sum()))
+
+
+def _interval(sums: np.ndarray, totals: np.ndarray, value: float, seed: int) -> tuple[float, float]:
+    """Ends of the interval around the ratio `value` of two sums over strips."""
+    ratios = _resampled(sums, totals, np.random.default_rng(seed))
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(ratios, [tail, 1 - tail])
-    value = float(own.sum() / all_.sum())
-    # rounding in the quantile must not put the share itself outside of its interval
-    low, high = min(float(low), value), max(float(high), value)
-    return Estimate(value, low, high, int(own.sum()), int(all_.sum()))
+    # rounding in the quantile must not put the value itself outside of its interval
+    return min(float(low), value), max(float(high), value)
 
 
 def _resampled(hits: np.ndarray, totals: np.ndarray, rng: np.random.Generator) -> np.ndarray:

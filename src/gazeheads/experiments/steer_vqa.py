@@ -7,23 +7,23 @@ curve and its peak.
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gazeheads import prompts
 from gazeheads.errors import GazeheadsError
 from gazeheads.experiments.identity import versions, whole_settings
-from gazeheads.experiments.runs import Progress, RunFolder
+from gazeheads.experiments.runs import RunFolder, RunOptions
 from gazeheads.experiments.steered_answers import (
     ALL,
     GAZE,
     RANDOM,
+    Condition,
     Question,
     ask_strip,
     conditions_of,
-    summary_of,
+    conditions_summary,
     unsteered_summary,
 )
 from gazeheads.heads import HeadScores, Pool
@@ -33,7 +33,7 @@ from gazeheads.strips.strip import Strip
 if TYPE_CHECKING:
     from gazeheads.vlm import VLM
 
-EXPERIMENT, SWEEP = "steer-vqa", "sweep-k"
+EXPERIMENT, SWEEP, NARRATION = "steer-vqa", "sweep-k", "steer-narration"
 SWEEP_SHARES = (0.0125, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5)
 """Default sizes of the sweep, as shares of all heads; the study's peak is at 0.087."""
 
@@ -64,6 +64,20 @@ class SteerVqaSettings:
     seed: int = 0
     judge: str = "label"
 
+    @property
+    def question(self) -> Question:
+        """What is asked, and how the heads are steered meanwhile."""
+        return Question(self.prompt, self.max_new_tokens, self.mode, self.delta, self.when)
+
+    def conditions_of(self, scores: HeadScores) -> list[Condition]:
+        """The heads to steer."""
+        return conditions_of(scores, self.ks, self.conditions, self.draws, self.seed, self.pool)
+
+
+def narration(ks: tuple[int, ...], seed: int = 0) -> SteerVqaSettings:
+    """Settings of the static narration: "this panel" without saying which, a hundred tokens."""
+    return SteerVqaSettings(ks, prompt=prompts.STATIC_NARRATION, max_new_tokens=100, seed=seed)
+
 
 def default_ks(heads: int) -> tuple[int, ...]:
     """Sizes of a sweep that suit a model with so many heads."""
@@ -75,13 +89,10 @@ def run(
     strips: Sequence[Strip],
     scores: HeadScores,
     settings: SteerVqaSettings,
-    out: str | os.PathLike[str],
+    options: RunOptions,
     *,
     experiment: str = EXPERIMENT,
     judge: Judge | None = None,
-    progress: Progress | None = None,
-    fresh: bool = False,
-    batch_size: int = 64,
 ) -> RunFolder:
     """Asks about every strip under every condition; goes on where an earlier run stopped.
 
@@ -90,42 +101,58 @@ def run(
         strips: to ask about; other strips than the heads were found on.
         scores: of the heads, best first.
         settings: see there.
-        out: folder of all runs.
-        experiment: name of the run folder, "steer-vqa" or "sweep-k".
+        options: where to and how.
+        experiment: name of the run folder: that of this experiment, the sweep or the narration.
         judge: default: the label judge.
-        progress: called with (strips done, strips in all).
-        fresh: start over.
-        batch_size: rows generated at once.
     """
-    judge = chosen_judge(judge, settings.judge)
     check_sizes(settings.ks, len(scores))
-    own = conditions_of(
-        scores, settings.ks, settings.conditions, settings.draws, settings.seed, settings.pool
+    return ask_strips(
+        vlm, strips, settings.conditions_of(scores), settings, options, experiment, judge
     )
-    question = Question(
-        settings.prompt, settings.max_new_tokens, settings.mode, settings.delta, settings.when
-    )
-    heads = [each for condition in own for each in condition.draws]
-    whole = whole_settings(settings, vlm, strips, heads)
-    with RunFolder.open(out, experiment, vlm.name, whole, versions(), fresh) as folder:
+
+
+def ask_strips(
+    vlm: VLM,
+    strips: Sequence[Strip],
+    conditions: Sequence[Condition],
+    settings: SteerVqaSettings,
+    options: RunOptions,
+    experiment: str,
+    judge: Judge | None = None,
+    summary: Callable[[RunFolder], dict[str, Any]] | None = None,
+) -> RunFolder:
+    """`run` with conditions made elsewhere, such as other head sets, and a summary of their own."""
+    judge = chosen_judge(judge, settings.judge)
+    sets = {condition.key: condition.draws for condition in conditions}
+    whole = whole_settings(settings, vlm, strips, sets)
+    whole["panels"] = len(strips[0])
+    whole["model_heads"] = vlm.num_layers * vlm.num_heads
+    with RunFolder.open(options, experiment, vlm.name, whole, versions()) as folder:
 
         def do(part: Sequence[tuple[int, Strip]]) -> list[dict[str, Any]]:
             ((number, strip),) = part
-            return [ask_strip(vlm, strip, number, own, question, judge, folder.path, batch_size)]
+            asked = settings.question
+            size = options.batch_size
+            return [ask_strip(vlm, strip, number, conditions, asked, judge, folder.path, size)]
 
-        units = [(strip.id, (i, strip)) for i, strip in enumerate(strips)]
-        records = folder.work(units, do, progress)
-        results = [summary_of(condition, records) for condition in own]
-        folder.summarise(
-            {
-                "heads": len(scores),
-                "chance": 1 / len(strips[0]),
-                "conditions": results,
-                "peak": peak_of(results),
-                "unsteered": unsteered_summary(records),
-            }
+        folder.work(
+            [(strip.id, (i, strip)) for i, strip in enumerate(strips)], do, options.progress
         )
+        folder.finish(summary or results)
     return folder
+
+
+def results(folder: RunFolder) -> dict[str, Any]:
+    """The summary of a run, from its settings and records."""
+    records = folder.ordered()
+    conditions = conditions_summary(folder.settings["head_sets"], records)
+    return {
+        "heads": folder.settings["model_heads"],
+        "chance": 1 / folder.settings["panels"],
+        "conditions": conditions,
+        "peak": peak_of(conditions),
+        "unsteered": unsteered_summary(records),
+    }
 
 
 def check_sizes(ks: Sequence[int], heads: int) -> None:
@@ -137,9 +164,9 @@ def check_sizes(ks: Sequence[int], heads: int) -> None:
             raise GazeheadsError(f"K = {k} does not exist: the model has {heads} heads")
 
 
-def peak_of(results: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def peak_of(conditions: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """The K with the best accuracy of the gaze heads; ties go to content, then to the smaller."""
-    curve = [result for result in results if result["condition"] == GAZE]
+    curve = [result for result in conditions if result["condition"] == GAZE]
     if not curve:
         return None
 

@@ -5,10 +5,10 @@ Shared by the experiments that steer: they differ in the question, the heads and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from gazeheads.experiments.pictures import keep_picture
 from gazeheads.experiments.statistics import Estimate, share
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from gazeheads.vlm import VLM
 
 GAZE, RANDOM, ALL = "gaze", "random", "all"
-ConditionName = Literal["gaze", "random", "all"]
 GAZE_SHARE = 100 / 1152
 """The study's gaze heads as a share of its model; at least so many never serve as controls."""
 
@@ -145,14 +144,28 @@ def ask_strip(
     }
 
 
-def summary_of(condition: Condition, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What a condition is, and its accuracy."""
+def conditions_summary(
+    head_sets: Mapping[str, Sequence[Sequence[str]]], records: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Accuracy of every condition, as the study counts it and by content alone.
+
+    Args:
+        head_sets: the heads of every condition, as the settings of the run hold them.
+        records: of the strips.
+    """
+    return [_condition_summary(key, draws, records) for key, draws in head_sets.items()]
+
+
+def _condition_summary(
+    key: str, draws: Sequence[Sequence[str]], records: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    name, _, k = key.rpartition("-")
     return {
-        "condition": condition.name,
-        "k": condition.k,
-        "key": condition.key,
-        "heads": [[str(head) for head in heads] for heads in condition.draws],
-        **counted(condition.key, records),
+        "condition": name,
+        "k": int(k),
+        "key": key,
+        "heads": [list(heads) for heads in draws],
+        **counted(key, records),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.experiments.identity import versions
-from gazeheads.experiments.runs import Progress, RunFolder
+from gazeheads.experiments.runs import Progress, RunFolder, RunOptions
 from gazeheads.services import Chat
 from gazeheads.strips.stories import REQUEST, Story, write_story
 
@@ -65,8 +65,9 @@ def run(
     def write(number: int) -> dict[str, Any]:
         return write_story(chat, number, settings.seed, settings.panels).as_record()
 
+    options = RunOptions(out, fresh=fresh)
     with (
-        RunFolder.open(out, EXPERIMENT, endpoint.model, whole, versions(), fresh) as folder,
+        RunFolder.open(options, EXPERIMENT, endpoint.model, whole, versions()) as folder,
         ThreadPoolExecutor(workers) as pool,
     ):
 
@@ -74,8 +75,8 @@ def run(
             return list(pool.map(write, part))
 
         units = [(f"written-{settings.seed}-{i:04}", i) for i in range(settings.count)]
-        records = folder.work(units, do, progress, workers)
-        folder.summarise({"stories": len(records)})
+        folder.work(units, do, progress, workers)
+        folder.summarise({"stories": len(folder.records)})
     return folder
 
 

@@ -15,9 +15,12 @@ from markupsafe import Markup
 from gazeheads.atomic import write_text
 from gazeheads.experiments.runs import RunError, RunFolder
 from gazeheads.report.blocks import Section, Tile
-from gazeheads.report.sections import SECTIONS, headline
+from gazeheads.report.models import comparison_section
+from gazeheads.report.sections import headline, sections_of
 from gazeheads.report.theme import DARK, LIGHT
 
+_LONG = ("head_sets", "variants", "layouts")
+"""Settings too long to be shown; they stand in summary.json."""
 _HERE = Path(__file__).parent
 
 
@@ -41,7 +44,9 @@ def write_report(runs: Sequence[RunFolder], path: str | os.PathLike[str]) -> Pat
         GazeheadsError: a run is not finished, or something can't be written.
     """
     target = Path(path)
-    chapters = [_chapter(model, own) for model, own in _by_model(runs).items()]
+    models = _by_model(runs)
+    chapters = [_chapter(model, own) for model, own in models.items()]
+    comparison = comparison_section(models, target.parent / "models") if len(models) > 1 else None
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -51,6 +56,7 @@ def write_report(runs: Sequence[RunFolder], path: str | os.PathLike[str]) -> Pat
     )
     page = environment.get_template("page.html.j2").render(
         chapters=chapters,
+        comparison=comparison,
         runs=[_about(run, target) for run in runs],
         css=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         link=lambda file: _relative(file, target),
@@ -77,8 +83,7 @@ def _by_model(runs: Sequence[RunFolder]) -> dict[str, dict[str, RunFolder]]:
 
 
 def _chapter(model: str, runs: dict[str, RunFolder]) -> Chapter:
-    sections = [build(runs) for experiment, build in SECTIONS if experiment in runs]
-    return Chapter(model, tuple(headline(runs)), tuple(sections))
+    return Chapter(model, tuple(headline(runs)), tuple(sections_of(runs)))
 
 
 def _about(run: RunFolder, page: Path) -> dict[str, Any]:
@@ -88,7 +93,9 @@ def _about(run: RunFolder, page: Path) -> dict[str, Any]:
         "model": run.model,
         "seed": run.summary["seed"],
         "units": run.summary["units"],
-        "settings": {key: _setting(value) for key, value in run.settings.items()},
+        "settings": {
+            key: _setting(value) for key, value in run.settings.items() if key not in _LONG
+        },
         "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
         "files": [_relative(run.path / name, page) for name in ("summary.json", "records.jsonl")],
     }

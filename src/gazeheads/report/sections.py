@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
-from gazeheads.experiments import discover, published, staircase, steer_vqa
-from gazeheads.experiments.discover import load_scores
+from gazeheads.experiments import (
+    discover,
+    discover_layouts,
+    head_sets,
+    natural,
+    published,
+    reading_directions,
+    reading_order,
+    staircase,
+    steer_dynamic,
+    steer_vqa,
+    sweeps,
+)
 from gazeheads.experiments.steered_answers import GAZE
-from gazeheads.heads import Head
-from gazeheads.report import figures, tables
+from gazeheads.report import figures, tables, variants
 from gazeheads.report.blocks import (
     FigureBlock,
-    NarrationBlock,
     Section,
     Tile,
-    colour_of,
 )
-from gazeheads.report.numbers import Runs, percent, steered_heads
+from gazeheads.report.dynamic import dynamic_section
+from gazeheads.report.heads import heads_section, layouts_section
+from gazeheads.report.natural import natural_section
+from gazeheads.report.numbers import Runs, percent
+from gazeheads.report.reading import directions_section, order_section
+from gazeheads.report.staircase import staircase_section
 from gazeheads.report.steered import conditions_section, steering_section
 from gazeheads.report.theme import save
-
-SHOWN_HEADS = 4
 
 
 def headline(runs: Runs) -> list[Tile]:
@@ -48,47 +58,6 @@ def headline(runs: Runs) -> list[Tile]:
             )
         )
     return tiles
-
-
-def heads_section(runs: Runs) -> Section:
-    """The matrices, the map and the histogram."""
-    run = runs[discover.EXPERIMENT]
-    results, scores, k = run.summary["results"], load_scores(run.path), steered_heads(runs)
-    chosen: list[Head] = list(scores.ranking()[:k]) if k else []
-    best = results["top"][0]
-    listed = tables.write_scores(run.path, scores)
-    shown = FigureBlock(
-        save(run.path, "matrices", lambda theme: figures.matrices(theme, scores, SHOWN_HEADS)),
-        f"Attention matrices; the best head, {best['head']}, scores {best['score']:.2f}.",
-        "Each square: when asked about one panel (rows), how much attention goes to each panel "
-        "(columns). A gaze head is a diagonal: it looks at the panel in question.",
-        (tables.write_matrices(run.path, scores, SHOWN_HEADS),),
-    )
-    mapped = FigureBlock(
-        save(run.path, "head-map", lambda theme: figures.head_map(theme, scores, chosen)),
-        "Map of gaze scores by layer and head.",
-        "Every head of the model by its gaze score.",
-        (listed,),
-    )
-    counted = FigureBlock(
-        save(run.path, "histogram", lambda theme: figures.histogram(theme, scores, k)),
-        "Histogram of gaze scores.",
-        "How many heads have which gaze score; the count is logarithmic.",
-        (listed,),
-    )
-    units = run.summary["units"]
-    return Section(
-        "heads",
-        "The heads that look",
-        (
-            f"Asked about each panel of {units} strips in turn, every head is scored by how much "
-            "of its attention goes to the panel in question. The best head, "
-            f"{best['head']}, gives that panel {best['score']:.2f} of its attention on average and "
-            f"at most {best['largest_off_diagonal']:.2f} to any other; "
-            f"{100 * results['low_share']:.0f}% of all heads score {results['low_score']} or less.",
-        ),
-        (shown, mapped, counted),
-    )
 
 
 def sweep_section(runs: Runs) -> Section:
@@ -123,51 +92,25 @@ def sweep_section(runs: Runs) -> Section:
     )
 
 
-def staircase_section(runs: Runs) -> Section:
-    """Where the heads look during a narration."""
-    run = runs[staircase.EXPERIMENT]
-    results = run.summary["results"]
-    record = _telling(list(run.records.values()))
-    tracking = {name: percent(own, interval=True) for name, own in results["tracking"].items()}
-    figure = FigureBlock(
-        save(run.path, "staircase", lambda theme: figures.staircase(theme, record)),
-        "Attention by panel over the words of a narration.",
-        f"Strip {record['unit']}, the first of those that tell most panels: share of attention on "
-        "each panel (rows) as each new token is written. The outline is the panel the words are "
-        "about.",
-        (tables.write_staircase(run.path, record),),
-    )
-    pieces = tuple(
-        (piece, colour_of(panel))
-        for piece, panel in zip(record["pieces"], record["narrated"], strict=True)
-        if piece
-    )
-    told = NarrationBlock(pieces, "The narration, coloured by the panel each sentence is about.")
-    against = f", random heads for {tracking[staircase.CONTROL]}" if len(tracking) > 1 else ""
-    return Section(
-        "staircase",
-        "Nobody steering: where the heads look during a narration",
-        (
-            f"Asked to tell the whole strip, the model is only watched. For {tracking['gaze']} of "
-            "the tokens that describe a panel the gaze heads look at that panel more than at any "
-            f"other{against}; chance is {100 * results['chance']:.0f}%.",
-            f"{results['in_order']} of {results['strips']} narrations go through their panels in "
-            f"order; {results['panels_narrated']} of {results['panels_shown']} panels are told.",
-        ),
-        (figure, told),
-    )
-
-
-def _telling(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The first narration that tells most of its panels."""
-    return max(records, key=lambda record: len(set(record["order"])))
-
-
 SECTIONS: tuple[tuple[str, Callable[[Runs], Section]], ...] = (
     (steer_vqa.EXPERIMENT, steering_section),
     (steer_vqa.EXPERIMENT, conditions_section),
     (discover.EXPERIMENT, heads_section),
+    (discover_layouts.EXPERIMENT, layouts_section),
     (steer_vqa.SWEEP, sweep_section),
-    (staircase.EXPERIMENT, staircase_section),
+    *((name, variants.sweep_section(name)) for name in sweeps.NAMES),
+    (head_sets.EXPERIMENT, variants.head_sets_section),
+    (steer_vqa.NARRATION, variants.narration_section),
+    (steer_dynamic.EXPERIMENT, dynamic_section),
+    (staircase.EXPERIMENT, staircase_section(staircase.EXPERIMENT)),
+    (staircase.REVERSE, staircase_section(staircase.REVERSE)),
+    (reading_directions.EXPERIMENT, directions_section),
+    (reading_order.EXPERIMENT, order_section),
+    (natural.EXPERIMENT, natural_section),
 )
 """Which experiment fills which section, in reading order."""
+
+
+def sections_of(runs: Runs) -> list[Section]:
+    """The sections that the runs of one model fill; draws their figures into the run folders."""
+    return [build(runs) for experiment, build in SECTIONS if experiment in runs]

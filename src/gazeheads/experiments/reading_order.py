@@ -1,0 +1,344 @@
+"""Turning the order of reading: one direction added to the residual stream, nothing said in text.
+
+A plain question about the label of the k-th panel is answered while the direction "read in
+reverse" is added after ONE layer; the answer flips when it names the label that reverse reading
+would. The same with other orders, and during a free narration.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from gazeheads import prompts
+from gazeheads.experiments.identity import model_mark, strips_mark, versions
+from gazeheads.experiments.labelled import (
+    Layout,
+    asked,
+    forward_questions,
+    label_tokens,
+    labelled,
+    ordered_questions,
+)
+from gazeheads.experiments.reading_directions import LAYOUTS
+from gazeheads.experiments.runs import RunError, RunFolder, RunOptions
+from gazeheads.experiments.statistics import mean, share
+from gazeheads.judging import Judge, chosen_judge
+from gazeheads.judging.narration import narrated, order_narrated
+from gazeheads.strips.strip import Strip
+
+if TYPE_CHECKING:
+    from gazeheads.vlm import VLM
+
+EXPERIMENT = "reading-order"
+FLIP, ORDER, NARRATION = "flip", "order", "narration"
+
+
+@dataclass(frozen=True)
+class OrderSettings:
+    """Settings of `run`.
+
+    Attributes:
+        layouts: kinds of strips, the main one first.
+        alpha: factor of the direction.
+        orders: orders tried besides the reverse one; None: all there are.
+        order_strips: strips each order is built on, and as many it is tried on.
+        max_new_tokens: of narrations.
+        seed: of labels and orders.
+        judge: name of the judge of narrations.
+    """
+
+    layouts: tuple[Layout, ...] = LAYOUTS
+    alpha: float = 1.0
+    orders: int | None = 23
+    order_strips: int = 4
+    max_new_tokens: int = 300
+    seed: int = 0
+    judge: str = "label"
+
+
+def orders_of(panels: int, count: int | None, seed: int) -> list[tuple[int, ...]]:
+    """The reverse order, then others without the natural one: `count` at random, or all."""
+    natural = tuple(range(1, panels + 1))
+    others = [o for o in itertools.permutations(natural) if o not in (natural, natural[::-1])]
+    if count is not None and count < len(others):
+        drawn = np.random.default_rng(seed).choice(len(others), count, replace=False)
+        others = [others[int(i)] for i in sorted(drawn)]
+    return [natural[::-1], *others]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What `run` works on.
+
+    Attributes:
+        strips: by name of the layout, to try directions on.
+        tuning: of the main layout, to build the directions of other orders on.
+        directions: (L, D) "read in reverse" by name of the layout.
+    """
+
+    strips: Mapping[str, Sequence[Strip]]
+    tuning: Sequence[Strip]
+    directions: Mapping[str, np.ndarray]
+
+
+def run(
+    vlm: VLM,
+    material: Material,
+    settings: OrderSettings,
+    options: RunOptions,
+    judge: Judge | None = None,
+) -> RunFolder:
+    """Tries the directions; goes on where an earlier run stopped.
+
+    Raises:
+        RunError: asked for a shard: later parts need the best layer, which needs all strips.
+    """
+    if options.shard is not None:
+        raise RunError(f"{EXPERIMENT} cannot be split into shards: every part needs the best layer")
+    judge = chosen_judge(judge, settings.judge)
+    every = [strip for own in material.strips.values() for strip in own]
+    whole = {
+        **asdict(settings),
+        "layers": vlm.num_layers,
+        "strips": {name: len(own) for name, own in material.strips.items()},
+        "strips_mark": strips_mark([*every, *material.tuning[: settings.order_strips]]),
+        "directions_mark": _mark(material.directions),
+        "model_mark": model_mark(vlm),
+    }
+    with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
+        _flips(vlm, material, settings, options, folder)
+        layer, band = _chosen_layers(folder, settings.layouts[0].name)
+        _orders(vlm, material, settings, options, folder, layer)
+        _narrations(vlm, material, settings, options, folder, band, judge)
+        folder.finish(results)
+    return folder
+
+
+def _mark(directions: Mapping[str, np.ndarray]) -> dict[str, float]:
+    return {name: round(float(np.abs(own).sum()), 3) for name, own in directions.items()}
+
+
+def _flips(
+    vlm: VLM, material: Material, settings: OrderSettings, options: RunOptions, folder: RunFolder
+) -> None:
+    def do(part: Sequence[tuple[Layout, int, Strip]]) -> list[dict[str, Any]]:
+        ((layout, number, strip),) = part
+        shown = labelled(strip, layout, settings.seed + 1, number)
+        direction = settings.alpha * material.directions[layout.name]
+        return [_flip_record(vlm, shown, layout, direction, options.batch_size)]
+
+    units = [
+        (f"{FLIP} {layout.name}: {strip.id}", (layout, number, strip))
+        for layout in settings.layouts
+        for number, strip in enumerate(material.strips[layout.name])
+    ]
+    folder.work(units, do, options.progress)
+
+
+def _flip_record(
+    vlm: VLM, strip: Strip, layout: Layout, direction: np.ndarray, batch: int
+) -> dict[str, Any]:
+    """Per layer how many answers flip, and the mean logit of the reverse label over the plain."""
+    from gazeheads.probing import probe  # noqa: PLC0415 - loads torch
+
+    labels, layers = label_tokens(vlm, strip), len(direction)
+    one_layer = direction * np.eye(layers)[:, :, None]  # (L, L, D): row l adds at layer l only
+    flips, gaps, before, plain_right, counted = np.zeros(layers, int), np.zeros(layers), 0.0, 0, 0
+    for k, prompt in enumerate(asked(vlm, strip, forward_questions(layout))):
+        plain, reverse = labels[k], labels[-1 - k]
+        additions = np.concatenate([np.zeros_like(one_layer[:1]), one_layer])
+        unsteered, *steered = probe(vlm, [prompt] * (layers + 1), additions, batch)
+        plain_right += int(unsteered.logits.argmax()) == plain
+        if plain == reverse:  # the middle panel is the same in both orders
+            continue
+        counted += 1
+        before += float(unsteered.logits[reverse] - unsteered.logits[plain])
+        flips += [int(p.logits.argmax()) == reverse for p in steered]
+        gaps += [float(p.logits[reverse] - p.logits[plain]) for p in steered]
+    return {
+        "kind": FLIP,
+        "layout": layout.name,
+        "asked": counted,
+        "flips": flips.tolist(),
+        "gap": (gaps / counted).round(4).tolist(),
+        "gap_unsteered": round(before / counted, 4),
+        "plain_right": int(plain_right),
+    }
+
+
+def _chosen_layers(folder: RunFolder, main: str) -> tuple[int, list[int]]:
+    """The layer that flips most answers (ties: the largest logit gain), and all half as good."""
+    own = _of(folder.ordered(), FLIP, main)
+    flips = np.sum([record["flips"] for record in own], axis=0)
+    gaps = np.mean([record["gap"] for record in own], axis=0)
+    best = int(np.lexsort((gaps, flips))[-1])
+    band = [layer for layer, n in enumerate(flips) if n and n >= flips[best] / 2]
+    return best, band or [best]
+
+
+def _of(records: Sequence[dict[str, Any]], kind: str, layout: str = "") -> list[dict[str, Any]]:
+    return [r for r in records if r["kind"] == kind and (not layout or r["layout"] == layout)]
+
+
+def _orders(
+    vlm: VLM,
+    material: Material,
+    settings: OrderSettings,
+    options: RunOptions,
+    folder: RunFolder,
+    layer: int,
+) -> None:
+    layout = settings.layouts[0]
+    count = settings.order_strips
+    strips = material.strips[layout.name][:count]
+    built_on = [
+        labelled(s, layout, settings.seed, i) for i, s in enumerate(material.tuning[:count])
+    ]
+    tried_on = [labelled(s, layout, settings.seed + 1, i) for i, s in enumerate(strips)]
+
+    def do(part: Sequence[tuple[int, ...]]) -> list[dict[str, Any]]:
+        (order,) = part
+        direction, prompted = _order_direction(vlm, built_on, layout, order, options.batch_size)
+        chosen = np.zeros_like(direction)
+        chosen[layer] = settings.alpha * direction[layer]
+        steered = _follow(vlm, tried_on, layout, order, chosen, options.batch_size)
+        told = {"kind": ORDER, "order": list(order), "layer": layer}
+        return [{**told, "prompted": prompted, "steered": steered}]
+
+    units = [
+        (f"{ORDER} {'-'.join(map(str, order))}", order)
+        for order in orders_of(layout.panels, settings.orders, settings.seed)
+    ]
+    folder.work(units, do, options.progress)
+
+
+def _order_direction(
+    vlm: VLM, strips: Sequence[Strip], layout: Layout, order: Sequence[int], batch: int
+) -> tuple[np.ndarray, list[int]]:
+    """The direction of an order, and [hits, asked] when the order is asked for in text."""
+    from gazeheads.probing import difference_of_means, probe  # noqa: PLC0415 - loads torch
+
+    plain, other, hits = [], [], 0
+    for strip in strips:
+        labels = label_tokens(vlm, strip)
+        questions = [*forward_questions(layout), *ordered_questions(layout, order)]
+        done = probe(vlm, asked(vlm, strip, questions), batch_size=batch)
+        plain += [p.states for p in done[: layout.panels]]
+        other += [p.states for p in done[layout.panels :]]
+        answers = [int(p.logits.argmax()) for p in done[layout.panels :]]
+        hits += sum(a == labels[panel - 1] for a, panel in zip(answers, order, strict=True))
+    return difference_of_means(other, plain), [hits, layout.panels * len(strips)]
+
+
+def _follow(
+    vlm: VLM,
+    strips: Sequence[Strip],
+    layout: Layout,
+    order: Sequence[int],
+    addition: np.ndarray,
+    batch: int,
+) -> list[int]:
+    """[hits, asked] of plain questions under a direction, where the order says another panel."""
+    from gazeheads.probing import probe  # noqa: PLC0415 - loads torch
+
+    hits = total = 0
+    for strip in strips:
+        labels = label_tokens(vlm, strip)
+        rows = asked(vlm, strip, forward_questions(layout))
+        done = probe(vlm, rows, np.repeat(addition[None], len(rows), 0), batch)
+        for k, (panel, probed) in enumerate(zip(order, done, strict=True), 1):
+            if panel != k:
+                total += 1
+                hits += int(probed.logits.argmax()) == labels[panel - 1]
+    return [hits, total]
+
+
+def _narrations(
+    vlm: VLM,
+    material: Material,
+    settings: OrderSettings,
+    options: RunOptions,
+    folder: RunFolder,
+    band: Sequence[int],
+    judge: Judge,
+) -> None:
+    from gazeheads.probing import adding  # noqa: PLC0415 - loads torch
+
+    main = settings.layouts[0].name
+    direction = settings.alpha * material.directions[main]
+
+    def do(part: Sequence[Strip]) -> list[dict[str, Any]]:
+        (strip,) = part
+        prompt = vlm.encode(strip.image, prompts.FREE_NARRATION)
+        length = settings.max_new_tokens
+        (plain,) = vlm.generate(prompt, max_new_tokens=length)
+        with adding(vlm, direction, band):
+            (turned,) = vlm.generate(prompt, max_new_tokens=length)
+        told = {
+            name: {"text": g.text, "order": order_narrated(narrated(judge, strip, g.text))}
+            for name, g in (("plain", plain), ("turned", turned))
+        }
+        return [{"kind": NARRATION, "layers": list(band), "panels": len(strip), **told}]
+
+    units = [(f"{NARRATION}: {strip.id}", strip) for strip in material.strips[main]]
+    folder.work(units, do, options.progress)
+
+
+def results(folder: RunFolder) -> dict[str, Any]:
+    """The summary of a run, from its settings and records."""
+    records, settings = folder.ordered(), folder.settings
+    names = [Layout(**own).name for own in settings["layouts"]]
+    layer, band = _chosen_layers(folder, names[0])
+    told = _of(records, NARRATION)
+    return {
+        "layer": layer,
+        "band": band,
+        "layouts": [_flip_summary(name, _of(records, FLIP, name)) for name in names],
+        "orders": [
+            {key: record[key] for key in ("order", "prompted", "steered")}
+            for record in _of(records, ORDER)
+        ],
+        "narration": {kind: _narration_summary(told, kind) for kind in ("plain", "turned")},
+    }
+
+
+def _flip_summary(name: str, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    asked_by_strip = [record["asked"] for record in records]
+    layers = range(len(records[0]["flips"]))
+    rates = [share([r["flips"][layer] for r in records], asked_by_strip) for layer in layers]
+    best = max(layers, key=lambda layer: rates[layer].value)
+    panels = int(name.split(maxsplit=1)[0])
+    return {
+        "name": name,
+        "by_layer": [rate.as_dict() for rate in rates],
+        "gap": np.mean([r["gap"] for r in records], axis=0).round(4).tolist(),
+        "gap_unsteered": float(np.mean([r["gap_unsteered"] for r in records])),
+        "best_layer": best,
+        "best": rates[best].as_dict(),
+        "plain": share([r["plain_right"] for r in records], [panels] * len(records)).as_dict(),
+    }
+
+
+def _narration_summary(records: Sequence[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """How far narrations go in reverse, and how many start at the last panel."""
+    orders = [record[kind]["order"] for record in records]
+    rhos = [
+        float(spearmanr(range(len(order)), [-panel for panel in order]).statistic)
+        for order in orders
+        if len(order) >= 3 and len(set(order)) > 1
+    ]
+    found = mean(rhos)
+    starts = [
+        bool(order) and order[0] == record["panels"]
+        for order, record in zip(orders, records, strict=True)
+    ]
+    return {
+        "rho_reverse": found.as_dict() if found else None,
+        "starts_at_last": share([int(s) for s in starts], [1] * len(starts)).as_dict(),
+    }

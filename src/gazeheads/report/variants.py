@@ -1,0 +1,217 @@
+"""Sections about the question with one thing changed: sweeps, narration, other head sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from gazeheads.experiments import head_sets, published, steer_vqa, sweeps
+from gazeheads.report import charts
+from gazeheads.report.blocks import FigureBlock, Section, TableBlock
+from gazeheads.report.numbers import Results, Runs, percent
+from gazeheads.report.tables import write_csv
+from gazeheads.report.theme import save
+
+ANOTHER_MODEL = (
+    f"Published: {published.MODEL}, another and far larger model on other comics with another "
+    f"judge, from {published.STUDY}."
+)
+HEAD = ("follow", "by content alone", "pairs", "no panel", "several panels", "as unsteered")
+_SWEEPS = {
+    sweeps.DELTA: ("How hard the heads are pushed", "delta", "strength (delta)"),
+    sweeps.PROMPTS: ("Other wordings of the question", "prompts", "wording"),
+    sweeps.POOLS: ("Where random heads come from", "pools", "pool of random heads"),
+    sweeps.PANELS: ("Strips of other lengths", "panels", "panels of the strip"),
+}
+
+
+def counts(condition: Results) -> tuple[str, ...]:
+    """The cells of a condition under `HEAD`."""
+    return (
+        percent(condition["accuracy"], interval=True),
+        percent(condition["content"], interval=True),
+        *(str(condition[key]) for key in ("pairs", "junk", "ties", "baseline_matches")),
+    )
+
+
+def sweep_section(name: str) -> Callable[[Runs], Section]:
+    """The section of one sweep."""
+
+    def build(runs: Runs) -> Section:
+        run = runs[name]
+        title, short, xlabel = _SWEEPS[name]
+        variants = run.summary["results"]["variants"]
+        theirs = _published(name, [variant["name"] for variant in variants])
+        rows = tuple(
+            (variant["name"], f"{c['condition']} ({c['k']})", *counts(c), _shown(value))
+            for variant, value in zip(variants, theirs, strict=True)
+            for c in variant["conditions"]
+        )
+        head = (xlabel, "heads steered", *HEAD, "published")
+        names = list(dict.fromkeys(c["condition"] for v in variants for c in v["conditions"]))
+        series = {
+            f"{each} heads": [
+                next((c["accuracy"] for c in v["conditions"] if c["condition"] == each), None)
+                for v in variants
+            ]
+            for each in names
+        }
+        labels = [
+            str(i) if name == sweeps.PROMPTS else v["name"] for i, v in enumerate(variants, 1)
+        ]
+        chances = {variant["chance"] for variant in variants}
+        figure = FigureBlock(
+            save(
+                run.path,
+                short,
+                lambda theme: charts.estimates(
+                    theme,
+                    labels,
+                    series,
+                    theirs,
+                    xlabel=xlabel,
+                    reference=chances.pop() if len(chances) == 1 else None,
+                ),
+            ),
+            f"Accuracy by {xlabel}.",
+            "Share of answers that follow, with 95% bootstrap intervals over strips.",
+            (write_csv(run.path / f"{short}.csv", head, rows),),
+        )
+        note = ANOTHER_MODEL if any(value is not None for value in theirs) else ""
+        return Section(short, title, (), (figure, TableBlock(head, rows, note)))
+
+    return build
+
+
+def _published(sweep: str, names: list[str]) -> list[float | None]:
+    if sweep == sweeps.PROMPTS:
+        return list[float | None](published.PROMPT_ACCURACY[: len(names)])
+    return [published.SWEEPS.get(sweep, {}).get(name) for name in names]
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}%"
+
+
+def narration_section(runs: Runs) -> Section:
+    """Static narration: a hundred tokens about "this panel"."""
+    run = runs[steer_vqa.NARRATION]
+    table = _conditions_table(run.path, run.summary["results"], published.NARRATION_ACCURACY)
+    figure = _by_panel(run.path, run.summary["results"])
+    text = (
+        f"Asked “{run.settings['prompt']}” without being told which panel, the model describes "
+        "the panel its heads are pointed at, or not."
+    )
+    return Section("narration", "“This panel”: steering a longer text", (text,), (figure, table))
+
+
+def head_sets_section(runs: Runs) -> Section:
+    """Gaze heads against heads chosen by earlier methods."""
+    run = runs[head_sets.EXPERIMENT]
+    results = run.summary["results"]
+    tables = [
+        _conditions_table(run.path, results, theirs, k)
+        for k, theirs in zip(run.settings["ks"], _published_sets(run.settings["ks"]), strict=True)
+    ]
+    shared = [_overlap_table(run.path, own, results["heads"]) for own in results["overlaps"]]
+    return Section(
+        "head-sets",
+        "Is it the gaze? Heads chosen in other ways",
+        (
+            "The same intervention on heads that earlier work singled out: image heads (arXiv "
+            "2510.02790) look at the image at all, localization heads (arXiv 2503.06287) look at "
+            "one clump of it. “Averaged” applies the latter's criteria once to averaged maps, as "
+            "the gaze study did.",
+        ),
+        (_set_figure(run.path, results), *tables, *shared),
+    )
+
+
+def _published_sets(ks: list[int]) -> list[dict[str, float]]:
+    """The small size stands beside the study's small size, the last one beside its peak."""
+    return [published.SET_ACCURACY if k == ks[-1] else published.SET_ACCURACY_10 for k in ks]
+
+
+def _conditions_table(
+    folder: Path, results: Results, theirs: dict[str, float], k: int | None = None
+) -> TableBlock:
+    own = [c for c in results["conditions"] if k is None or c["k"] in (k, results["heads"])]
+    rows = tuple(
+        (f"{c['condition']} ({c['k']})", *counts(c), _shown(theirs.get(c["condition"])))
+        for c in own
+    )
+    head = ("heads steered", *HEAD, "published")
+    write_csv(folder / f"conditions{'' if k is None else f'-{k}'}.csv", head, rows)
+    return TableBlock(head, rows, ANOTHER_MODEL)
+
+
+def _by_panel(folder: Path, results: Results) -> FigureBlock:
+    conditions = results["conditions"]
+    panels = [str(n) for n in range(1, len(conditions[0]["by_panel"]) + 1)]
+    series = {f"{c['condition']} heads": c["by_panel"] for c in conditions}
+    rows = [
+        (c["condition"], c["k"], panel, *(f"{own[x]:.6f}" for x in ("value", "low", "high")))
+        for c in conditions
+        for panel, own in zip(panels, c["by_panel"], strict=True)
+    ]
+    head = ("condition", "heads", "panel", "accuracy", "low", "high")
+    return FigureBlock(
+        save(
+            folder,
+            "by-panel",
+            lambda theme: charts.estimates(
+                theme, panels, series, xlabel="panel steered to", reference=results["chance"]
+            ),
+        ),
+        "Accuracy by panel.",
+        "Share of narrations that describe the panel steered to, by panel. Dotted: chance.",
+        (write_csv(folder / "by-panel.csv", head, rows),),
+    )
+
+
+def _set_figure(folder: Path, results: Results) -> FigureBlock:
+    conditions = results["conditions"]
+    names = list(dict.fromkeys(c["condition"] for c in conditions))
+    ks = sorted({c["k"] for c in conditions if c["k"] < results["heads"]})
+    series = {
+        f"{k} heads": [
+            next((c["accuracy"] for c in conditions if (c["condition"], c["k"]) == (n, k)), None)
+            for n in names
+        ]
+        for k in [*ks, results["heads"]]
+    }
+    rows = [
+        (c["condition"], c["k"], *(f"{c['accuracy'][x]:.6f}" for x in ("value", "low", "high")))
+        for c in conditions
+    ]
+    return FigureBlock(
+        save(
+            folder,
+            "head-sets",
+            lambda theme: charts.estimates(theme, names, series, reference=results["chance"]),
+        ),
+        "Accuracy by head set.",
+        "Share of answers that follow, by how the heads were chosen. Dotted: chance.",
+        (write_csv(folder / "head-sets.csv", ("set", "heads", "accuracy", "low", "high"), rows),),
+    )
+
+
+def _overlap_table(folder: Path, own: Results, heads: int) -> TableBlock:
+    k = own["k"]
+    size = head_sets.SMALL if k <= head_sets.SMALL else published.PEAK_K
+    theirs = published.OVERLAPS[size]
+    rows = tuple(
+        (
+            " and ".join(pair["sets"]),
+            f"{pair['shared']} of {k}",
+            f"{k * k / heads:.1f}",
+            f"{theirs['+'.join(pair['sets'])]} of {size}"
+            if "+".join(pair["sets"]) in theirs
+            else "",
+        )
+        for pair in own["pairs"]
+    )
+    head = (f"sets of {k}", "heads shared", "by chance", "published")
+    write_csv(folder / f"overlaps-{k}.csv", head, rows)
+    note = f"{own['shared_by_all']} heads are in all of these sets. {ANOTHER_MODEL}"
+    return TableBlock(head, rows, note)
