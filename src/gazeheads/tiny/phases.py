@@ -32,7 +32,7 @@ from gazeheads.tiny.tally import Tally
 EXAM = Stage(1.0, ((6, 1.0),), 0.0, 0.2, 0.2, 0.0, 0.0, 0.2, 0.0, 240)
 EXAM_PANELS = 400
 EXAM_BATCHES = 8
-PROBE_WEIGHT = 0.2
+PROBE_WEIGHT = 0.5
 KEY_WEIGHT = 3.0
 """Of the first word of a line, which says which panel is meant, and of short answers: the other
 words of long ones can be found by it."""

@@ -238,14 +238,14 @@ def _existence_on_strip(rng: random.Random, page: Page) -> QA:
 
 
 _STRIP_MIX: tuple[tuple[float, Callable[[random.Random, Page], QA]], ...] = (
-    (0.30, panel_question),
-    (0.24, attribute_question),
-    (0.16, relation_question),
+    (0.28, panel_question),
+    (0.23, attribute_question),
+    (0.24, relation_question),
     (0.08, main_event_question),
     (0.05, this_panel_question),
-    (0.17, _existence_on_strip),
+    (0.12, _existence_on_strip),
 )
-_LABEL_SHARE = 0.6
+_LABEL_SHARE = 0.5
 
 
 def strip_question(rng: random.Random, page: Page, short: float = 0.0) -> QA:
