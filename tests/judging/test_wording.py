@@ -64,7 +64,8 @@ def test_words_run_together_are_words_of_their_own() -> None:
 
 def test_junk_is_empty_numbers_or_a_loop() -> None:
     assert is_junk("") and is_junk("Panel 1: 2 3") and is_junk("no no no no")
-    assert not is_junk("Panel 1: a cat")
+    assert is_junk("Cat finds a............") and is_junk("Rocket.VVVVVVVVVV")
+    assert not is_junk("Panel 1: a cat") and not is_junk("Cat finds a rocket... in the snow!!!")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ _LEAST = 3
 """Words that a loop says again at least: a single word is a loop when said four times."""
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_STUCK = re.compile(r"(\S)\1{7}")  # one character eight times running
 _JOINT = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NUMBERING = re.compile(
     r"\b(?:panel|frame|picture|image|scene)s?\s*(?:number|no\.?|#)?\s*\d+\s*[:.)\-]?"  # Panel 3:
@@ -32,7 +33,8 @@ def without_numbering(text: str) -> str:
 def is_junk(text: str) -> bool:
     """Whether a text is empty, only numbers, or caught in a loop; numbering does not count."""
     said = words(without_numbering(text))
-    return all(word.isdigit() for word in said) or loops(said)
+    stuck = _STUCK.search(text) is not None
+    return stuck or all(word.isdigit() for word in said) or loops(said)
 
 
 def loops(said: list[str]) -> bool:
