@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gazeheads.experiments import discover, staircase, steer_vqa
 from gazeheads.experiments.runs import Progress, RunFolder
 from gazeheads.experiments.steered_answers import GAZE, RANDOM
+from gazeheads.judging import Judge, LabelJudge
 from gazeheads.strips.strip import Strip
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class MainJob:
         seed: of every random choice.
         fresh: start over instead of going on with an earlier run.
         batch_size: rows generated at once.
+        judge: of all answers.
     """
 
     k: int | None = None
@@ -36,6 +38,7 @@ class MainJob:
     seed: int = 0
     fresh: bool = False
     batch_size: int = 64
+    judge: Judge = field(default_factory=LabelJudge)
 
 
 def run(
@@ -74,10 +77,11 @@ def run(
             vlm,
             tuning,
             scores,
-            steer_vqa.SteerVqaSettings(sizes, (GAZE, RANDOM), seed=job.seed),
+            steer_vqa.SteerVqaSettings(sizes, (GAZE, RANDOM), seed=job.seed, judge=job.judge.name),
             out,
             experiment=steer_vqa.SWEEP,
             progress=stage("Trying how many heads to steer"),
+            judge=job.judge,
             fresh=job.fresh,
             batch_size=job.batch_size,
         )
@@ -88,9 +92,10 @@ def run(
             vlm,
             strips,
             scores,
-            steer_vqa.SteerVqaSettings((k,), seed=job.seed),
+            steer_vqa.SteerVqaSettings((k,), seed=job.seed, judge=job.judge.name),
             out,
             progress=stage(f"Steering {k} heads to every panel"),
+            judge=job.judge,
             fresh=job.fresh,
             batch_size=job.batch_size,
         )
@@ -100,9 +105,10 @@ def run(
             vlm,
             strips,
             scores,
-            staircase.StaircaseSettings(k, seed=job.seed),
+            staircase.StaircaseSettings(k, seed=job.seed, judge=job.judge.name),
             out,
             progress=stage("Watching narrations"),
+            judge=job.judge,
             fresh=job.fresh,
         )
     )

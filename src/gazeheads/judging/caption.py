@@ -45,7 +45,8 @@ class CaptionJudge:
         Raises:
             GazeheadsError: the strip has no captions.
         """
-        rows = self.similarities(strip, answers)
+        _captions(strip)
+        rows = self.similarities(strip, answers) if answers else []
         return [
             verdict_of(answer, row, self.floor, self.margin)
             for answer, row in zip(answers, rows, strict=True)

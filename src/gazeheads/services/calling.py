@@ -54,7 +54,7 @@ class Endpoint:
         key_env: environment variable with the key; None: the provider's own variable at the
             provider's own address, and no key anywhere else, so that no key reaches a stranger.
         timeout: seconds to wait for one answer.
-        temperature: of a chat model; None: the service's own. Anthropic's API takes none.
+        temperature: of a chat model; None: the service's own. Anthropic's client takes none.
     """
 
     provider: Provider

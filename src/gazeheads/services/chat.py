@@ -152,11 +152,10 @@ def _openai(endpoint: Endpoint) -> _Sender:
 
 def _anthropic(endpoint: Endpoint) -> _Sender:
     if endpoint.temperature is not None:
-        raise ServiceError("Anthropic's API takes no temperature: leave it out")
+        raise ServiceError("Anthropic's client takes no temperature: leave it out")
     sdk, key = client_package("anthropic"), endpoint.key()
-    client = sdk.Anthropic(
-        api_key=key, base_url=endpoint.url, timeout=endpoint.timeout, max_retries=0
-    )
+    url = endpoint.url.rstrip("/").removesuffix("/v1")  # the client adds it itself
+    client = sdk.Anthropic(api_key=key, base_url=url, timeout=endpoint.timeout, max_retries=0)
 
     def send(request: ChatRequest) -> _Reply:
         parts: list[dict[str, Any]] = [{"type": "text", "text": request.text}]
