@@ -7,7 +7,7 @@ panel. The narration's own words, judged sentence by sentence, tell which panel 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -130,8 +130,10 @@ def record_of(
     }
 
 
-def summary_of(records: Sequence[dict[str, Any]], sets: dict[str, HeadSet]) -> dict[str, Any]:
-    """Tracking of both head sets, and how the strips were narrated."""
+def summary_of(
+    records: Sequence[dict[str, Any]], sets: Mapping[str, Iterable[object]]
+) -> dict[str, Any]:
+    """Tracking of both head sets (heads, or their names), and how the strips were narrated."""
     panels = len(records[0]["strip"]["panels"])
     natural = [record["order"] == sorted(set(record["order"])) for record in records]
     return {

@@ -45,8 +45,10 @@ class CaptionJudge:
         Raises:
             GazeheadsError: the strip has no captions.
         """
-        _captions(strip)
-        rows = self.similarities(strip, answers) if answers else []
+        _captions(strip)  # a strip without captions is told even if there is nothing to judge
+        if not answers:
+            return []
+        rows = self.similarities(strip, answers)
         return [
             verdict_of(answer, row, self.floor, self.margin)
             for answer, row in zip(answers, rows, strict=True)
