@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from scripted_model import ScriptedVlm, scores
 
+from gazeheads.errors import GazeheadsError
 from gazeheads.experiments import staircase, steer_vqa
 from gazeheads.experiments.pictures import keep_picture, kept_strip
 from gazeheads.experiments.rejudge import (
@@ -158,6 +159,15 @@ def test_narrations_are_judged_again_sentence_by_sentence(
     assert (tracking["hits"], tracking["total"]) == (2, 3)
     assert results["heads"] == {"gaze": ["L0H0"]}
     assert (results["agreement"]["hits"], results["agreement"]["total"]) == (1, 4)
+
+
+def test_strips_the_judge_cannot_judge_are_told_before_anything_is_written(
+    run: RunFolder, strips: list[Strip], tmp_path: Path
+) -> None:
+    bare = {strip.id: Strip(strip.id, strip.panels) for strip in strips}
+    with pytest.raises(GazeheadsError, match="label judge"):
+        rejudge(run, LabelJudge(), {}, tmp_path / "other", strips=bare)
+    assert not (tmp_path / "other").exists()
 
 
 def test_given_strips_must_hold_those_of_the_run(run: RunFolder, strips: list[Strip]) -> None:

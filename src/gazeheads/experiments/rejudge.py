@@ -105,6 +105,10 @@ def rejudge(
     target = folder_of(out, run.experiment, run.model)
     if target.resolve() == run.path.resolve():
         raise RunError(f"{run.path} would be written over: name another --out")
+    for (
+        unit
+    ) in run.records:  # a strip that the judge cannot judge is told before anything is written
+        judge.judge(strips[unit], [])
     settings = {
         **run.settings,
         "judge": judge.name,

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from types import ModuleType
 from typing import Any, Literal, TypeVar
 
@@ -153,8 +154,6 @@ def client_package(name: str) -> ModuleType:
     Raises:
         GazeheadsError: it is not installed.
     """
-    from importlib import import_module  # noqa: PLC0415 - nothing here needs it otherwise
-
     try:
         return import_module(name)
     except ImportError as error:
