@@ -167,6 +167,7 @@ def test_strips_the_label_judge_cannot_judge(command: Command, model: str, tmp_p
     (scanned / "captions.jsonl").unlink()
     words = ("run", "--model", model, "--strips", scanned, "--out", tmp_path / "runs")
     assert "label judge" in refused(command, tmp_path, *words)
+    assert "caption judge" in refused(command, tmp_path, *words, "--judge", "caption")
 
 
 def test_a_corrupt_image(command: Command, model: str, tmp_path: Path) -> None:
@@ -279,7 +280,7 @@ def test_an_interrupt_is_130(
 def test_help_and_version_are_quick_because_torch_is_not_loaded(command: Command) -> None:
     code, out, _ = command("--help")
     assert code == 0
-    for name in ("run", "discover", "steer", "watch", "strips", "report", "tiny"):
+    for name in ("run", "discover", "steer", "watch", "strips", "report", "tiny", "judge"):
         assert name in out
     assert command("--version")[1].count(".") == 2
     check = "import sys, gazeheads.cli; sys.exit('torch' in sys.modules)"

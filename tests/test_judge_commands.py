@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 from local_service import Answer, fault, openai_says, serving
 
-from gazeheads import cli
 from gazeheads.experiments.pictures import keep_picture
 from gazeheads.experiments.runs import RunFolder, RunOptions
 from gazeheads.experiments.steered_answers import conditions_summary, unsteered_summary
@@ -24,20 +22,12 @@ KEY = "sk-secret-0123456789"
 
 
 @pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> Command:
-    """Runs `gazeheads judge`; gives exit code, stdout and stderr."""
+def judge(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs `gazeheads judge` with a cache of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gazeheads", "judge", *map(str, words)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return (int(stop.value.code or 0), *capfd.readouterr())
-
-    return call
+    return lambda *words: command("judge", *words)
 
 
 @pytest.fixture
@@ -79,8 +69,8 @@ def first_panel(number: int, body: Any) -> Answer:
     return openai_says({"reasoning": "looks so", "junk": False, "panel": 1})
 
 
-def test_the_label_judge_again(command: Command, run: RunFolder, tmp_path: Path) -> None:
-    code, out, err = command(run.path, "--judge", "label")
+def test_the_label_judge_again(judge: Command, run: RunFolder, tmp_path: Path) -> None:
+    code, out, err = judge(run.path, "--judge", "label")
     assert code == 0, err
     assert "gaze-1" in out and "100.0%  of 4 (was 100.0%)" in out
     judged = tmp_path / "runs-by-label" / "steer-vqa" / "m"
@@ -89,36 +79,36 @@ def test_the_label_judge_again(command: Command, run: RunFolder, tmp_path: Path)
 
 
 def test_the_llm_judge_from_plan_to_rerun(
-    command: Command, run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    judge: Command, run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_KEY", KEY)
     with serving(first_panel) as service:
         about = ("--judge", "llm", "--model", "m-1", "--base-url", service.url)
         words = (run.path, *about, "--key-env", "MY_KEY", "--prices", "3,15")
-        code, out, err = command(*words, "--dry-run")
+        code, out, err = judge(*words, "--dry-run")
         assert code == 0, err
         assert "4 texts to judge, 4 calls to" in out
         assert service.heard == [] and not (tmp_path / "cache").exists()
         assert not list(tmp_path.glob("runs-by-*"))
-        code, out, err = command(*words)
+        code, out, err = judge(*words)
         assert code == 0, err
         assert "50.0%  of 4 (was 100.0%)" in out and "same panel as judged before: 50.0%" in out
         assert "Used: 4 calls, 400 tokens in, 40 tokens out, $0.0018" in out
         # the verdicts are kept, so another folder of the same run costs nothing
-        code, out, err = command(*words, "--out", tmp_path / "again")
+        code, out, err = judge(*words, "--out", tmp_path / "again")
         assert code == 0 and "Used: 0 calls" in out, err
-        assert "0 calls to" in command(*words, "--dry-run")[1]
+        assert "0 calls to" in judge(*words, "--dry-run")[1]
         assert len(service.heard) == 4
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or KEY.encode() not in path.read_bytes()
 
 
 def test_a_service_that_fails_is_one_line_and_leaves_no_summary(
-    command: Command, run: RunFolder, tmp_path: Path
+    judge: Command, run: RunFolder, tmp_path: Path
 ) -> None:
     with serving(lambda n, body: fault(400, "no such model")) as service:
         about = ("--judge", "llm", "--model", "m-1", "--base-url", service.url)
-        code, out, err = command(run.path, *about)
+        code, out, err = judge(run.path, *about)
     assert (code, out) == (2, "")
     assert err.count("\n") == 1 and "HTTP 400: no such model" in err
     assert not list(tmp_path.glob("runs-by-*/**/summary.json"))
@@ -136,12 +126,12 @@ def test_a_service_that_fails_is_one_line_and_leaves_no_summary(
     ],
 )
 def test_wrong_usage_is_one_line_and_writes_nothing(
-    command: Command, run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    judge: Command, run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     words: tuple[str, ...], told: str,
 ) -> None:  # fmt: skip
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     before = sorted(tmp_path.rglob("*"))
-    code, out, err = command(run.path, *words)
+    code, out, err = judge(run.path, *words)
     assert (code, out) == (2, "")
     assert err.count("\n") == 1 and told in err
     assert sorted(tmp_path.rglob("*")) == before

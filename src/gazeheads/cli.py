@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -74,6 +74,9 @@ def run(
     limit: Limit = 20,
     seed: Seed = 0,
     k: Annotated[int | None, typer.Option("--k", help="Heads to steer; default: tried.")] = None,
+    judge: Annotated[
+        Literal["label", "caption"], typer.Option(help="caption: for strips without truths.")
+    ] = "label",
     fresh: Fresh = False,
 ) -> None:
     """The main job: find the gaze heads, steer them with controls, narrate, write a report."""
@@ -85,13 +88,13 @@ def run(
     check_writable(out)
     with terminal.Stages() as stages:
         given = inputs.strips_for(strips, limit, seed) if strips is not None else None
-        inputs.check_truths(given or [])
+        judging = inputs.judge_named(judge, given or [])
         vlm = terminal.load_quietly(model)
         inputs.check_k(vlm, k)
         with stages.busy("Drawing strips"):
             shown = given or inputs.strips_for(None, limit, seed)
             tuning = inputs.tuning_strips(shown, seed)
-        job = main_job.MainJob(k=k, seed=seed, fresh=fresh)
+        job = main_job.MainJob(k=k, seed=seed, fresh=fresh, judge=judging)
         runs = main_job.run(vlm, tuning, shown, job, out, stages)
         with stages.busy("Drawing figures and the report"):
             report = write_report(runs, out / "report.html")

@@ -19,6 +19,7 @@ from gazeheads.strips.strip import Strip
 from gazeheads.terminal import Stages, load_quietly
 
 if TYPE_CHECKING:
+    from gazeheads.judging import Judge
     from gazeheads.vlm import VLM
 
 TUNING_SEED = 1_000_003
@@ -46,12 +47,18 @@ def tuning_strips(strips: Sequence[Strip], seed: int) -> list[Strip]:
     return draw_strips(len(strips), seed + TUNING_SEED, len(first), columns=first.columns)
 
 
-def check_truths(strips: Sequence[Strip]) -> None:
-    """Raises GazeheadsError unless the label judge can judge answers about all strips."""
-    from gazeheads.judging import LabelJudge  # noqa: PLC0415 - only some commands judge
+def judge_named(name: str, strips: Sequence[Strip]) -> Judge:
+    """The judge of a run, "label" or "caption".
 
+    Raises:
+        GazeheadsError: It cannot judge answers about all strips.
+    """
+    from gazeheads.judging import CaptionJudge, LabelJudge  # noqa: PLC0415 - only some commands judge
+
+    judge = CaptionJudge() if name == "caption" else LabelJudge()
     for strip in strips:
-        LabelJudge().judge(strip, [])
+        judge.judge(strip, [])
+    return judge
 
 
 @dataclass(frozen=True)

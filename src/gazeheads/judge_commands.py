@@ -187,13 +187,13 @@ def _tell_plan(
 def _tell_results(before: RunFolder, after: RunFolder) -> None:
     from gazeheads import terminal
 
-    results = after.summary["results"]
-    old = {c["key"]: c for c in before.summary["results"]["conditions"]}
-    for condition in results["conditions"]:
-        key, now = condition["key"], condition["accuracy"]
-        then = old[key]["accuracy"]["value"]
+    results, was = after.summary["results"], before.summary["results"]
+    old = {c["key"]: c["accuracy"] for c in was.get("conditions", ())} | was.get("tracking", {})
+    new = {c["key"]: c["accuracy"] for c in results.get("conditions", ())}
+    for key, now in (new | results.get("tracking", {})).items():
         terminal.out.print(
-            f"{key:<14} {now['value']:6.1%}  of {now['total']} (was {then:.1%})", markup=False
+            f"{key:<14} {now['value']:6.1%}  of {now['total']} (was {old[key]['value']:.1%})",
+            markup=False,
         )
     agreed = results["agreement"]
     terminal.out.print(

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from scripted_model import ScriptedVlm, scores
 
-from gazeheads.experiments import steer_vqa
+from gazeheads.errors import GazeheadsError
+from gazeheads.experiments import staircase, steer_vqa
 from gazeheads.experiments.pictures import keep_picture, kept_strip
 from gazeheads.experiments.rejudge import (
     judged_runs,
@@ -21,6 +22,7 @@ from gazeheads.experiments.rejudge import (
 )
 from gazeheads.experiments.runs import RunError, RunFolder, RunOptions
 from gazeheads.judging import LabelJudge, Verdict
+from gazeheads.strips.captions import headline
 from gazeheads.strips.drawn import draw_strips
 from gazeheads.strips.strip import Strip
 
@@ -123,11 +125,51 @@ def test_runs_without_answers_and_unfinished_ones_are_refused(
     with RunFolder.open(RunOptions(tmp_path / "runs"), "discover", "m", {}, {}) as other:
         other.append("one", {"matrix": []})
     assert judged_runs([other, run]) == [run]
-    with pytest.raises(RunError, match="no steered answers"):
+    with pytest.raises(RunError, match="no steered answers and no narrations"):
         judged_runs([other])
     (run.path / "summary.json").unlink()
     with pytest.raises(RunError, match="not finished"):
         judged_runs([run])
+
+
+def test_narrations_are_judged_again_sentence_by_sentence(
+    strips: list[Strip], tmp_path: Path
+) -> None:
+    strip = strips[0]
+    assert strip.truths is not None
+    one, two, _ = (headline(truth) for truth in strip.truths)
+    pieces = [f"1. {two}", " ", one, ""]
+    attention = {"gaze": [[0.1, 0.8, 0.1], [0.9, 0.1, 0], [0.9, 0.1, 0], [1, 0, 0]]}
+    record = {
+        "text": "".join(pieces),
+        "pieces": pieces,
+        "narrated": [3, 3, None, None],
+        "order": [3],
+        "attention": attention,
+        "raw": attention,
+    }
+    with RunFolder.open(RunOptions(tmp_path / "runs"), "staircase", "m", {"judge": "x"}, {}) as run:
+        run.append(strip.id, {"strip": keep_picture(run.path, strip), **record})
+        run.summarise(staircase.summary_of(list(run.records.values()), {"gaze": [["L0H0"]]}))
+    assert texts_to_judge(run.records[strip.id]) == [f"1. {two} ", one]
+    judged = again(run, LabelJudge(), tmp_path / "other")
+    found = judged.records[strip.id]
+    assert found["narrated"] == [2, 2, 1, None] and found["order"] == [2, 1]
+    assert found["attention"] == record["attention"]
+    results = judged.summary["results"]
+    tracking = results["tracking"]["gaze"]
+    assert (tracking["hits"], tracking["total"]) == (2, 3)
+    assert results["heads"] == {"gaze": ["L0H0"]}
+    assert (results["agreement"]["hits"], results["agreement"]["total"]) == (1, 4)
+
+
+def test_strips_the_judge_cannot_judge_are_told_before_anything_is_written(
+    run: RunFolder, strips: list[Strip], tmp_path: Path
+) -> None:
+    bare = {strip.id: Strip(strip.id, strip.panels) for strip in strips}
+    with pytest.raises(GazeheadsError, match="label judge"):
+        rejudge(run, LabelJudge(), {}, tmp_path / "other", strips=bare)
+    assert not (tmp_path / "other").exists()
 
 
 def test_given_strips_must_hold_those_of_the_run(run: RunFolder, strips: list[Strip]) -> None:

@@ -34,9 +34,7 @@ both = pytest.mark.parametrize("provider", ["openai", "anthropic"])
 
 
 def chat_at(service: LocalService, provider: Any, **options: Any) -> Chat:
-    # the Anthropic client adds /v1 itself
-    url = service.url if provider == "openai" else service.url.removesuffix("/v1")
-    return Chat(Endpoint(provider, "judge-1", url, **options), QUICK)
+    return Chat(Endpoint(provider, "judge-1", service.url, **options), QUICK)
 
 
 def ask(chat: Chat, **options: Any) -> str:
@@ -190,8 +188,8 @@ def test_the_key_is_sent_but_never_told(
 def test_a_providers_key_reaches_no_other_address(
     provider: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
-        monkeypatch.setenv(name, KEY)
+    for own in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.setenv(own, KEY)
     with serving(lambda n, body: SAYS[provider]({"word": "x"})) as service:
         ask(chat_at(service, provider))
     assert KEY not in str(service.heard[0].headers)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ import pytest
 from local_service import Answer, LocalService, fault, openai_says, serving
 from PIL import Image
 
-from gazeheads import cli
 from gazeheads.errors import GazeheadsError
 from gazeheads.experiments import written_stories
 from gazeheads.experiments.written_stories import StorySettings, read_stories
@@ -228,22 +225,6 @@ def test_folders_of_others_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "g").exists()
 
 
-@pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Runs `gazeheads strips`; gives exit code, stdout and stderr."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gazeheads", "strips", *map(str, words)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return (int(stop.value.code or 0), *capfd.readouterr())
-
-    return call
-
-
 def test_from_prompts_to_strips_on_the_command_line(
     command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,13 +237,13 @@ def test_from_prompts_to_strips_on_the_command_line(
         to = ("--base-url", service.url, "--key-env", "MY_KEY")
         runs, folder = tmp_path / "runs", tmp_path / "strips"
         code, out, err = command(
-            "write-prompts", "--model", "w", "--count", 2, "--panels", PANELS, "--out", runs,
-            "--prices", "1,2", *to,
+            "strips", "write-prompts", "--model", "w", "--count", 2, "--panels", PANELS,
+            "--out", runs, "--prices", "1,2", *to,
         )  # fmt: skip
         assert code == 0, err
         assert "Used: 2 calls, 200 tokens in, 20 tokens out, $0.0002" in out
         stories = runs / "stories" / "w"
-        about = ("render", stories, folder, "--model", "p", *to)
+        about = ("strips", "render", stories, folder, "--model", "p", *to)
         assert command(*about, "--dry-run")[1].startswith("6 panels to paint")
         assert not folder.exists()
         code, out, err = command(*about)
@@ -280,7 +261,7 @@ def test_fetch_and_comics_on_the_command_line(command: Any, tmp_path: Path) -> N
         (tmp_path / "corpus" / "0").mkdir(parents=True, exist_ok=True)
         Image.new("L", (20, 20), 50 * k).save(tmp_path / "corpus" / "0" / f"3_{k}.jpg")
     about = ("--count", 2, "--panels", 3, "--seed", 4)
-    code, out, err = command("comics", tmp_path / "corpus", tmp_path / "out", *about)
+    code, out, err = command("strips", "comics", tmp_path / "corpus", tmp_path / "out", *about)
     assert code == 0, err
     assert len(read_strips(tmp_path / "out")) == 2
     source = json.loads((tmp_path / "out" / "source.json").read_text())
@@ -292,7 +273,7 @@ def test_fetch_and_comics_on_the_command_line(command: Any, tmp_path: Path) -> N
         (("render", tmp_path / "gone", tmp_path / "new", "--model", "p"), "settings.json"),
         (("write-prompts", "--model", "w", "--base-url", "x"), "http://"),
     ):
-        code, out, err = command(*words)
+        code, out, err = command("strips", *words)
         assert (code, out) == (2, ""), words
         assert err.count("\n") == 1 and said in err
     assert not (tmp_path / "new").exists()

@@ -68,7 +68,7 @@ class Session:
         self._given = None
         if common.strips is not None:
             self._given = inputs.strips_for(common.strips, common.limit, common.seed)
-            inputs.check_truths(self._given)
+            inputs.judge_named("label", self._given)
 
     def limited(self, strips: int) -> Session:
         """The same with at most so many strips."""

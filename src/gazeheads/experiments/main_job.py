@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gazeheads.experiments import discover, staircase, steer_vqa
 from gazeheads.experiments.runs import Progress, RunFolder, RunOptions
 from gazeheads.experiments.steered_answers import GAZE, RANDOM
+from gazeheads.judging import Judge, LabelJudge
 from gazeheads.strips.strip import Strip
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class MainJob:
         seed: of every random choice.
         fresh: start over instead of going on with an earlier run.
         batch_size: rows generated at once.
+        judge: of all answers.
     """
 
     k: int | None = None
@@ -36,6 +38,7 @@ class MainJob:
     seed: int = 0
     fresh: bool = False
     batch_size: int = 64
+    judge: Judge = field(default_factory=LabelJudge)
 
 
 def run(
@@ -77,15 +80,17 @@ def run(
             vlm,
             tuning,
             scores,
-            steer_vqa.SteerVqaSettings(sizes, (GAZE, RANDOM), seed=job.seed),
+            steer_vqa.SteerVqaSettings(sizes, (GAZE, RANDOM), seed=job.seed, judge=job.judge.name),
             announced("Trying how many heads to steer"),
             experiment=steer_vqa.SWEEP,
+            judge=job.judge,
         )
         runs.append(sweep)
         k = int(sweep.summary["results"]["peak"]["k"])
-    chosen = steer_vqa.SteerVqaSettings((k,), seed=job.seed)
+    chosen = steer_vqa.SteerVqaSettings((k,), seed=job.seed, judge=job.judge.name)
     steering = announced(f"Steering {k} heads to every panel")
-    runs.append(steer_vqa.run(vlm, strips, scores, chosen, steering))
-    narrations = staircase.StaircaseSettings(k, seed=job.seed)
-    runs.append(staircase.run(vlm, strips, scores, narrations, announced("Watching narrations")))
+    runs.append(steer_vqa.run(vlm, strips, scores, chosen, steering, judge=job.judge))
+    narrations = staircase.StaircaseSettings(k, seed=job.seed, judge=job.judge.name)
+    watching = announced("Watching narrations")
+    runs.append(staircase.run(vlm, strips, scores, narrations, watching, judge=job.judge))
     return runs

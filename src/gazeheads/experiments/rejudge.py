@@ -1,18 +1,21 @@
-"""Judging the stored answers of a run again, without the model.
+"""Judging the stored texts of a run again, without the model: steered answers, or narrations.
 
-The answers stay as they are; another judge gives new verdicts under the study's rules, and a run
+The texts stay as they are; another judge gives new verdicts under the study's rules, and a run
 folder of the same shape is written elsewhere, so that `gazeheads report` reads it like any other.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gazeheads.experiments import staircase
 from gazeheads.experiments.disk import STRIPS
 from gazeheads.experiments.identity import versions
 from gazeheads.experiments.pictures import kept_strip
@@ -21,21 +24,22 @@ from gazeheads.experiments.statistics import share
 from gazeheads.experiments.steer_vqa import peak_of
 from gazeheads.experiments.steered_answers import counted, unsteered_summary
 from gazeheads.judging import Judge, judge_answers, worth_asking
+from gazeheads.judging.narration import narrated, order_narrated, panel_per_step, sentences
 from gazeheads.strips.strip import Strip
 
 Record = dict[str, Any]
 
 
 def judged_runs(runs: Sequence[RunFolder]) -> list[RunFolder]:
-    """Those of the runs that hold steered answers.
+    """Those of the runs that hold texts a judge has judged.
 
     Raises:
         RunError: none does, or one of them is not finished.
     """
-    found = [run for run in runs if any("answers" in r for r in run.records.values())]
+    found = [run for run in runs if any(_kind(record) for record in run.records.values())]
     if not found:
         names = ", ".join(str(run.path) for run in runs)
-        raise RunError(f"no steered answers to judge in {names}")
+        raise RunError(f"no steered answers and no narrations to judge in {names}")
     for run in found:
         _ = run.summary  # raises if the run is not finished
     return found
@@ -70,9 +74,8 @@ def strips_of(run: RunFolder, given: Sequence[Strip] | None = None) -> dict[str,
 
 
 def texts_to_judge(record: Record) -> list[str]:
-    """The texts of a record that the study's rules ask a judge about."""
-    baseline, answers = _texts(record)
-    return worth_asking(baseline, answers)
+    """The texts of a record that a judge is asked about."""
+    return _kind_of(record).texts(record)
 
 
 def rejudge(
@@ -85,7 +88,7 @@ def rejudge(
     progress: Progress | None = None,
     fresh: bool = False,
 ) -> RunFolder:
-    """Judges every answer of a finished run; goes on where an earlier attempt stopped.
+    """Judges every text of a finished run; goes on where an earlier attempt stopped.
 
     Args:
         run: the finished run; it is not changed.
@@ -103,6 +106,10 @@ def rejudge(
     target = folder_of(out, run.experiment, run.model)
     if target.resolve() == run.path.resolve():
         raise RunError(f"{run.path} would be written over: name another --out")
+    for (
+        unit
+    ) in run.records:  # a strip that the judge cannot judge is told before anything is written
+        judge.judge(strips[unit], [])
     settings = {
         **run.settings,
         "judge": judge.name,
@@ -116,42 +123,97 @@ def rejudge(
             (unit,) = part
             record = run.records[unit]
             _copy_picture(run.path, folder.path, record)
-            return [_judged(record, strips[unit], judge)]
+            kept = {key: value for key, value in record.items() if key != "unit"}
+            return [{**kept, **_kind_of(record).judged(record, strips[unit], judge)}]
 
         folder.work([(unit, unit) for unit in run.records], do, progress)
         records = folder.ordered()
-        conditions = [{**c, **counted(c["key"], records)} for c in before["conditions"]]
+        kind = _kind_of(records[0])
         results = {
             **before,
-            "conditions": conditions,
-            "unsteered": unsteered_summary(records),
-            "agreement": _agreement(list(run.records.values()), records),
+            **kind.results(before, records),
+            "agreement": _agreement(kind, list(run.records.values()), records),
         }
-        if "peak" in before:
-            results["peak"] = peak_of(conditions)
         folder.summarise(results)
     return folder
 
 
-def _judged(record: Record, strip: Strip, judge: Judge) -> Record:
-    baseline, texts = _texts(record)
-    own, verdicts = judge_answers(judge, strip, baseline, texts)
+@dataclass(frozen=True)
+class _Kind:
+    """How records of one kind are judged again.
+
+    Attributes:
+        texts: what a judge is asked about.
+        judged: the fields of a record that a judge changes.
+        results: what of a summary changes, from the results before and the new records.
+        panels: the panel of every text or step, to compare two judges.
+    """
+
+    texts: Callable[[Record], list[str]]
+    judged: Callable[[Record, Strip, Judge], Record]
+    results: Callable[[Record, Sequence[Record]], Record]
+    panels: Callable[[Record], list[int | None]]
+
+
+def _answers_judged(record: Record, strip: Strip, judge: Judge) -> Record:
+    own, verdicts = judge_answers(judge, strip, *_baseline_and_answers(record))
     answers = [
         {**answer, **verdict.as_record()}
         for answer, verdict in zip(record["answers"], verdicts, strict=True)
     ]
-    kept = {key: value for key, value in record.items() if key != "unit"}
-    return {**kept, "baseline": {**record["baseline"], **own.as_record()}, "answers": answers}
+    return {"baseline": {**record["baseline"], **own.as_record()}, "answers": answers}
 
 
-def _texts(record: Record) -> tuple[str, list[str]]:
+def _baseline_and_answers(record: Record) -> tuple[str, list[str]]:
     return record["baseline"]["text"], [answer["text"] for answer in record["answers"]]
 
 
-def _agreement(before: Sequence[Record], after: Sequence[Record]) -> dict[str, Any]:
-    """How many answers describe the same panel, or none, by both judges."""
+def _answers_results(before: Record, records: Sequence[Record]) -> Record:
+    conditions = [{**c, **counted(c["key"], records)} for c in before["conditions"]]
+    results = {"conditions": conditions, "unsteered": unsteered_summary(records)}
+    return {**results, "peak": peak_of(conditions)} if "peak" in before else results
+
+
+def _narration_judged(record: Record, strip: Strip, judge: Judge) -> Record:
+    passages = narrated(judge, strip, record["text"])
+    ends = itertools.accumulate(map(len, record["pieces"]), initial=0)
+    steps = list(itertools.pairwise(ends))
+    return {"narrated": panel_per_step(passages, steps), "order": order_narrated(passages)}
+
+
+_KINDS = {
+    "answers": _Kind(
+        lambda record: worth_asking(*_baseline_and_answers(record)),
+        _answers_judged,
+        _answers_results,
+        lambda record: [answer["panel"] for answer in record["answers"]],
+    ),
+    "narrated": _Kind(
+        lambda record: sentences(record["text"]),
+        _narration_judged,
+        lambda before, records: staircase.summary_of(
+            records, {name: [heads] for name, heads in before["heads"].items()}
+        ),
+        lambda record: record["narrated"],
+    ),
+}
+"""By the field of a record that tells its kind."""
+
+
+def _kind(record: Record) -> _Kind | None:
+    return next((kind for field, kind in _KINDS.items() if field in record), None)
+
+
+def _kind_of(record: Record) -> _Kind:
+    if (kind := _kind(record)) is None:
+        raise RunError(f"record {record.get('unit')!r} holds nothing to judge")
+    return kind
+
+
+def _agreement(kind: _Kind, before: Sequence[Record], after: Sequence[Record]) -> Record:
+    """How many answers, or steps of narrations, are about the same panel by both judges."""
     same = [
-        [old["panel"] == new["panel"] for old, new in zip(b["answers"], a["answers"], strict=True)]
+        [old == new for old, new in zip(kind.panels(b), kind.panels(a), strict=True)]
         for b, a in zip(before, after, strict=True)
     ]
     return share([sum(strip) for strip in same], [len(strip) for strip in same]).as_dict()

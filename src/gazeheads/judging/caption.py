@@ -45,6 +45,9 @@ class CaptionJudge:
         Raises:
             GazeheadsError: the strip has no captions.
         """
+        _captions(strip)  # a strip without captions is told even if there is nothing to judge
+        if not answers:
+            return []
         rows = self.similarities(strip, answers)
         return [
             verdict_of(answer, row, self.floor, self.margin)

@@ -68,12 +68,7 @@ class LlmJudge:
             ServiceError: the service failed for good; verdicts given so far are kept.
         """
         with ThreadPoolExecutor(self.workers) as pool:
-            waiting = [pool.submit(self._verdict, strip, answer) for answer in answers]
-            try:
-                return [each.result() for each in waiting]
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+            return list(pool.map(lambda answer: self._verdict(strip, answer), answers))
 
     def to_call(self, strip: Strip, answers: Sequence[str]) -> int:
         """How many of the answers have no verdict yet, each of which is one call."""

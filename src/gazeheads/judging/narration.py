@@ -41,6 +41,11 @@ def narrated(judge: Judge, strip: Strip, text: str) -> list[Passage]:
     ]
 
 
+def sentences(text: str) -> list[str]:
+    """The texts that `narrated` asks a judge about."""
+    return [text[start:stop] for start, stop in _sentences(text)]
+
+
 def panel_per_step(
     passages: Sequence[Passage], offsets: Sequence[tuple[int, int]]
 ) -> list[int | None]:

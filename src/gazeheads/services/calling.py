@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from types import ModuleType
 from typing import Any, Literal, TypeVar
 
@@ -54,7 +55,7 @@ class Endpoint:
         key_env: environment variable with the key; None: the provider's own variable at the
             provider's own address, and no key anywhere else, so that no key reaches a stranger.
         timeout: seconds to wait for one answer.
-        temperature: of a chat model; None: the service's own. Anthropic's API takes none.
+        temperature: of a chat model; None: the service's own. Anthropic's client takes none.
     """
 
     provider: Provider
@@ -153,8 +154,6 @@ def client_package(name: str) -> ModuleType:
     Raises:
         GazeheadsError: it is not installed.
     """
-    from importlib import import_module  # noqa: PLC0415 - nothing here needs it otherwise
-
     try:
         return import_module(name)
     except ImportError as error:
@@ -163,12 +162,19 @@ def client_package(name: str) -> ModuleType:
         ) from error
 
 
-def guarded(sdk: ModuleType, endpoint: Endpoint, key: str, call: Callable[[], Answer]) -> Answer:
+def openai_client(endpoint: Endpoint) -> Any:
+    """OpenAI's client for an endpoint; trying again is left to `Patience`."""
+    return client_package("openai").OpenAI(
+        api_key=endpoint.key(), base_url=endpoint.url, timeout=endpoint.timeout, max_retries=0
+    )
+
+
+def guarded(sdk: ModuleType, endpoint: Endpoint, call: Callable[[], Answer]) -> Answer:
     """Calls an official client and turns its exceptions into ours, without the key in any.
 
     Args:
         sdk: module of the client, `openai` or `anthropic`: they name their exceptions alike.
-        endpoint, key: what is called.
+        endpoint: what is called.
         call: does it.
     """
     try:
@@ -178,18 +184,18 @@ def guarded(sdk: ModuleType, endpoint: Endpoint, key: str, call: Callable[[], An
     except sdk.APIConnectionError as error:
         raise PassingFault(f"{endpoint.url} cannot be reached") from error
     except sdk.APIStatusError as error:
-        raise _by_status(endpoint, key, error) from None
+        raise _by_status(endpoint, error) from None
     except (sdk.APIResponseValidationError, ValueError) as error:
         raise PassingFault(f"{endpoint.url} answered with something unreadable") from error
 
 
-def _by_status(endpoint: Endpoint, key: str, error: Any) -> Exception:
+def _by_status(endpoint: Endpoint, error: Any) -> Exception:
     status = int(error.status_code)
     body = error.body if isinstance(error.body, dict) else {}
     detail = body.get("error", body)
     detail = detail if isinstance(detail, dict) else {}
     code = str(detail.get("code") or detail.get("type") or "")
-    said = " ".join(str(detail.get("message") or "").replace(key, "***").split())
+    said = " ".join(str(detail.get("message") or "").replace(endpoint.key(), "***").split())
     told = f"{endpoint.url} answered HTTP {status}" + (f": {said[:300]}" if said else "")
     if status in (401, 403):  # some services repeat a part of the key in their message
         return ServiceError(f"{endpoint.url} refused the key (HTTP {status})")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from PIL import Image
@@ -21,6 +21,7 @@ from gazeheads.services.calling import (
     Usage,
     client_package,
     guarded,
+    openai_client,
 )
 
 JPEG_QUALITY = 90
@@ -67,20 +68,18 @@ class Chat:
         self.endpoint = endpoint
         self.usage = Usage()
         self._patience = patience or Patience()
-        self._lock = threading.Lock()
-        self._sender: _Sender | None = None
 
-    def connect(self) -> _Sender:
-        """Makes the client, once; calls nothing yet.
+    def connect(self) -> None:
+        """Makes the client but calls nothing: a missing package or key is told at once.
 
         Raises:
-            GazeheadsError: the client's package or the key is missing.
+            GazeheadsError: one of them is missing.
         """
-        with self._lock:
-            if self._sender is None:
-                client_package("tenacity")
-                self._sender = _SENDERS[self.endpoint.provider](self.endpoint)
-            return self._sender
+        _ = self._send
+
+    @cached_property
+    def _send(self) -> _Sender:
+        return _SENDERS[self.endpoint.provider](self.endpoint)
 
     def ask(self, request: ChatRequest, read: Callable[[dict[str, Any]], Read]) -> Read:
         """The answer, as `read` makes it of the JSON object.
@@ -94,10 +93,9 @@ class Chat:
             RefusedError: the model declines to answer.
             ServiceError: no usable answer within the tries, or the call itself is wrong.
         """
-        send = self.connect()
 
         def attempt() -> Read:
-            reply = send(request)
+            reply = self._send(request)
             self.usage.add(reply.tokens_in, reply.tokens_out)
             if reply.refusal is not None:
                 raise RefusedError(f"{self.endpoint.model} declined: {reply.refusal[:300]}")
@@ -116,8 +114,7 @@ class Chat:
 
 
 def _openai(endpoint: Endpoint) -> _Sender:
-    sdk, key = client_package("openai"), endpoint.key()
-    client = sdk.OpenAI(api_key=key, base_url=endpoint.url, timeout=endpoint.timeout, max_retries=0)
+    sdk, client = client_package("openai"), openai_client(endpoint)
 
     def send(request: ChatRequest) -> _Reply:
         parts: list[dict[str, Any]] = [{"type": "text", "text": request.text}]
@@ -133,7 +130,7 @@ def _openai(endpoint: Endpoint) -> _Sender:
         }
         if endpoint.temperature is not None:
             body["temperature"] = endpoint.temperature
-        done = guarded(sdk, endpoint, key, lambda: client.chat.completions.create(**body))
+        done = guarded(sdk, endpoint, lambda: client.chat.completions.create(**body))
         if not getattr(done, "choices", None):
             raise PassingFault(f"{endpoint.url} answered with something unreadable")
         choice, used = done.choices[0], done.usage
@@ -152,11 +149,10 @@ def _openai(endpoint: Endpoint) -> _Sender:
 
 def _anthropic(endpoint: Endpoint) -> _Sender:
     if endpoint.temperature is not None:
-        raise ServiceError("Anthropic's API takes no temperature: leave it out")
+        raise ServiceError("Anthropic's client takes no temperature: leave it out")
     sdk, key = client_package("anthropic"), endpoint.key()
-    client = sdk.Anthropic(
-        api_key=key, base_url=endpoint.url, timeout=endpoint.timeout, max_retries=0
-    )
+    url = endpoint.url.rstrip("/").removesuffix("/v1")  # the client adds it itself
+    client = sdk.Anthropic(api_key=key, base_url=url, timeout=endpoint.timeout, max_retries=0)
 
     def send(request: ChatRequest) -> _Reply:
         parts: list[dict[str, Any]] = [{"type": "text", "text": request.text}]
@@ -171,7 +167,7 @@ def _anthropic(endpoint: Endpoint) -> _Sender:
             "messages": [{"role": "user", "content": parts}],
             "output_config": {"format": {"type": "json_schema", "schema": request.schema}},
         }
-        done = guarded(sdk, endpoint, key, lambda: client.messages.create(**body))
+        done = guarded(sdk, endpoint, lambda: client.messages.create(**body))
         if not isinstance(getattr(done, "content", None), list):
             raise PassingFault(f"{endpoint.url} answered with something unreadable")
         said = "".join(block.text for block in done.content if block.type == "text")

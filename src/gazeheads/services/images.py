@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-import threading
-from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from PIL import Image
@@ -18,6 +17,7 @@ from gazeheads.services.calling import (
     Usage,
     client_package,
     guarded,
+    openai_client,
 )
 
 
@@ -48,23 +48,25 @@ class Painter:
         if ask_base64:
             self._options["response_format"] = "b64_json"
         self._patience = patience or Patience()
-        self._lock = threading.Lock()
-        self._generate: Callable[[str], Any] | None = None
 
-    def connect(self) -> Callable[[str], Any]:
-        """Makes the client, once; calls nothing yet.
+    def connect(self) -> None:
+        """Makes the client but calls nothing: a missing package or key is told at once.
 
         Raises:
-            GazeheadsError: the client's package or the key is missing.
+            GazeheadsError: one of them is missing.
         """
-        with self._lock:
-            if self._generate is None:
-                sdk, key, to = client_package("openai"), self.endpoint.key(), self.endpoint
-                client = sdk.OpenAI(api_key=key, base_url=to.url, timeout=to.timeout, max_retries=0)
-                self._generate = lambda prompt: guarded(
-                    sdk, to, key, lambda: client.images.generate(prompt=prompt, **self._options)
-                )
-            return self._generate
+        _ = self._client
+
+    @cached_property
+    def _client(self) -> Any:
+        return openai_client(self.endpoint)
+
+    def _generate(self, prompt: str) -> Any:
+        return guarded(
+            client_package("openai"),
+            self.endpoint,
+            lambda: self._client.images.generate(prompt=prompt, **self._options),
+        )
 
     def paint(self, prompt: str) -> bytes:
         """A picture as a PNG file.
@@ -73,10 +75,9 @@ class Painter:
             RefusedError: the service declines this prompt.
             ServiceError: no picture within the tries, or the call itself is wrong.
         """
-        generate = self.connect()
 
         def attempt() -> bytes:
-            done = generate(prompt)
+            done = self._generate(prompt)
             used = getattr(done, "usage", None)
             self.usage.add(getattr(used, "input_tokens", 0), getattr(used, "output_tokens", 0))
             pictures = getattr(done, "data", None)

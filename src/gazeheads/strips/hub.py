@@ -17,8 +17,6 @@ from PIL import Image
 from gazeheads.errors import GazeheadsError
 from gazeheads.strips.strip import PANEL_HEIGHT, Strip
 
-HUB_SET = "baulab/openai-comic-strips"
-
 
 def dataset_strips(
     source: str, split: str = "train", limit: int | None = None, height: int | None = PANEL_HEIGHT

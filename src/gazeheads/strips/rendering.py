@@ -120,12 +120,8 @@ def _paint(comic: Path, story: Story, painter: Painter, workers: int) -> list[st
         return None
 
     with ThreadPoolExecutor(workers) as pool:
-        waiting = [pool.submit(paint, k) for k in range(1, len(story.scenes) + 1)]
-        try:
-            return [told for each in waiting if (told := each.result()) is not None]
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        told = list(pool.map(paint, range(1, len(story.scenes) + 1)))
+    return [line for line in told if line is not None]
 
 
 def _finish(unfinished: Path, comic: Path, panels: int) -> None:
