@@ -13,7 +13,7 @@ import pytest
 from conftest import Command
 from PIL import Image
 
-from gazeheads import cli, inputs
+from gazeheads import inputs
 from gazeheads.heads import HeadScores, HeadSet
 from gazeheads.strips.drawn import draw_strips
 from gazeheads.strips.folders import write_strips

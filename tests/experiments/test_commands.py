@@ -98,6 +98,23 @@ def test_two_shards_and_a_merge_equal_one_run(
         assert merged.read_bytes() == whole.read_bytes()
 
 
+def test_models_stand_side_by_side(
+    command: Command, model: str, strips: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other-random"
+    other.symlink_to(model)
+    code, out, err = command(
+        "models", model, other, "--strips", strips, "--limit", 1, "--k", 2, "--out", tmp_path / "r"
+    )
+    assert code == 0, err
+    text = Path(out.strip().splitlines()[-1].removeprefix("Report: ")).read_text()
+    assert "tiny-random, here" in text and "other-random, here" in text
+    assert "LLaVA-1.5-13B, published" in text
+    rows = (tmp_path / "r" / "models" / "models.csv").read_text().splitlines()
+    assert len(rows) == 3 and rows[1].startswith('"tiny-random, here",2,12.5%')
+    assert (tmp_path / "r" / "models" / "depth.pdf").read_bytes()[:4] == b"%PDF"
+
+
 @pytest.mark.slow
 def test_everything_at_once_ends_with_one_report(command: Command, tmp_path: Path) -> None:
     words = ("reproduce", "--quick", "--limit", 1, "--out", tmp_path)
