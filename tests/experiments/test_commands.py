@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,7 @@ def test_models_stand_side_by_side(
     command: Command, model: str, strips: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other-random"
-    other.symlink_to(model)
+    shutil.copytree(model, other)
     code, out, err = command(
         "models", model, other, "--strips", strips, "--limit", 1, "--k", 2, "--out", tmp_path / "r"
     )
