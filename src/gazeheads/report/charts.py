@@ -31,6 +31,7 @@ def estimates(
     ylabel: str = "answers that follow",
     scale: float = 100,
     reference: float | None = None,
+    theirs: str = "published (another model)",
 ) -> Figure:
     """Estimates with intervals, side by side per category.
 
@@ -42,6 +43,7 @@ def estimates(
         xlabel, ylabel: of the axes.
         scale: 100 for shares shown in percent, 1 for other numbers.
         reference: a dotted line, such as chance.
+        theirs: what the published values are.
     """
     figure = Figure(figsize=(WIDTH, 3.1))
     axes = figure.subplots()
@@ -65,7 +67,7 @@ def estimates(
     if stars:
         axes.plot(
             [x for x, _ in stars], [v for _, v in stars], "_", color=theme.muted, markersize=18,
-            markeredgewidth=1.4, label="published (another model)",
+            markeredgewidth=1.4, label=theirs,
         )  # fmt: skip
     if reference is not None:
         axes.axhline(scale * reference, color=theme.muted, linewidth=0.9, linestyle=":")
