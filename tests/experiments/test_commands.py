@@ -44,6 +44,7 @@ def test_every_experiment_has_the_options_in_common(command: Command, name: str)
         (("head-sets", "--heads", "STRIPS/captions.jsonl"), "captions.jsonl"),
         (("steer-vqa", "--k", "99", "--model", "MODEL"), "K = 99"),
         (("coco", "--coco", "STRIPS", "--k", "1", "--model", "MODEL", "--heads", "SCORES"), "val"),
+        (("models", "MODEL", "MODEL"), "named twice"),
         (("merge", "OUT"), "no folder"),
     ],
 )

@@ -240,10 +240,13 @@ def models(
 ) -> list[RunFolder]:
     """The same on several models: heads, how many to steer, accuracy; one report."""
     from gazeheads import terminal
+    from gazeheads.errors import GazeheadsError
     from gazeheads.experiments import reproduce
     from gazeheads.report.page import write_report
 
     session.only_whole("models")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise GazeheadsError(f"model {twice[0]!r} is named twice")
     runs = [
         run
         for name in names
