@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from conftest import Command
 
 from gazeheads.experiments.merging import RESULTS
-from gazeheads.experiments.runs import RunFolder, find_runs
+from gazeheads.experiments.runs import find_runs
 from gazeheads.strips.drawn import draw_strips
 from gazeheads.strips.folders import write_strips
 
@@ -43,6 +44,7 @@ def test_every_experiment_has_the_options_in_common(command: Command, name: str)
         (("head-sets", "--heads", "STRIPS/captions.jsonl"), "captions.jsonl"),
         (("steer-vqa", "--k", "99", "--model", "MODEL"), "K = 99"),
         (("coco", "--coco", "STRIPS", "--k", "1", "--model", "MODEL", "--heads", "SCORES"), "val"),
+        (("models", "MODEL", "MODEL"), "named twice"),
         (("merge", "OUT"), "no folder"),
     ],
 )
@@ -98,6 +100,23 @@ def test_two_shards_and_a_merge_equal_one_run(
         assert merged.read_bytes() == whole.read_bytes()
 
 
+def test_models_stand_side_by_side(
+    command: Command, model: str, strips: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other-random"
+    shutil.copytree(model, other)
+    code, out, err = command(
+        "models", model, other, "--strips", strips, "--limit", 1, "--k", 2, "--out", tmp_path / "r"
+    )
+    assert code == 0, err
+    text = Path(out.strip().splitlines()[-1].removeprefix("Report: ")).read_text()
+    assert "tiny-random, here" in text and "other-random, here" in text
+    assert "LLaVA-1.5-13B, published" in text
+    rows = (tmp_path / "r" / "models" / "models.csv").read_text().splitlines()
+    assert len(rows) == 3 and rows[1].startswith('"tiny-random, here",2,12.5%')
+    assert (tmp_path / "r" / "models" / "depth.pdf").read_bytes()[:4] == b"%PDF"
+
+
 @pytest.mark.slow
 def test_everything_at_once_ends_with_one_report(command: Command, tmp_path: Path) -> None:
     words = ("reproduce", "--quick", "--limit", 1, "--out", tmp_path)
@@ -115,6 +134,3 @@ def test_everything_at_once_ends_with_one_report(command: Command, tmp_path: Pat
     for part in ("heads", "how-many", "delta", "head-sets", "dynamic", "reading-order", "objects"):
         assert f'id="{part}"' in text
     assert text.count("another and far larger model") >= 6
-    before = (runs["reading-order"].path / "records.jsonl").read_bytes()
-    assert command(*words)[0] == 0  # again: nothing is done twice
-    assert (RunFolder(runs["reading-order"].path).path / "records.jsonl").read_bytes() == before

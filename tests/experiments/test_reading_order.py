@@ -87,7 +87,8 @@ def test_a_whole_run_on_a_random_model(gqa: VLM, material: Any, tmp_path: Path) 
     results = run.summary["results"]
     main = results["layouts"][0]
     assert len(main["by_layer"]) == 4 and main["best"]["total"] == 4  # not the middle panel
-    assert results["layer"] == main["best_layer"] or main["best"]["value"] == 0
+    assert results["layer"] == main["best_layer"] and results["layer"] in results["band"]
+    assert main["best"]["value"] == max(rate["value"] for rate in main["by_layer"])
     assert results["orders"][0]["order"] == [3, 2, 1]
     assert len(results["orders"]) == 2
     assert results["orders"][0]["steered"][1] == 2  # the middle panel is the same in reverse

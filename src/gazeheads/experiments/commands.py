@@ -3,156 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from gazeheads.experiments.runs import RunFolder
-
-if TYPE_CHECKING:
-    from gazeheads.experiments.bench import Bench
-    from gazeheads.experiments.runs import RunOptions
-    from gazeheads.strips.strip import Strip
-    from gazeheads.terminal import Stages
-    from gazeheads.vlm import VLM
+from gazeheads.experiments.session import Common, Session
 
 experiments_app = typer.Typer()
 """Registered without a name: its commands stand beside the others."""
-
-
-@dataclass(frozen=True)
-class Common:
-    """Options of every experiment."""
-
-    model: Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")] = (
-        "comic-tiny"
-    )
-    strips: Annotated[
-        Path | None, typer.Option(help="Folder of strips (comic1/p1.png ...); default: drawn ones.")
-    ] = None
-    heads: Annotated[
-        Path | None,
-        typer.Option(
-            help="Gaze scores as JSON; default: those of `discover` in OUT, made if absent."
-        ),
-    ] = None
-    k: Annotated[
-        int | None,
-        typer.Option("--k", help="Heads to steer; default: the peak of the sweep in OUT, or 8.7%."),
-    ] = None
-    out: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs")
-    limit: Annotated[int, typer.Option(min=1, help="Use so many strips.")] = 20
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows generated at once.")] = 64
-    shard: Annotated[str | None, typer.Option(help="Do only this share, for example 2/4.")] = None
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False
-
-
-class Session:
-    """One command at work: what was asked for, loaded when it is needed.
-
-    Everything that can be wrong in the options is found out before the model is loaded.
-    """
-
-    def __init__(self, common: Common, stages: Stages) -> None:
-        from gazeheads import inputs
-        from gazeheads.experiments.runs import Shard, check_writable
-
-        self.common, self.stages = common, stages
-        self.shard = Shard.parse(common.shard)
-        check_writable(common.out)
-        self._given = None
-        if common.strips is not None:
-            self._given = inputs.strips_for(common.strips, common.limit, common.seed)
-            inputs.judge_named("label", self._given)
-
-    def limited(self, strips: int) -> Session:
-        """The same with at most so many strips."""
-        few = min(strips, self.common.limit)
-        return Session(replace(self.common, limit=few), self.stages)
-
-    def of(self, model: str) -> Session:
-        """The same with another model."""
-        return Session(replace(self.common, model=model), self.stages)
-
-    def only_whole(self, name: str) -> None:
-        """Raises GazeheadsError if a shard was asked of what ends in a report."""
-        from gazeheads.errors import GazeheadsError
-
-        if self.shard is not None:
-            raise GazeheadsError(
-                f"{name} cannot be split into shards: run its experiments one by one with --shard"
-            )
-
-    def only_drawn(self, name: str) -> None:
-        """Raises GazeheadsError if strips were given to an experiment that draws its own."""
-        from gazeheads.errors import GazeheadsError
-
-        if self._given is not None:
-            raise GazeheadsError(f"{name} draws strips of its own: leave --strips out")
-
-    @cached_property
-    def vlm(self) -> VLM:
-        """The model."""
-        from gazeheads import inputs, terminal
-
-        loaded = terminal.load_quietly(self.common.model)
-        inputs.check_k(loaded, self.common.k)
-        return loaded
-
-    @cached_property
-    def strips(self) -> list[Strip]:
-        """To measure on."""
-        from gazeheads import inputs
-
-        return self._given or inputs.strips_for(None, self.common.limit, self.common.seed)
-
-    @property
-    def options(self) -> RunOptions:
-        """Where runs go and how."""
-        from gazeheads.experiments.runs import RunOptions
-
-        own = self.common
-        return RunOptions(own.out, None, own.fresh, own.batch_size, self.shard)
-
-    @cached_property
-    def bench(self) -> Bench:
-        """The model with its scored heads."""
-        from gazeheads import inputs, terminal
-        from gazeheads.experiments import bench
-        from gazeheads.heads import HeadScores
-
-        own, options = self.common, self.options
-        read = HeadScores.load(own.heads) if own.heads is not None else None
-        tuning = inputs.tuning_strips(self.strips, own.seed)
-        if read is not None:
-            read.top(1).check(self.vlm.num_layers, self.vlm.num_heads, self.vlm.name)
-        scores = read or bench.gaze_scores(self.vlm, tuning, own.seed, options, self.stages)
-        k, why = own.k, "as asked"
-        if k is None:
-            k, why = bench.number_of_heads(self.vlm, scores, options)
-        terminal.err.print(f"{k} of {len(scores)} heads: {why}", markup=False)
-        return bench.Bench(self.vlm, self.strips, tuning, scores, k, own.seed, options, self.stages)
-
-    def strips_of_lengths(
-        self, lengths: Sequence[int] = tuple(range(2, 9)), each: int | None = None
-    ) -> list[Strip]:
-        """The strips given, or drawn ones of every length, `each` of them or the limit."""
-        from gazeheads import inputs
-        from gazeheads.strips.drawn import draw_strips
-
-        if self._given is not None:
-            return self._given
-        own = self.common
-        return [
-            strip
-            for n in lengths
-            for strip in draw_strips(each or own.limit, own.seed + n * inputs.LENGTH_SEED, n)
-        ]
 
 
 Work = Callable[..., list[RunFolder]]
@@ -378,10 +240,13 @@ def models(
 ) -> list[RunFolder]:
     """The same on several models: heads, how many to steer, accuracy; one report."""
     from gazeheads import terminal
+    from gazeheads.errors import GazeheadsError
     from gazeheads.experiments import reproduce
     from gazeheads.report.page import write_report
 
     session.only_whole("models")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise GazeheadsError(f"model {twice[0]!r} is named twice")
     runs = [
         run
         for name in names

@@ -19,7 +19,7 @@ from gazeheads.strips.scenes import draw_scene
 SMALLEST_AREA = 750
 SMALL, MEDIUM, LARGE = "small", "medium", "large"
 CLASSES = (LARGE, MEDIUM, SMALL)
-SCENE_SIZES = (256, 128)
+SCENE_SIZES = (512, 256, 112)
 """Edges of drawn scenes in turn, so that objects of every size class occur."""
 
 SYNONYMS = {

@@ -17,15 +17,9 @@ from scipy.stats import spearmanr
 
 from gazeheads import prompts
 from gazeheads.experiments.identity import model_mark, strips_mark, versions
-from gazeheads.experiments.labelled import (
-    Layout,
-    asked,
-    forward_questions,
-    label_tokens,
-    labelled,
-    ordered_questions,
-)
+from gazeheads.experiments.labelled import Layout, labelled
 from gazeheads.experiments.reading_directions import LAYOUTS
+from gazeheads.experiments.reading_probe import flip_record, follow, order_direction
 from gazeheads.experiments.runs import RunError, RunFolder, RunOptions
 from gazeheads.experiments.statistics import mean, share
 from gazeheads.judging import Judge, chosen_judge
@@ -113,7 +107,7 @@ def run(
     }
     with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
         _flips(vlm, material, settings, options, folder)
-        layer, band = _chosen_layers(folder, settings.layouts[0].name)
+        layer, band = _chosen_layers(_of(folder.ordered(), FLIP, settings.layouts[0].name))
         _orders(vlm, material, settings, options, folder, layer)
         _narrations(vlm, material, settings, options, folder, band, judge)
         folder.finish(results)
@@ -131,7 +125,8 @@ def _flips(
         ((layout, number, strip),) = part
         shown = labelled(strip, layout, settings.seed + 1, number)
         direction = settings.alpha * material.directions[layout.name]
-        return [_flip_record(vlm, shown, layout, direction, options.batch_size)]
+        record = flip_record(vlm, shown, layout, direction, options.batch_size)
+        return [{"kind": FLIP, **record}]
 
     units = [
         (f"{FLIP} {layout.name}: {strip.id}", (layout, number, strip))
@@ -141,42 +136,10 @@ def _flips(
     folder.work(units, do, options.progress)
 
 
-def _flip_record(
-    vlm: VLM, strip: Strip, layout: Layout, direction: np.ndarray, batch: int
-) -> dict[str, Any]:
-    """Per layer how many answers flip, and the mean logit of the reverse label over the plain."""
-    from gazeheads.probing import probe  # noqa: PLC0415 - loads torch
-
-    labels, layers = label_tokens(vlm, strip), len(direction)
-    one_layer = direction * np.eye(layers)[:, :, None]  # (L, L, D): row l adds at layer l only
-    flips, gaps, before, plain_right, counted = np.zeros(layers, int), np.zeros(layers), 0.0, 0, 0
-    for k, prompt in enumerate(asked(vlm, strip, forward_questions(layout))):
-        plain, reverse = labels[k], labels[-1 - k]
-        additions = np.concatenate([np.zeros_like(one_layer[:1]), one_layer])
-        unsteered, *steered = probe(vlm, [prompt] * (layers + 1), additions, batch)
-        plain_right += int(unsteered.logits.argmax()) == plain
-        if plain == reverse:  # the middle panel is the same in both orders
-            continue
-        counted += 1
-        before += float(unsteered.logits[reverse] - unsteered.logits[plain])
-        flips += [int(p.logits.argmax()) == reverse for p in steered]
-        gaps += [float(p.logits[reverse] - p.logits[plain]) for p in steered]
-    return {
-        "kind": FLIP,
-        "layout": layout.name,
-        "asked": counted,
-        "flips": flips.tolist(),
-        "gap": (gaps / counted).round(4).tolist(),
-        "gap_unsteered": round(before / counted, 4),
-        "plain_right": int(plain_right),
-    }
-
-
-def _chosen_layers(folder: RunFolder, main: str) -> tuple[int, list[int]]:
+def _chosen_layers(records: Sequence[dict[str, Any]]) -> tuple[int, list[int]]:
     """The layer that flips most answers (ties: the largest logit gain), and all half as good."""
-    own = _of(folder.ordered(), FLIP, main)
-    flips = np.sum([record["flips"] for record in own], axis=0)
-    gaps = np.mean([record["gap"] for record in own], axis=0)
+    flips = np.sum([record["flips"] for record in records], axis=0)
+    gaps = np.mean([record["gap"] for record in records], axis=0)
     best = int(np.lexsort((gaps, flips))[-1])
     band = [layer for layer, n in enumerate(flips) if n and n >= flips[best] / 2]
     return best, band or [best]
@@ -204,10 +167,10 @@ def _orders(
 
     def do(part: Sequence[tuple[int, ...]]) -> list[dict[str, Any]]:
         (order,) = part
-        direction, prompted = _order_direction(vlm, built_on, layout, order, options.batch_size)
+        direction, prompted = order_direction(vlm, built_on, layout, order, options.batch_size)
         chosen = np.zeros_like(direction)
         chosen[layer] = settings.alpha * direction[layer]
-        steered = _follow(vlm, tried_on, layout, order, chosen, options.batch_size)
+        steered = follow(vlm, tried_on, layout, order, chosen, options.batch_size)
         told = {"kind": ORDER, "order": list(order), "layer": layer}
         return [{**told, "prompted": prompted, "steered": steered}]
 
@@ -216,47 +179,6 @@ def _orders(
         for order in orders_of(layout.panels, settings.orders, settings.seed)
     ]
     folder.work(units, do, options.progress)
-
-
-def _order_direction(
-    vlm: VLM, strips: Sequence[Strip], layout: Layout, order: Sequence[int], batch: int
-) -> tuple[np.ndarray, list[int]]:
-    """The direction of an order, and [hits, asked] when the order is asked for in text."""
-    from gazeheads.probing import difference_of_means, probe  # noqa: PLC0415 - loads torch
-
-    plain, other, hits = [], [], 0
-    for strip in strips:
-        labels = label_tokens(vlm, strip)
-        questions = [*forward_questions(layout), *ordered_questions(layout, order)]
-        done = probe(vlm, asked(vlm, strip, questions), batch_size=batch)
-        plain += [p.states for p in done[: layout.panels]]
-        other += [p.states for p in done[layout.panels :]]
-        answers = [int(p.logits.argmax()) for p in done[layout.panels :]]
-        hits += sum(a == labels[panel - 1] for a, panel in zip(answers, order, strict=True))
-    return difference_of_means(other, plain), [hits, layout.panels * len(strips)]
-
-
-def _follow(
-    vlm: VLM,
-    strips: Sequence[Strip],
-    layout: Layout,
-    order: Sequence[int],
-    addition: np.ndarray,
-    batch: int,
-) -> list[int]:
-    """[hits, asked] of plain questions under a direction, where the order says another panel."""
-    from gazeheads.probing import probe  # noqa: PLC0415 - loads torch
-
-    hits = total = 0
-    for strip in strips:
-        labels = label_tokens(vlm, strip)
-        rows = asked(vlm, strip, forward_questions(layout))
-        done = probe(vlm, rows, np.repeat(addition[None], len(rows), 0), batch)
-        for k, (panel, probed) in enumerate(zip(order, done, strict=True), 1):
-            if panel != k:
-                total += 1
-                hits += int(probed.logits.argmax()) == labels[panel - 1]
-    return [hits, total]
 
 
 def _narrations(
@@ -294,7 +216,7 @@ def results(folder: RunFolder) -> dict[str, Any]:
     """The summary of a run, from its settings and records."""
     records, settings = folder.ordered(), folder.settings
     names = [Layout(**own).name for own in settings["layouts"]]
-    layer, band = _chosen_layers(folder, names[0])
+    layer, band = _chosen_layers(_of(records, FLIP, names[0]))
     told = _of(records, NARRATION)
     return {
         "layer": layer,
@@ -312,7 +234,7 @@ def _flip_summary(name: str, records: Sequence[dict[str, Any]]) -> dict[str, Any
     asked_by_strip = [record["asked"] for record in records]
     layers = range(len(records[0]["flips"]))
     rates = [share([r["flips"][layer] for r in records], asked_by_strip) for layer in layers]
-    best = max(layers, key=lambda layer: rates[layer].value)
+    best, _ = _chosen_layers(records)
     panels = int(name.split(maxsplit=1)[0])
     return {
         "name": name,

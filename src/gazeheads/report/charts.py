@@ -15,6 +15,8 @@ from gazeheads.report.theme import Theme
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _KNOWN = ("gaze", "random", "all")
+_OTHERS = ("#6b5bd2", "#b08900", "#2f8f5b", "#c2528b")
+"""For series without a colour of their own; readable on light and dark."""
 Series = Mapping[str, Sequence[Results | None]]
 """Name -> one estimate (value, low, high) per category; None where there is none."""
 
@@ -29,6 +31,7 @@ def estimates(
     ylabel: str = "answers that follow",
     scale: float = 100,
     reference: float | None = None,
+    theirs: str = "published (another model)",
 ) -> Figure:
     """Estimates with intervals, side by side per category.
 
@@ -40,6 +43,7 @@ def estimates(
         xlabel, ylabel: of the axes.
         scale: 100 for shares shown in percent, 1 for other numbers.
         reference: a dotted line, such as chance.
+        theirs: what the published values are.
     """
     figure = Figure(figsize=(WIDTH, 3.1))
     axes = figure.subplots()
@@ -54,8 +58,7 @@ def estimates(
             [scale * (v["value"] - v["low"]) for _, v in shown],
             [scale * (v["high"] - v["value"]) for _, v in shown],
         ]
-        known = name.split()[0]
-        colour = theme.of(known) if known in _KNOWN else _others(theme)[i % 4]
+        colour = _colour(theme, name, [n for n in series if n.split()[0] not in _KNOWN])
         axes.errorbar(
             x, y, spread, fmt=_MARKERS[i % len(_MARKERS)], color=colour, markersize=5.5,
             linewidth=1.4, capsize=2.5, label=name,
@@ -64,11 +67,12 @@ def estimates(
     if stars:
         axes.plot(
             [x for x, _ in stars], [v for _, v in stars], "_", color=theme.muted, markersize=18,
-            markeredgewidth=1.4, label="gaze heads as published (another model)",
+            markeredgewidth=1.4, label=theirs,
         )  # fmt: skip
     if reference is not None:
         axes.axhline(scale * reference, color=theme.muted, linewidth=0.9, linestyle=":")
-    axes.set_xticks(places, [_short(name) for name in categories])
+    small = 7 if max(map(len, categories)) * len(categories) > 60 else 8.5
+    axes.set_xticks(places, [name.replace(" ", "\n") for name in categories], fontsize=small)
     axes.set_xlim(-0.6, len(categories) - 0.4)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
@@ -95,7 +99,7 @@ def curves(
     axes = figure.subplots()
     for i, (name, values) in enumerate(lines.items()):
         own = [np.nan if v is None else (100 * v if percent else v) for v in values]
-        axes.plot(x, own, marker="o", markersize=3.5, color=_others(theme)[i % 4], label=name)
+        axes.plot(x, own, marker="o", markersize=3.5, color=_OTHERS[i % len(_OTHERS)], label=name)
     if reference is not None:
         axes.axhline(
             (100 if percent else 1) * reference, color=theme.muted, linewidth=0.9, linestyle=":"
@@ -112,14 +116,11 @@ def curves(
     return figure
 
 
-def _others(theme: Theme) -> tuple[str, str, str, str]:
-    """Colours of series that have none of their own."""
-    return theme.gaze, theme.all, theme.ink, theme.random
+def _colour(theme: Theme, name: str, others: Sequence[str]) -> str:
+    """That of a condition, or the next one for a series that has none of its own."""
+    known = name.split(maxsplit=1)[0]
+    return theme.of(known) if known in _KNOWN else _OTHERS[others.index(name) % len(_OTHERS)]
 
 
 def _legend_above(axes: Axes) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=3, columnspacing=1.2)
-
-
-def _short(name: str, most: int = 18) -> str:
-    return name if len(name) <= most else f"{name[: most - 1]}\N{HORIZONTAL ELLIPSIS}"

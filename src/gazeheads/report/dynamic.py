@@ -93,7 +93,9 @@ def _published(name: str) -> str:
 
 def _example(record: dict[str, Any], name: str) -> NarrationBlock:
     segments = record["narrations"][name]["segments"]
-    pieces = tuple((f"{s['text']}\n", colour_of(s["panel"])) for s in segments if s["text"])
+    pieces = tuple(
+        (f"{' '.join(s['text'].split())}\n", colour_of(s["panel"])) for s in segments if s["text"]
+    )
     order = ", ".join(map(str, record["schedule"]))
     told = f"Strip {record['unit']}, schedule {order}: every line is a segment, in the colour of "
     return NarrationBlock(pieces, told + "the panel it is about.")

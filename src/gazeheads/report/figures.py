@@ -74,8 +74,10 @@ def head_map(theme: Theme, scores: HeadScores, chosen: Sequence[Head] = ()) -> F
     return figure
 
 
-def histogram(theme: Theme, scores: HeadScores, k: int | None = None) -> Figure:
-    """How many heads have which score, and where the chosen ones begin."""
+def histogram(
+    theme: Theme, scores: HeadScores, k: int | None = None, cut_offs: Sequence[float] = ()
+) -> Figure:
+    """How many heads have which score, where the chosen ones begin, and other cut-offs."""
     figure = Figure(figsize=(WIDTH, 2.4))
     axes = figure.subplots()
     values = scores.scores.ravel()
@@ -89,6 +91,8 @@ def histogram(theme: Theme, scores: HeadScores, k: int | None = None) -> Figure:
     axes.set_xlabel("gaze score")
     axes.set_ylabel("heads")
     axes.grid(axis="y")
+    for each in cut_offs:
+        axes.axvline(each, color=theme.muted, linewidth=0.9, linestyle=":")
     if k is not None:
         cut = float(np.sort(values)[-k])
         axes.axvline(cut, color=theme.all, linewidth=1.2)

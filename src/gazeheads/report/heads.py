@@ -38,9 +38,14 @@ def heads_section(runs: Runs) -> Section:
         (listed,),
     )
     counted = FigureBlock(
-        save(run.path, "histogram", lambda theme: figures.histogram(theme, scores, k)),
+        save(
+            run.path,
+            "histogram",
+            lambda theme: figures.histogram(theme, scores, k, discover.CUT_OFFS),
+        ),
         "Histogram of gaze scores.",
-        "How many heads have which gaze score; the count is logarithmic.",
+        "How many heads have which gaze score; the count is logarithmic. Dotted: the cut-offs of "
+        "the table below.",
         (listed,),
     )
     units = run.summary["units"]

@@ -43,6 +43,7 @@ def natural_section(runs: Runs) -> Section:
                 [published.COCO[own["name"]][0] for own in classes],
                 xlabel="size of the box",
                 ylabel="answers that name the object",
+                theirs="gaze heads as published (another model)",
             ),
         ),
         "Accuracy by size of the box.",

@@ -88,8 +88,7 @@ def order_section(runs: Runs) -> Section:
             "The direction from plain reading to reading in reverse is added to the residual "
             "stream after one layer while a plain question is asked. An answer flips when it names "
             "the label that reading in reverse would find.",
-            f"Here {percent(main['best'], interval=True)} flip at layer {main['best_layer']}, the "
-            f"best one; unsteered {percent(main['plain'])} of the answers are right at all.",
+            f"{_best(main)} Unsteered, {percent(main['plain'])} of the answers are right at all.",
         ),
         (
             _by_layer(run.path, layouts),
@@ -98,6 +97,13 @@ def order_section(runs: Runs) -> Section:
             _narration_table(results["narration"], results["band"]),
         ),
     )
+
+
+def _best(main: Results) -> str:
+    if not main["best"]["hits"]:
+        return "Here no answer flips at any layer."
+    rate = percent(main["best"], interval=True)
+    return f"Here {rate} flip at layer {main['best_layer']}, the best one."
 
 
 def _by_layer(folder: Path, layouts: Sequence[Results]) -> FigureBlock:
@@ -135,7 +141,7 @@ def _flip_table(model: str, layouts: Sequence[Results]) -> TableBlock:
         (
             f"{model}, {own['name']}",
             percent(own["best"], interval=True),
-            str(own["best_layer"]),
+            str(own["best_layer"]) if own["best"]["hits"] else "none",
             f"{own['gap_unsteered']:+.2f}",
             f"{own['gap'][own['best_layer']]:+.2f}",
             percent(own["plain"]),

@@ -11,6 +11,7 @@ from gazeheads.report.blocks import FigureBlock, NarrationBlock, Section, TableB
 from gazeheads.report.numbers import Results, Runs, percent
 from gazeheads.report.theme import save
 
+_NAMES = {staircase.CONTROL: "random"}
 _TITLES = {
     staircase.EXPERIMENT: "Nobody steering: where the heads look during a narration",
     staircase.REVERSE: "The same in reverse order",
@@ -61,7 +62,7 @@ def _told(results: Results) -> tuple[str, ...]:
 def _table(results: Results) -> TableBlock:
     rows = tuple(
         (
-            f"{name} ({len(results['heads'][name])})",
+            f"{_NAMES.get(name, name)} ({len(results['heads'][name])})",
             percent(own, interval=True),
             percent(results["tracking_raw"][name], interval=True),
             str(own["total"]),

@@ -42,12 +42,18 @@ def sweep_section(name: str) -> Callable[[Runs], Section]:
         title, short, xlabel = _SWEEPS[name]
         variants = run.summary["results"]["variants"]
         theirs = _published(name, [variant["name"] for variant in variants])
+        known = any(value is not None for value in theirs)
         rows = tuple(
-            (variant["name"], f"{c['condition']} ({c['k']})", *counts(c), _shown(value))
+            (
+                variant["name"],
+                f"{c['condition']} ({c['k']})",
+                *counts(c),
+                *([_shown(value)] if known else []),
+            )
             for variant, value in zip(variants, theirs, strict=True)
             for c in variant["conditions"]
         )
-        head = (xlabel, "heads steered", *HEAD, "published")
+        head = (xlabel, "heads steered", *HEAD, *(["published"] if known else []))
         names = list(dict.fromkeys(c["condition"] for v in variants for c in v["conditions"]))
         series = {
             f"{each} heads": [
@@ -77,7 +83,7 @@ def sweep_section(name: str) -> Callable[[Runs], Section]:
             "Share of answers that follow, with 95% bootstrap intervals over strips.",
             (write_csv(run.path / f"{short}.csv", head, rows),),
         )
-        note = ANOTHER_MODEL if any(value is not None for value in theirs) else ""
+        note = ANOTHER_MODEL if known else ""
         return Section(short, title, (), (figure, TableBlock(head, rows, note)))
 
     return build
