@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gazeheads import cli, inputs
+from gazeheads import inputs
 from gazeheads.heads import HeadScores, HeadSet
 from gazeheads.strips.drawn import draw_strips
 from gazeheads.strips.folders import write_strips
@@ -37,21 +37,6 @@ def strips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two drawn strips of two panels."""
     folder = tmp_path_factory.mktemp("strips") / "drawn"
     return write_strips(folder, draw_strips(2, 9, 2, size=32))
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs a command line; gives exit code, stdout and stderr."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gazeheads", *map(str, words)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return (int(stop.value.code or 0), *capfd.readouterr())
-
-    return call
 
 
 def tree(folder: Path) -> dict[str, bytes]:

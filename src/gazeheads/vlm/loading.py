@@ -11,10 +11,9 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
 from gazeheads.vlm.attaching import ModelError
 from gazeheads.vlm.base import VLM
+from gazeheads.vlm.families import FAMILIES
 from gazeheads.vlm.family import Family
-from gazeheads.vlm.qwen import Qwen
 
-FAMILIES: tuple[Family, ...] = (Qwen(),)
 COMIC_TINY = "comic-tiny"
 LOAD_ERRORS = (OSError, ValueError, KeyError, ImportError, RuntimeError)
 
