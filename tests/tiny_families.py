@@ -412,6 +412,8 @@ def make_family(name: str, seed: int = 0) -> Made:
     for parameter, weight in model.named_parameters():
         if parameter.endswith(("q_proj.weight", "k_proj.weight")) and "vision" not in parameter:
             weight.data.mul_(1.5)
+        if parameter.endswith("mm_input_projection_weight"):  # zeros when made from a config
+            torch.nn.init.normal_(weight, std=0.2)
     model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
     return model.eval(), processor

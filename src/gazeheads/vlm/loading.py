@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from gazeheads.vlm.attaching import ModelError
 from gazeheads.vlm.base import VLM
 from gazeheads.vlm.families import FAMILIES
-from gazeheads.vlm.family import Family
+from gazeheads.vlm.family import Family, Fit
 
 COMIC_TINY = "comic-tiny"
 LOAD_ERRORS = (OSError, ValueError, KeyError, ImportError, RuntimeError)
@@ -60,15 +60,16 @@ def load(
     return VLM(model.eval(), processor, family, name)
 
 
-def wrap(model: Any, processor: Any, name: str = "") -> VLM:
+def wrap(model: Any, processor: Any, name: str = "", fit: Fit | None = None) -> VLM:
     """A `VLM` around a model the caller loaded; the model stays usable as it is.
 
     Args:
         model, processor: transformers' own.
         name: for head sets and reports; default: the name it was loaded by.
+        fit: how wide pictures are fitted (see `vlm.fitting`); default: the family's own way.
     """
     name = name or str(getattr(model.config, "_name_or_path", "") or type(model).__name__)
-    return VLM(model, processor, family_of(model.config, name), name)
+    return VLM(model, processor, family_of(model.config, name), name, fit)
 
 
 def family_of(config: Any, name: str) -> Family:

@@ -105,8 +105,9 @@ def _grid_edges(
     # the model's own rule says which rows and columns of padding it drops
     index = torch.arange(len(ys) * len(xs)).reshape(1, len(ys), len(xs))
     kept = unpad_image(index, (height, width))[0]
-    first = int(kept[0, 0])
-    top, left = divmod(first, len(xs))
+    if not kept.numel():  # an image so thin that only the ends of rows are left
+        return xs[: kept.shape[1]], ys[: kept.shape[0]]
+    top, left = divmod(int(kept[0, 0]), len(xs))
     return xs[left : left + kept.shape[1]], ys[top : top + kept.shape[0]]
 
 
