@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextvars import copy_context
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gazeheads import __version__, prompts
+from gazeheads import model_commands as models
 from gazeheads.errors import GazeheadsError
 from gazeheads.tiny.commands import tiny_app
 
@@ -25,6 +27,8 @@ app = typer.Typer(
 strips_app = typer.Typer(help="Comic strips in folders.", no_args_is_help=True)
 app.add_typer(strips_app, name="strips")
 app.add_typer(tiny_app, name="tiny")
+app.command("tokens")(models.tokens_command)
+app.command("models")(models.models_command)
 
 Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]
 Strips = Annotated[
@@ -56,8 +60,24 @@ def about(
         bool,
         typer.Option("--version", help="Print the version.", callback=_tell_version, is_eager=True),
     ] = False,
+    device: models.Device = None,
+    dtype: models.Dtype = None,
+    device_map: models.DeviceMap = None,
+    quantization: models.Quantization = None,
+    fit: models.FitOption = None,
+    offline: models.Offline = False,
+    trust_remote_code: models.Trust = False,
+    no_check: models.NoCheck = False,
 ) -> None:
     """Find, watch and steer the attention heads a vision-language model looks with."""
+    from gazeheads import terminal
+
+    given = {
+        "device": device, "dtype": dtype, "device_map": device_map, "quantization": quantization,
+        "fit": fit, "offline": offline, "trust_remote_code": trust_remote_code,
+        "check": not no_check,
+    }  # fmt: skip
+    terminal.LOAD_OPTIONS.set(given)
 
 
 @app.command()
@@ -85,6 +105,7 @@ def run(
         with stages.busy("Drawing strips"):
             shown = given or inputs.strips_for(None, limit, seed)
             tuning = inputs.tuning_strips(shown, seed)
+        terminal.tell_loss(vlm, shown[0].image)
         job = main_job.MainJob(k=k, seed=seed, fresh=fresh)
         runs = main_job.run(vlm, tuning, shown, job, out, stages)
         with stages.busy("Drawing figures and the report"):
@@ -124,6 +145,7 @@ def discover(
         vlm = terminal.load_quietly(model)
         inputs.check_k(vlm, k)
         shown = given or inputs.strips_for(None, limit, seed)
+        terminal.tell_loss(vlm, shown[0].image)
         settings = experiment.DiscoverSettings(seed=seed)
         folder, scores = experiment.run(
             vlm, shown, settings, out, progress=stages("Finding gaze heads"), fresh=fresh
@@ -157,6 +179,7 @@ def steer(
         vlm, chosen = inputs.model_and_heads(model, heads, k, seed, stages)
         from gazeheads.steering import Steering
 
+        terminal.tell_loss(vlm, shown.image)
         encoded = vlm.encode(shown.image, question)
         rows: list[Any] = [encoded, *((encoded, Steering(chosen, where)) for where in targets)]
         done = vlm.generate(rows, max_new_tokens=max_new_tokens)
@@ -192,6 +215,7 @@ def watch(
     regions = shown.targets(None, None)
     with terminal.Stages() as stages:
         vlm, chosen = inputs.model_and_heads(model, heads, k, seed, stages)
+        terminal.tell_loss(vlm, shown.image)
         trace = vlm.watch(shown.image, prompt, chosen, max_new_tokens=max_new_tokens)
     by_panel = trace.by_panel(regions)
     data = {
@@ -260,7 +284,8 @@ def report(
 def main() -> None:
     """Runs a command; a user's mistake is one line on stderr and exit code 2."""
     try:
-        code = app(standalone_mode=False)
+        # options named before the command end with it
+        code = copy_context().run(app, standalone_mode=False)
     except GazeheadsError as error:
         _stop(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):

@@ -73,6 +73,8 @@ def open_image(image: ImageLike) -> Image.Image:
         upright = upright.convert("RGB")
     except FileNotFoundError as error:
         raise ImageError(f"image not found: {image}") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"image {image} is too large to be opened safely: {error}") from error
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise ImageError(f"cannot read image {image}: {error}") from error
     if 0 in upright.size:

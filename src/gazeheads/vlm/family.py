@@ -55,6 +55,7 @@ class Family(ABC):
     Attributes:
         name: for people.
         model_types: of the configs it handles.
+        unverified: those of them that no tiny model was built of.
         shares_prefix: whether prompts with a common beginning may share its prefill; False where
             the prompt is one bidirectional block.
         text_keys: inputs of the prompt's length that every prefill needs.
@@ -62,6 +63,7 @@ class Family(ABC):
 
     name: str = ""
     model_types: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
     shares_prefix = True
     text_keys: tuple[str, ...] = ()
 

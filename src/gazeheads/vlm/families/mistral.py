@@ -15,6 +15,7 @@ class Mistral3(Family):
 
     name = "Mistral 3"
     model_types = ("mistral3", "lighton_ocr")
+    unverified = ("lighton_ocr",)
 
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
         """See `Family.boxes`."""

@@ -18,6 +18,7 @@ class Llava(Family):
 
     name = "LLaVA"
     model_types = ("llava", "vipllava")
+    unverified = ("vipllava",)
 
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
         """See `Family.boxes`."""
