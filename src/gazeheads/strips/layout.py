@@ -9,23 +9,23 @@ from dataclasses import replace
 from PIL import Image
 
 from gazeheads.errors import GazeheadsError
-from gazeheads.regions import Region
+from gazeheads.regions import Box, Region
 from gazeheads.strips.strip import Strip
 
 
 def columns_for(panels: int, width: float, height: float) -> int:
-    """Panels per row that bring a picture of equal panels closest to a square.
+    """Panels per row that show them largest in a square.
 
     Args:
         panels: how many.
         width, height: of one panel.
     """
 
-    def away(columns: int) -> float:
-        rows = math.ceil(panels / columns)
-        return abs(math.log(columns * width / (rows * height)))
+    def edges(columns: int) -> tuple[float, float]:
+        across, down = columns * width, math.ceil(panels / columns) * height
+        return max(across, down), min(across, down)
 
-    return min(range(1, panels + 1), key=away)
+    return min(range(1, panels + 1), key=edges)
 
 
 def relaid(strip: Strip) -> Strip:
@@ -48,7 +48,7 @@ def relaid_picture(
     """
     if not panels or any(len(panel.boxes) != 1 for panel in panels):
         raise GazeheadsError("laying panels out in rows needs panels that are one box each")
-    boxes = [tuple(round(v) for v in panel.boxes[0]) for panel in panels]
+    boxes = [_whole(panel.boxes[0]) for panel in panels]
     width = max(x1 - x0 for x0, _, x1, _ in boxes)
     height = max(y1 - y0 for _, y0, _, y1 in boxes)
     columns = columns_for(len(boxes), width, height)
@@ -60,3 +60,8 @@ def relaid_picture(
         page.paste(cut, (x, y))
         places.append(Region.from_box(x, y, x + cut.width, y + cut.height, panel.name))
     return page, tuple(places)
+
+
+def _whole(box: Box) -> tuple[int, int, int, int]:
+    x0, y0, x1, y1 = box
+    return round(x0), round(y0), round(x1), round(y1)

@@ -102,7 +102,10 @@ class Encoder:
             )
         except (ValueError, TypeError, RuntimeError, IndexError) as error:
             raise EncodingError(f"the processor refused the prompt: {error}") from error
-        inputs = {name: x for name, x in batch.items() if isinstance(x, torch.Tensor)}
+        # labels are for training; with them the model would compute a loss
+        inputs = {
+            name: x for name, x in batch.items() if isinstance(x, torch.Tensor) and name != "labels"
+        }
         prompt = " ".join(
             part["text"]
             for message in messages

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import (
-    AutoConfig,
-    AutoModelForImageTextToText,
-    AutoProcessor,
-)
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers.utils import cached_file
 
 from gazeheads.vlm.attaching import ModelError
 from gazeheads.vlm.base import VLM
+from gazeheads.vlm.bunny import is_bunny, load_bunny
 from gazeheads.vlm.checking import check
 from gazeheads.vlm.families import FAMILIES
 from gazeheads.vlm.family import Family, Fit
@@ -45,28 +44,57 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> VLM:
     wanted, further = LoadOptions.split(options)
     further |= _placement(wanted)
     try:
-        config = AutoConfig.from_pretrained(source, **wanted.source)
-    except LOAD_ERRORS as error:
-        raise load_error(name, error) from error
-    family = family_of(config, name)
-    processor = _processor(source, name, wanted)
-    try:
-        model, report = AutoModelForImageTextToText.from_pretrained(
-            source, output_loading_info=True, **wanted.source, **further
-        )
+        raw = _config_file(source, wanted)
+        read = _read_bunny if is_bunny(raw) else _read
+        model, processor, missing = read(source, name, raw, wanted, further)
         if wanted.device_map is None and wanted.quantization is None:
             model = model.to(_device(wanted))
     except LOAD_ERRORS as error:
         raise load_error(name, error) from error
-    if missing := sorted(report["missing_keys"]):
+    if missing:
         raise ModelError(
             f"cannot load model {name!r}: its checkpoint lacks {len(missing)} weights "
             f"({missing[0]} ...)"
         )
-    vlm = VLM(model.eval(), processor, family, name, wanted.fit)
+    vlm = VLM(model.eval(), processor, family_of(model.config, name), name, wanted.fit)
     if wanted.check:
         check(vlm)
     return vlm
+
+
+def _config_file(source: str, options: LoadOptions) -> dict[str, Any]:
+    """config.json as it is: published layouts are told apart before any class reads it."""
+    path = cached_file(source, "config.json", local_files_only=options.offline)
+    raw = json.loads(Path(str(path)).read_text(encoding="utf-8"))
+    if not isinstance(raw, dict):
+        raise ValueError("config.json is not a JSON object")
+    return raw
+
+
+Read = tuple[Any, Any, list[str]]
+
+
+def _read(
+    source: str, name: str, raw: dict[str, Any], options: LoadOptions, further: dict[str, Any]
+) -> Read:
+    """Model, processor and missing weights of a checkpoint that transformers reads."""
+    del raw
+    # the family first: a wrong model is refused before its weights are read
+    family_of(AutoConfig.from_pretrained(source, **options.source), name)
+    processor = _processor(source, name, options)
+    auto: Any = AutoModelForImageTextToText
+    model, report = auto.from_pretrained(
+        source, output_loading_info=True, **options.source, **further
+    )
+    return model, processor, sorted(report["missing_keys"])
+
+
+def _read_bunny(
+    source: str, name: str, raw: dict[str, Any], options: LoadOptions, further: dict[str, Any]
+) -> Read:
+    """The same of a published Bunny."""
+    del name
+    return load_bunny(source, raw, options.offline, further)
 
 
 def _device(options: LoadOptions) -> torch.device:

@@ -17,8 +17,8 @@ class Llava(Family):
     """Resize, then a centre crop or padding to a square: pixels outside the crop have no token."""
 
     name = "LLaVA"
-    model_types = ("llava", "vipllava")
-    unverified = ("vipllava",)
+    model_types: tuple[str, ...] = ("llava", "vipllava")
+    unverified: tuple[str, ...] = ("vipllava",)
 
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
         """See `Family.boxes`."""
@@ -40,6 +40,7 @@ class FastVlm(Llava):
 
     name = "FastVLM"
     model_types = ("fast_vlm",)
+    unverified = ()
 
 
 def _canvas(pixels: Any) -> Size:

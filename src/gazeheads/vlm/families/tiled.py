@@ -55,7 +55,7 @@ class Ovis2(Family):
         found = []
         ids = prompt.inputs["input_ids"][0].cpu().numpy()
         start = 0
-        for size, stop in zip(prompt.sizes, np.flatnonzero(ids == end), strict=False):
+        for size, stop in zip(prompt.sizes, np.flatnonzero(ids == end).tolist(), strict=False):
             squares = int((ids[start:stop] == prompt.config.image_token_id).sum()) // count
             boxes = cells(whole(size), side, side)
             if squares > 1:
