@@ -96,7 +96,7 @@ def load_bunny(
         folder = Path(
             snapshot_download(source, allow_patterns=patterns, local_files_only=offline)
         )  # fmt: skip
-    vision = SiglipVisionConfig.from_pretrained(
+    vision: Any = SiglipVisionConfig.from_pretrained(
         config["mm_vision_tower"], local_files_only=offline
     )  # fmt: skip
     vision.vision_use_head = False
@@ -142,7 +142,7 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
     return weights
 
 
-def _config(config: Mapping[str, Any], vision: SiglipVisionConfig, image: int) -> LlavaConfig:
+def _config(config: Mapping[str, Any], vision: Any, image: int) -> LlavaConfig:
     kind = TEXT_TYPES[config["model_type"]]
     left_out = ("model_type", "auto_map", "architectures", "transformers_version", "dtype",
                 "torch_dtype")  # fmt: skip
@@ -150,7 +150,7 @@ def _config(config: Mapping[str, Any], vision: SiglipVisionConfig, image: int) -
     return LlavaConfig(
         vision_config=vision,
         text_config=CONFIG_MAPPING[kind](**fields),
-        image_token_id=image,
+        image_token_index=image,
         vision_feature_layer=-2,
         vision_feature_select_strategy="full",
         projector_hidden_act="gelu",
@@ -172,7 +172,7 @@ def _make_room(weights: dict[str, torch.Tensor], text: Any, image: int) -> int:
     return vocabulary
 
 
-def _processor(folder: Path, vision: SiglipVisionConfig, config: Mapping[str, Any]) -> Any:
+def _processor(folder: Path, vision: Any, config: Mapping[str, Any]) -> Any:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.add_special_tokens(
         {"additional_special_tokens": [AddedToken(IMAGE, special=True, normalized=False)]}
