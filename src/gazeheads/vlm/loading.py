@@ -14,11 +14,11 @@ from transformers.utils import cached_file
 
 from gazeheads.vlm.attaching import ModelError
 from gazeheads.vlm.base import VLM
-from gazeheads.vlm.bunny import is_bunny, load_bunny
 from gazeheads.vlm.checking import check
 from gazeheads.vlm.families import FAMILIES
 from gazeheads.vlm.family import Family, Fit
 from gazeheads.vlm.options import LoadOptions, load_error, quantization_config
+from gazeheads.vlm.published import reader_of
 
 COMIC_TINY = "comic-tiny"
 LOAD_ERRORS = (
@@ -45,8 +45,10 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> VLM:
     further |= _placement(wanted)
     try:
         raw = _config_file(source, wanted)
-        read = _read_bunny if is_bunny(raw) else _read
-        model, processor, missing = read(source, name, raw, wanted, further)
+        if reader := reader_of(raw):
+            model, processor, missing = reader(source, raw, wanted.offline, further)
+        else:
+            model, processor, missing = _read(source, name, wanted, further)
         if wanted.device_map is None and wanted.quantization is None:
             model = model.to(_device(wanted))
     except LOAD_ERRORS as error:
@@ -71,14 +73,10 @@ def _config_file(source: str, options: LoadOptions) -> dict[str, Any]:
     return raw
 
 
-Read = tuple[Any, Any, list[str]]
-
-
 def _read(
-    source: str, name: str, raw: dict[str, Any], options: LoadOptions, further: dict[str, Any]
-) -> Read:
+    source: str, name: str, options: LoadOptions, further: dict[str, Any]
+) -> tuple[Any, Any, list[str]]:
     """Model, processor and missing weights of a checkpoint that transformers reads."""
-    del raw
     # the family first: a wrong model is refused before its weights are read
     family_of(AutoConfig.from_pretrained(source, **options.source), name)
     processor = _processor(source, name, options)
@@ -87,14 +85,6 @@ def _read(
         source, output_loading_info=True, **options.source, **further
     )
     return model, processor, sorted(report["missing_keys"])
-
-
-def _read_bunny(
-    source: str, name: str, raw: dict[str, Any], options: LoadOptions, further: dict[str, Any]
-) -> Read:
-    """The same of a published Bunny."""
-    del name
-    return load_bunny(source, raw, options.offline, further)
 
 
 def _device(options: LoadOptions) -> torch.device:

@@ -1,4 +1,4 @@
-"""Bunny's published layout in native classes, against its arithmetic put together here."""
+"""Published layouts in native classes, against their arithmetic put together here."""
 
 from __future__ import annotations
 
@@ -139,3 +139,111 @@ def test_variants_without_a_native_counterpart_are_refused(tmp_path: Path) -> No
     Published(tmp_path / "bunny", "bunny-phi", use_s2=True)
     with pytest.raises(GazeheadsError, match="no native counterpart"):
         gazeheads.load(tmp_path / "bunny")
+
+
+class PublishedOvis:
+    """A tiny Ovis1.5 in the published layout, and its parts for the reference."""
+
+    def __init__(self, folder: Path, stride: int = 1, **more: Any) -> None:
+        torch.manual_seed(0)
+        self.tokenizer = make_tokenizer()
+        self.stride = stride
+        fields = {**TEXT, "hidden_act": "silu", "vocab_size": len(self.tokenizer)}
+        self.text = hf.LlamaForCausalLM(hf.LlamaConfig(**fields)).eval()
+        self.vision = hf.SiglipVisionModel(hf.SiglipVisionConfig(**VISION)).eval()
+        words = 20
+        self.head = torch.nn.Sequential(
+            torch.nn.Linear(32 * stride**2, words - 2, bias=False), torch.nn.LayerNorm(words - 2)
+        )
+        torch.nn.init.normal_(self.head[1].bias)
+        self.table = torch.randn(words, 32)
+        weights = {f"llm.{name}": tensor for name, tensor in self.text.state_dict().items()}
+        for name, tensor in self.vision.state_dict().items():
+            own_name = name.removeprefix("vision_model.")
+            weights[f"visual_tokenizer.backbone.vision_model.{own_name}"] = tensor
+        for name, tensor in self.head.state_dict().items():
+            weights[f"visual_tokenizer.head.{name}"] = tensor
+        weights["vte.weight"] = self.table
+        folder.mkdir()
+        save_file({k: v.clone().contiguous() for k, v in weights.items()},
+                  folder / "model.safetensors")  # fmt: skip
+        visual = {
+            "model_type": "siglip_visual_tokenizer", "vocab_size": words, "use_indicators": True,
+            "tokenize_function": "softmax", "hidden_stride": stride, "hd_booster": None,
+            "backbone_config": {"model_type": "siglip_vision_model", **VISION}, **more,
+        }  # fmt: skip
+        told = {
+            "model_type": "ovis", "hidden_size": 32, "visual_tokenizer_config": visual,
+            "llm_config": {"model_type": "llama", **fields},
+            "auto_map": {"AutoModelForCausalLM": "modeling_ovis.Ovis"},
+        }  # fmt: skip
+        (folder / "config.json").write_text(json.dumps(told))
+        (folder / "modeling_ovis.py").write_text("raise SystemExit('remote code was run')")
+        self.tokenizer.save_pretrained(folder)
+
+    def encoded_by_the_tower(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The encoder's last layer, before the norm that follows it."""
+        kept: list[torch.Tensor] = []
+        norm = self.vision.get_submodule("post_layernorm")
+        hook = norm.register_forward_pre_hook(lambda _, args: kept.append(args[0]))
+        self.vision(pixels)
+        hook.remove()
+        return kept[0]
+
+    def logits(self, image: Image.Image, question: str) -> torch.Tensor:
+        side = VISION["image_size"]
+        size = [int(edge / max(image.size) * side) for edge in image.size]
+        small = hf.SiglipImageProcessor(size={"height": size[1], "width": size[0]})
+        square = torch.zeros(1, 3, side, side)
+        left, top = (side - size[0]) // 2, (side - size[1]) // 2
+        square[:, :, top : top + size[1], left : left + size[0]] = small(
+            image, return_tensors="pt"
+        )["pixel_values"]
+        turn = "<|start_header_id|>{}<|end_header_id|>\n\n"
+        system = "You are a helpful and honest multimodal assistant."
+        before = f"<|begin_of_text|>{turn.format('system')}{system}<|eot_id|>{turn.format('user')}"
+        after = f"\n{question}<|eot_id|>{turn.format('assistant')}"
+        with torch.no_grad():
+            seen = self.encoded_by_the_tower(square)
+            if self.stride == 2:  # 4x4 patches to 2x2 of 4
+                seen = seen.reshape(1, 2, 2, 2, 2, 32).transpose(2, 3).reshape(1, 4, 128)
+            mixed = torch.softmax(self.head(seen), -1) @ self.table[:-2]
+            words = [
+                self.text.get_input_embeddings()(
+                    torch.tensor([self.tokenizer(part, add_special_tokens=False)["input_ids"]])
+                )
+                for part in (before, after)
+            ]
+            start, end = self.table[-2][None, None], self.table[-1][None, None]
+            return self.text(
+                inputs_embeds=torch.cat([words[0], start, mixed, end, words[1]], 1)
+            ).logits
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_ovis15_computes_the_published_model(stride: int, tmp_path: Path) -> None:
+    published = PublishedOvis(tmp_path / "ovis", stride)
+    vlm = gazeheads.load(tmp_path / "ovis")
+    noise = np.random.default_rng(1).integers(0, 255, (4, 9, 3), dtype=np.uint8)
+    image = Image.fromarray(noise).resize((120, 84), Image.Resampling.NEAREST)
+    encoded = vlm.encode(image, "what happens?")
+    expected = published.logits(image, "what happens?")
+    with torch.no_grad():
+        ours = vlm.model(**encoded.inputs).logits
+    assert ours.shape == expected.shape
+    torch.testing.assert_close(ours, expected, atol=2e-4, rtol=1e-4)
+    assert len(encoded.tokens) == (4 // stride) ** 2
+    heads = HeadSet.of([(0, 1), (1, 2)])
+    left = Region.from_box(0, 0, 60, 84)
+    rows = [(encoded, None), (encoded, Steering(heads, left))]
+    plain, steered = vlm.generate(rows, watch=heads, max_new_tokens=3, ignore_eos=True)
+    assert max(plain.tokens) < len(published.tokenizer)
+    target = encoded.tokens.indices(left)
+    assert steered.trace is not None
+    assert steered.trace.attention[..., target].sum(-1) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_ovis_variants_that_are_not_supported(tmp_path: Path) -> None:
+    PublishedOvis(tmp_path / "ovis", hd_booster="s2wrapper")
+    with pytest.raises(GazeheadsError, match="hd_booster is 's2wrapper'"):
+        gazeheads.load(tmp_path / "ovis")

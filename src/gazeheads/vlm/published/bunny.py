@@ -13,11 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from safetensors.torch import load_file
 from transformers import (
-    AddedToken,
-    AutoTokenizer,
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaImageProcessor,
@@ -28,6 +24,13 @@ from transformers import (
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from gazeheads.vlm.attaching import ModelError
+from gazeheads.vlm.published.files import (
+    folder_of,
+    make_room,
+    read_weights,
+    tokenizer_with,
+    trim_head,
+)
 
 TEXT_TYPES = {
     "bunny-phi": "phi", "bunny-llama": "llama", "bunny-qwen": "qwen2", "bunny-qwen2": "qwen2",
@@ -70,16 +73,7 @@ def native_name(name: str) -> str:
 def load_bunny(
     source: str, config: Mapping[str, Any], offline: bool, placement: Mapping[str, Any]
 ) -> tuple[Any, Any, list[str]]:
-    """Loads a published checkpoint into native classes.
-
-    Args:
-        source: folder or hub id.
-        config: its config.json.
-        offline: use local files only.
-        placement: further arguments of `from_pretrained`, such as dtype.
-
-    Returns:
-        model, processor, and the names of weights that the checkpoint lacks.
+    """Loads a published checkpoint into native classes; see `published.Reader`.
 
     Raises:
         ModelError: the checkpoint is of a variant that no native class computes.
@@ -90,12 +84,7 @@ def load_bunny(
             f"{config.get('mm_projector_type')!r}, use_s2={config.get('use_s2', False)}) has no "
             f"native counterpart: only projector {PROJECTOR!r} at one scale has"
         )
-    folder = Path(source)
-    if not folder.is_dir():
-        patterns = ["*.json", "*.safetensors", "*.bin", "*.txt", "*.model"]
-        folder = Path(
-            snapshot_download(source, allow_patterns=patterns, local_files_only=offline)
-        )  # fmt: skip
+    folder = folder_of(source, offline)
     vision: Any = SiglipVisionConfig.from_pretrained(
         config["mm_vision_tower"], local_files_only=offline
     )  # fmt: skip
@@ -104,18 +93,15 @@ def load_bunny(
     weights = {native_name(name): tensor for name, tensor in read_weights(folder).items()}
     native = _config(config, vision, processor.image_token_id)
     bias = weights.pop("lm_head.bias", None)
-    vocabulary = _make_room(weights, native.text_config, processor.image_token_id)
+    vocabulary = make_room(weights, native.text_config, processor.image_token_id)
     kept = {name: tensor for name, tensor in weights.items() if not _UNUSED.match(name)}
     native_class: Any = LlavaForConditionalGeneration
     model, report = native_class.from_pretrained(
         None, config=native, state_dict=kept, output_loading_info=True, **placement
     )
-    head = model.lm_head
-    if len(head.weight) > vocabulary:
-        # the image token can be read but never written
-        head.weight = torch.nn.Parameter(head.weight[:vocabulary])
+    trim_head(model, vocabulary)
     if bias is not None:
-        head.bias = torch.nn.Parameter(bias.to(head.weight))
+        model.lm_head.bias = torch.nn.Parameter(bias.to(model.lm_head.weight))
     # nothing after the last layer but one is used, and some checkpoints leave it out
     last = f"model.vision_tower.encoder.layers.{vision.num_hidden_layers - 1}."
     missing = [
@@ -123,23 +109,6 @@ def load_bunny(
         if not name.startswith(last) and "post_layernorm" not in name
     ]  # fmt: skip
     return model, processor, missing
-
-
-def read_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """All weights of a checkpoint's folder, by their published names.
-
-    Raises:
-        ModelError: there are none.
-    """
-    weights: dict[str, torch.Tensor] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        weights.update(load_file(path))
-    if not weights:
-        for path in sorted(folder.glob("pytorch_model*.bin")):
-            weights.update(torch.load(path, map_location="cpu", weights_only=True))
-    if not weights:
-        raise ModelError(f"no weights in {folder}: want *.safetensors or pytorch_model*.bin")
-    return weights
 
 
 def _config(config: Mapping[str, Any], vision: Any, image: int) -> LlavaConfig:
@@ -158,25 +127,8 @@ def _config(config: Mapping[str, Any], vision: Any, image: int) -> LlavaConfig:
     )
 
 
-def _make_room(weights: dict[str, torch.Tensor], text: Any, image: int) -> int:
-    """Adds an embedding for the image token if the vocabulary is full; returns the old size."""
-    name = "model.language_model.embed_tokens.weight"
-    vocabulary = len(weights[name])
-    more = image + 1 - vocabulary
-    if more > 0:
-        text.vocab_size = image + 1
-        for own in (name, "lm_head.weight"):
-            if own in weights:
-                rows = weights[own].new_zeros(more, weights[own].shape[1])
-                weights[own] = torch.cat([weights[own], rows])
-    return vocabulary
-
-
 def _processor(folder: Path, vision: Any, config: Mapping[str, Any]) -> Any:
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.add_special_tokens(
-        {"additional_special_tokens": [AddedToken(IMAGE, special=True, normalized=False)]}
-    )
+    tokenizer = tokenizer_with(folder, [IMAGE])
     size = {"height": int(vision.image_size), "width": int(vision.image_size)}
     siglip = SiglipImageProcessor()
     pixels = LlavaImageProcessor(
