@@ -72,7 +72,8 @@ def quantization_config(wanted: Any) -> Any:
         )
     try:
         return _QUANTIZATIONS[wanted]()
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
+        # transformers says a missing or too old package with a ValueError
         package = "bitsandbytes" if wanted.startswith("bnb") else "torchao"
         raise ModelError(f"{wanted} needs the package {package}: pip install {package}") from error
 

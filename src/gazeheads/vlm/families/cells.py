@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from gazeheads.regions import Box, grid_boxes
@@ -12,6 +14,12 @@ Size = tuple[int, int]
 def whole(size: Size) -> Box:
     """The box of a whole image of `size` = (width, height)."""
     return (0.0, 0.0, float(size[0]), float(size[1]))
+
+
+def pixel_size(processor: Any) -> Size:
+    """(width, height) of the one size to which a processor brings images or tiles."""
+    size = processor.image_processor.size
+    return int(size.width), int(size.height)
 
 
 def cells(box: Box, columns: int, rows: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from transformers.models.molmo2.image_processing_molmo2 import compute_crop_geometry
 
-from gazeheads.vlm.families.cells import Size, cells, whole
+from gazeheads.vlm.families.cells import Size, cells, pixel_size, whole
 from gazeheads.vlm.family import Family, Prompt
 
 
@@ -31,7 +31,7 @@ class Molmo2(Family):
 
     def square(self, processor: Any) -> tuple[int, int]:
         """The low-resolution view."""
-        return int(processor.image_processor.size.width), int(processor.image_processor.size.height)
+        return pixel_size(processor)
 
 
 def _patches(pixels: Any, size: Size) -> np.ndarray:

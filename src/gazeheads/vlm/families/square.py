@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gazeheads.vlm.families.cells import Size, cells, clipped, from_edges, whole
+from gazeheads.vlm.families.cells import Size, cells, clipped, from_edges, pixel_size, whole
 from gazeheads.vlm.family import Family, FamilyError, Prompt
 
 
@@ -102,7 +102,7 @@ class PaliGemma(Family):
 
     def square(self, processor: Any) -> tuple[int, int]:
         """The pixel input."""
-        return int(processor.image_processor.size.width), int(processor.image_processor.size.height)
+        return pixel_size(processor)
 
     def text(self, processor: Any, messages: list[dict[str, Any]]) -> str:
         """Images first, then the bare text: these models were trained without a conversation."""
@@ -145,7 +145,7 @@ class Gemma3(Family):
 
     def square(self, processor: Any) -> tuple[int, int]:
         """The pixel input."""
-        return int(processor.image_processor.size.width), int(processor.image_processor.size.height)
+        return pixel_size(processor)
 
 
 def _scanned(size: Size, count: int) -> list[tuple[float, float, float, float]]:

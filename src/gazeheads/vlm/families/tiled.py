@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
 
-from gazeheads.vlm.families.cells import cells, runs, tiles, whole
+from gazeheads.vlm.families.cells import cells, pixel_size, runs, tiles, whole
 from gazeheads.vlm.family import Family, FamilyError, Prompt
 
 
@@ -37,7 +37,7 @@ class InternVL(Family):
 
     def square(self, processor: Any) -> tuple[int, int]:
         """One tile."""
-        return int(processor.image_processor.size.width), int(processor.image_processor.size.height)
+        return pixel_size(processor)
 
 
 class Ovis2(Family):
@@ -68,7 +68,7 @@ class Ovis2(Family):
 
     def square(self, processor: Any) -> tuple[int, int]:
         """One tile."""
-        return int(processor.image_processor.size.width), int(processor.image_processor.size.height)
+        return pixel_size(processor)
 
 
 class Idefics3(Family):

@@ -84,7 +84,8 @@ class OvisPixels(SiglipImageProcessor):
         return BatchFeature({"pixel_values": torch.cat([self._padded(each) for each in several])})
 
     def _padded(self, image: Any) -> torch.Tensor:
-        side = int(self.size.height)
+        size: Any = self.size
+        side = int(size.height)
         longest = max(image.size)
         # an edge of less than a pixel would be nothing to resize to
         width, height = (max(1, int(edge / longest * side)) for edge in image.size)
