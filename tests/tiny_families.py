@@ -102,6 +102,16 @@ def llava() -> Made:
     return hf.LlavaForConditionalGeneration(config), processor
 
 
+def vipllava() -> Made:
+    _, processor = llava()
+    config = hf.VipLlavaConfig(
+        vision_config=_clip(),
+        text_config={"model_type": "llama", **_text(processor.tokenizer)},
+        image_token_index=_id(processor.tokenizer, "<image>"), vision_feature_layer=[-2, 1],
+    )  # fmt: skip
+    return hf.VipLlavaForConditionalGeneration(config), processor
+
+
 def llava_next() -> Made:
     tokenizer = make_tokenizer()
     grid = [[56, 112], [112, 56], [112, 112], [168, 56], [56, 168]]
@@ -154,6 +164,42 @@ def internvl() -> Made:
         image_token_id=_id(tokenizer, "<IMG_CONTEXT>"), image_seq_length=4,
     )  # fmt: skip
     return hf.InternVLForConditionalGeneration(config), processor
+
+
+def qianfan_ocr() -> Made:
+    tokenizer = make_tokenizer()
+    pixels = hf.GotOcr2ImageProcessor(
+        size={"height": 56, "width": 56}, crop_to_patches=True, max_patches=6
+    )
+    processor = hf.QianfanOCRProcessor(
+        pixels, tokenizer, image_seq_length=4, chat_template=template("<image>\n")
+    )
+    config = hf.QianfanOCRConfig(
+        vision_config={"image_size": [56, 56], "patch_size": [14, 14], **VISION},
+        text_config={"model_type": "qwen3", **_text(tokenizer)},
+        image_token_id=_id(tokenizer, "<IMG_CONTEXT>"), image_seq_length=4,
+    )  # fmt: skip
+    return hf.QianfanOCRForConditionalGeneration(config), processor
+
+
+def aya_vision() -> Made:
+    tokenizer = make_tokenizer()
+    pixels = hf.GotOcr2ImageProcessor(
+        size={"height": 56, "width": 56}, crop_to_patches=True, max_patches=6
+    )
+    processor = hf.AyaVisionProcessor(
+        pixels, tokenizer, patch_size=14, img_size=56, downsample_factor=2,
+        img_patch_token="<IMG_CONTEXT>", start_of_img_token="<img>", end_of_img_token="</img>",
+        tile_token="<IMG_COL>", tile_global_token="<global-img>",
+        chat_template=template("<image>"),
+    )  # fmt: skip
+    text = _text(tokenizer, sliding_window=64, logit_scale=1.0)
+    text["layer_types"] = ["sliding_attention", "full_attention", "sliding_attention"]
+    config = hf.AyaVisionConfig(
+        vision_config=_siglip(56), text_config={"model_type": "cohere2", **text},
+        image_token_index=_id(tokenizer, "<IMG_CONTEXT>"), downsample_factor=2,
+    )  # fmt: skip
+    return hf.AyaVisionForConditionalGeneration(config), processor
 
 
 def ovis2() -> Made:
@@ -401,6 +447,7 @@ BUILDERS: dict[str, Callable[[], Made]] = {
     make.__name__: make for make in (
         qwen2_vl, qwen2_5_vl, qwen3_vl, qwen3_vl_moe, internvl, llava, llava_next, llava_onevision,
         ovis2, idefics3, smolvlm, gemma3, paligemma, paligemma2, mistral3, glm4v, fast_vlm, molmo2,
+        vipllava, qianfan_ocr, aya_vision,
     )
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ from gazeheads.vlm.families.mistral import Mistral3
 from gazeheads.vlm.families.molmo import Molmo2
 from gazeheads.vlm.families.qwen import Glm, Qwen
 from gazeheads.vlm.families.square import FastVlm, Gemma3, Llava, PaliGemma
-from gazeheads.vlm.families.tiled import Idefics3, InternVL, Ovis2
+from gazeheads.vlm.families.tiled import AyaVision, Idefics3, InternVL, Ovis2
 from gazeheads.vlm.family import Family
 
 FAMILIES: tuple[Family, ...] = (
@@ -24,4 +24,5 @@ FAMILIES: tuple[Family, ...] = (
     Glm(),
     FastVlm(),
     Molmo2(),
+    AyaVision(),
 )

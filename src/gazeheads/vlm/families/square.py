@@ -18,7 +18,6 @@ class Llava(Family):
 
     name = "LLaVA"
     model_types: tuple[str, ...] = ("llava", "vipllava")
-    unverified: tuple[str, ...] = ("vipllava",)
 
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
         """See `Family.boxes`."""
@@ -40,7 +39,6 @@ class FastVlm(Llava):
 
     name = "FastVLM"
     model_types = ("fast_vlm",)
-    unverified = ()
 
 
 def _canvas(pixels: Any) -> Size:

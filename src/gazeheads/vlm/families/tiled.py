@@ -17,13 +17,13 @@ class InternVL(Family):
     """Tiles of the best canvas, thumbnail last; an image that fits one tile has no thumbnail."""
 
     name = "InternVL"
-    model_types = ("internvl",)
+    model_types: tuple[str, ...] = ("internvl", "qianfan_ocr")
 
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
         """See `Family.boxes`."""
         pixels = prompt.pixels
         tile = (pixels.size.height, pixels.size.width)
-        side = math.isqrt(int(prompt.processor.image_seq_length))
+        side = self._side(prompt.processor)
         found = []
         for size in prompt.sizes:
             columns, rows = get_optimal_tiled_canvas(
@@ -38,6 +38,21 @@ class InternVL(Family):
     def square(self, processor: Any) -> tuple[int, int]:
         """One tile."""
         return pixel_size(processor)
+
+    def _side(self, processor: Any) -> int:
+        """Tokens along the edge of a tile."""
+        return math.isqrt(int(processor.image_seq_length))
+
+
+class AyaVision(InternVL):
+    """InternVL's tiles, announced in the text; the processor counts tokens by their pixels."""
+
+    name = "Aya Vision"
+    model_types = ("aya_vision",)
+
+    def _side(self, processor: Any) -> int:
+        """Tokens along the edge of a tile."""
+        return int(processor.img_size) // int(processor.patch_size)
 
 
 class Ovis2(Family):
