@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextvars import copy_context
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from gazeheads import __version__, prompts
+from gazeheads import model_commands as models
 from gazeheads.errors import GazeheadsError
 from gazeheads.experiments.commands import experiments_app
 from gazeheads.judge_commands import judge_app
@@ -31,6 +33,7 @@ app.add_typer(strips_app, name="strips")
 app.add_typer(tiny_app, name="tiny")
 app.add_typer(judge_app)
 app.add_typer(experiments_app)
+app.command("tokens")(models.tokens_command)
 
 Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]
 Strips = Annotated[
@@ -62,8 +65,24 @@ def about(
         bool,
         typer.Option("--version", help="Print the version.", callback=_tell_version, is_eager=True),
     ] = False,
+    device: models.Device = None,
+    dtype: models.Dtype = None,
+    device_map: models.DeviceMap = None,
+    quantization: models.Quantization = None,
+    fit: models.FitOption = None,
+    offline: models.Offline = False,
+    trust_remote_code: models.Trust = False,
+    no_check: models.NoCheck = False,
 ) -> None:
     """Find, watch and steer the attention heads a vision-language model looks with."""
+    from gazeheads import terminal
+
+    given = {
+        "device": device, "dtype": dtype, "device_map": device_map, "quantization": quantization,
+        "fit": fit, "offline": offline, "trust_remote_code": trust_remote_code,
+        "check": not no_check,
+    }  # fmt: skip
+    terminal.LOAD_OPTIONS.set(given)
 
 
 @app.command()
@@ -94,6 +113,7 @@ def run(
         with stages.busy("Drawing strips"):
             shown = given or inputs.strips_for(None, limit, seed)
             tuning = inputs.tuning_strips(shown, seed)
+        terminal.tell_loss(vlm, shown[0].image)
         job = main_job.MainJob(k=k, seed=seed, fresh=fresh, judge=judging)
         runs = main_job.run(vlm, tuning, shown, job, out, stages)
         with stages.busy("Drawing figures and the report"):
@@ -133,6 +153,7 @@ def discover(
         vlm = terminal.load_quietly(model)
         inputs.check_k(vlm, k)
         shown = given or inputs.strips_for(None, limit, seed + inputs.TUNING_SEED)
+        terminal.tell_loss(vlm, shown[0].image)
         settings = experiment.DiscoverSettings(seed=seed)
         options = RunOptions(out, stages("Finding gaze heads"), fresh)
         folder = experiment.run(vlm, shown, settings, options)
@@ -166,6 +187,7 @@ def steer(
         vlm, chosen = inputs.model_and_heads(model, heads, k, seed, stages)
         from gazeheads.steering import Steering
 
+        terminal.tell_loss(vlm, shown.image)
         encoded = vlm.encode(shown.image, question)
         rows: list[Any] = [encoded, *((encoded, Steering(chosen, where)) for where in targets)]
         done = vlm.generate(rows, max_new_tokens=max_new_tokens)
@@ -201,6 +223,7 @@ def watch(
     regions = shown.targets(None, None)
     with terminal.Stages() as stages:
         vlm, chosen = inputs.model_and_heads(model, heads, k, seed, stages)
+        terminal.tell_loss(vlm, shown.image)
         trace = vlm.watch(shown.image, prompt, chosen, max_new_tokens=max_new_tokens)
     by_panel = trace.by_panel(regions)
     data = {
@@ -269,7 +292,8 @@ def report(
 def main() -> None:
     """Runs a command; a user's mistake is one line on stderr and exit code 2."""
     try:
-        code = app(standalone_mode=False)
+        # options named before the command end with it
+        code = copy_context().run(app, standalone_mode=False)
     except GazeheadsError as error:
         _stop(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):

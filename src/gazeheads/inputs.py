@@ -15,8 +15,9 @@ from gazeheads.heads import HeadError, HeadScores, HeadSet
 from gazeheads.regions import Region
 from gazeheads.strips.drawn import draw_strips
 from gazeheads.strips.folders import read_strips
+from gazeheads.strips.layout import relaid, relaid_picture
 from gazeheads.strips.strip import Strip
-from gazeheads.terminal import Stages, load_quietly
+from gazeheads.terminal import Stages, in_a_grid, load_quietly
 
 if TYPE_CHECKING:
     from gazeheads.judging import Judge
@@ -34,9 +35,9 @@ def strips_for(folder: Path | None, limit: int, seed: int, panels: int = 6) -> l
     """The first strips of a folder, or held-out drawn ones."""
     if limit < 1:
         raise GazeheadsError(f"--limit must be at least 1, not {limit}")
-    if folder is not None:
-        return read_strips(folder)[:limit]
-    return draw_strips(limit, seed, panels)
+    strips = read_strips(folder)[:limit] if folder is not None else None
+    strips = strips or draw_strips(limit, seed, panels)
+    return [relaid(strip) for strip in strips] if in_a_grid() else strips
 
 
 def tuning_strips(strips: Sequence[Strip], seed: int) -> list[Strip]:
@@ -112,12 +113,15 @@ def shown_at(
         panels, columns: of an image; columns None: one row.
     """
     if path.is_dir():
-        strip = _comic(path, comic)
+        strip = relaid(_comic(path, comic)) if in_a_grid() else _comic(path, comic)
         return Shown(strip.id, strip.image, strip.regions)
     from gazeheads.vlm.encoding import open_image  # noqa: PLC0415 - loads torch
 
     image = open_image(path)
-    return Shown(path.name, image, _cut(image.size, panels, columns) if panels else ())
+    cut = _cut(image.size, panels, columns) if panels else ()
+    if cut and in_a_grid():
+        image, cut = relaid_picture(image, cut)
+    return Shown(path.name, image, cut)
 
 
 def _comic(folder: Path, comic: str | None) -> Strip:

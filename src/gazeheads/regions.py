@@ -255,7 +255,7 @@ class ImageTokens:
         return (down * density[:, None]).T @ across
 
 
-def grid_boxes(size: tuple[int, int], columns: int, rows: int) -> np.ndarray:
+def grid_boxes(size: tuple[float, float], columns: int, rows: int) -> np.ndarray:
     """(rows * columns, 4) boxes that tile an image of `size` = (width, height), row by row."""
     xs = np.linspace(0.0, size[0], columns + 1)
     ys = np.linspace(0.0, size[1], rows + 1)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -23,11 +24,16 @@ from rich.progress import (
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from gazeheads.experiments.runs import Progress as Report
     from gazeheads.vlm import VLM
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+LOAD_OPTIONS: ContextVar[dict[str, Any]] = ContextVar("gazeheads_load_options")
+"""Options named before the command: how models are loaded (see `vlm.options`)."""
 
 
 class _Rate(ProgressColumn):
@@ -110,7 +116,20 @@ def load_quietly(name: str) -> VLM:
     hub_logging.set_verbosity_error()
     from gazeheads.vlm import load  # noqa: PLC0415 - slow
 
-    return load(name)
+    return load(name, **LOAD_OPTIONS.get({}))
+
+
+def in_a_grid() -> bool:
+    """Whether panels are to be laid out in rows before a model sees them."""
+    return LOAD_OPTIONS.get({}).get("fit") == "grid"
+
+
+def tell_loss(vlm: VLM, image: Image.Image) -> None:
+    """Says on stderr what fitting a picture to the model costs."""
+    from gazeheads.vlm.fitting import loss  # noqa: PLC0415 - slow
+
+    encoded = vlm.encode(image, "")
+    err.print(f"Picture: {loss(encoded.tokens, encoded.shown)}", markup=False)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

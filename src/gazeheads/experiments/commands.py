@@ -236,14 +236,20 @@ def reproduce(
 @command("models")
 def models(
     session: Session,
-    names: Annotated[list[str], typer.Argument(help="Models: comic-tiny, folders, hub ids.")],
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Models: comic-tiny, folders, hub ids.")
+    ] = None,
 ) -> list[RunFolder]:
-    """The same on several models: heads, how many to steer, accuracy; one report."""
+    """Without names: the model families. With: the same on several models, and one report."""
     from gazeheads import terminal
     from gazeheads.errors import GazeheadsError
     from gazeheads.experiments import reproduce
+    from gazeheads.model_commands import list_families
     from gazeheads.report.page import write_report
 
+    if not names:
+        list_families()
+        return []
     session.only_whole("models")
     if twice := [name for name in names if names.count(name) > 1]:
         raise GazeheadsError(f"model {twice[0]!r} is named twice")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from gazeheads.vlm.attaching import attach
 from gazeheads.vlm.batching import Batch
 from gazeheads.vlm.decoding import Decoding, TextPieces, decode, pad_id, stop_ids
 from gazeheads.vlm.encoding import Encoded, Encoder, EncodingError, ImageLike, open_image
-from gazeheads.vlm.family import Family
+from gazeheads.vlm.family import Family, Fit
 from gazeheads.vlm.rows import (
     Generation,
     Piece,
@@ -46,13 +47,15 @@ class VLM:
         num_layers, num_heads: of the language model.
     """
 
-    def __init__(self, model: Any, processor: Any, family: Family, name: str) -> None:
+    def __init__(
+        self, model: Any, processor: Any, family: Family, name: str, fit: Fit | None = None
+    ) -> None:
         self.model, self.processor, self.family, self.name = model, processor, family, name
         self.tokenizer = processor.tokenizer
         self.text_config = model.config.get_text_config()
         self.num_layers = int(self.text_config.num_hidden_layers)
         self.num_heads = int(self.text_config.num_attention_heads)
-        self.encoder = Encoder(family, model.config, processor)
+        self.encoder = Encoder(family, model.config, processor, fit)
         self.stops = stop_ids(model, self.tokenizer)
         self.pad = pad_id(self.tokenizer, self.stops)
         attach(model)
@@ -86,7 +89,7 @@ class VLM:
         if self.device.type == "cpu":
             return encoded
         inputs = {name: tensor.to(self.device) for name, tensor in encoded.inputs.items()}
-        return Encoded(inputs, encoded.tokens, encoded.prompt)
+        return replace(encoded, inputs=inputs)
 
     def steer(
         self,

@@ -80,20 +80,23 @@ def vision_once(
     family: Family, model: Any, rows: Sequence[Encoded], device: torch.device
 ) -> tuple[Any, ...]:
     """Image features of each row; rows that show the same pixels share one vision pass."""
-    seen: list[tuple[torch.Tensor, Any]] = []
+    seen: list[tuple[dict[str, Any], Any]] = []
     features: list[Any] = []
     for row in rows:
-        pixels = row.pixels
-        found = next((f for p, f in seen if _same_pixels(p, pixels)), None)
+        inputs = family.vision_inputs(model, row.inputs)
+        found = next((f for known, f in seen if _same(known, inputs)), None)
         if found is None:
             found = family.vision(model, {k: v.to(device) for k, v in row.inputs.items()})
-            seen.append((pixels, found))
+            seen.append((inputs, found))
         features.append(found)
     return tuple(features)
 
 
-def _same_pixels(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return a is b or (a.shape == b.shape and torch.equal(a, b))
+def _same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return all(
+        b[name] is own or (b[name].shape == own.shape and torch.equal(b[name], own))
+        for name, own in a.items()
+    )
 
 
 def left_pad(rows: Sequence[torch.Tensor], fill: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.regions import ImageTokens
-from gazeheads.vlm.family import PIXEL_KEYS, Family
+from gazeheads.vlm.family import Family, Fit
+from gazeheads.vlm.fitting import check_crop, choose_fit, fitted, in_original
 
 ImageLike = Image.Image | str | os.PathLike[str]
 REMEMBERED = 256  # prompts whose geometry is kept for plain generate calls
@@ -37,11 +39,13 @@ class Encoded:
         inputs: tensors for the model's own `generate`, batch of 1.
         tokens: where the image tokens are.
         prompt: the text asked.
+        shown: (width, height) of the images as the processor got them; empty: the original ones.
     """
 
     inputs: dict[str, torch.Tensor]
     tokens: ImageTokens
     prompt: str = ""
+    shown: tuple[tuple[int, int], ...] = ()
 
     def __len__(self) -> int:
         return self.inputs["input_ids"].shape[1]
@@ -50,14 +54,6 @@ class Encoded:
     def ids(self) -> torch.Tensor:
         """(S,) token ids."""
         return self.inputs["input_ids"][0]
-
-    @property
-    def pixels(self) -> torch.Tensor:
-        """The image input, whatever the family calls it."""
-        for key in PIXEL_KEYS:
-            if key in self.inputs:
-                return self.inputs[key]
-        raise EncodingError("the prompt has no image")
 
 
 def open_image(image: ImageLike) -> Image.Image:
@@ -77,6 +73,8 @@ def open_image(image: ImageLike) -> Image.Image:
         upright = upright.convert("RGB")
     except FileNotFoundError as error:
         raise ImageError(f"image not found: {image}") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"image {image} is too large to be opened safely: {error}") from error
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise ImageError(f"cannot read image {image}: {error}") from error
     if 0 in upright.size:
@@ -87,27 +85,38 @@ def open_image(image: ImageLike) -> Image.Image:
 class Encoder:
     """Makes `Encoded` prompts and remembers their geometry by their token ids."""
 
-    def __init__(self, family: Family, config: Any, processor: Any) -> None:
+    def __init__(self, family: Family, config: Any, processor: Any, fit: Fit | None = None) -> None:
         self.family, self.config, self.processor = family, config, processor
+        self.fit = choose_fit(fit, family, processor)
         self._known: OrderedDict[bytes, ImageTokens | None] = OrderedDict()
         self._lock = threading.Lock()
 
     def encode(self, images: Sequence[ImageLike], messages: list[dict[str, Any]]) -> Encoded:
         """One prompt: `messages` with an `{"type": "image"}` entry per image, in order."""
         opened = [open_image(image) for image in images]
+        shown = [fitted(image, self.fit, self.family, self.processor) for image in opened]
         text = self._text(messages)
         try:
-            batch = self.processor(text=[text], images=opened, return_tensors="pt")
+            batch = self.processor(
+                text=[text], images=shown, return_tensors="pt", **self._no_second_start(text)
+            )
         except (ValueError, TypeError, RuntimeError, IndexError) as error:
             raise EncodingError(f"the processor refused the prompt: {error}") from error
-        inputs = {name: x for name, x in batch.items() if isinstance(x, torch.Tensor)}
+        # labels are for training; with them the model would compute a loss
+        inputs = {
+            name: x for name, x in batch.items() if isinstance(x, torch.Tensor) and name != "labels"
+        }
         prompt = " ".join(
             part["text"]
             for message in messages
             for part in message["content"]
             if part["type"] == "text"
         )
-        return self.adopt(inputs, [image.size for image in opened], prompt)
+        sizes = [image.size for image in opened]
+        encoded = self.adopt(inputs, sizes, prompt, [image.size for image in shown])
+        if self.fit == "keep":
+            check_crop(encoded.tokens, self.family, self.processor)
+        return encoded
 
     def encode_many(self, image: ImageLike, prompts: Sequence[str]) -> list[Encoded]:
         """Several questions about one image; the image is processed once."""
@@ -135,21 +144,24 @@ class Encoder:
         inputs = dict(first.inputs)
         length = inputs["input_ids"].shape[1]
         for name, tensor in first.inputs.items():
-            if name in PIXEL_KEYS or tensor.ndim != 2 or tensor.shape != (1, length):
+            if tensor.shape != (1, length):
                 continue
             fill = 1 if name == "attention_mask" else 0
             end = torch.full((1, len(tail)), fill, dtype=tensor.dtype)
             inputs[name] = torch.cat([tensor[:, : len(head)], end], 1)
         inputs["input_ids"] = torch.tensor([head + tail])
-        return self.adopt(inputs, first.tokens.sizes, prompt)
+        return self.adopt(inputs, first.tokens.sizes, prompt, first.shown)
 
     def _text(self, messages: list[dict[str, Any]]) -> str:
         try:
-            return self.processor.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
-            )
-        except ValueError as error:
+            return self.family.text(self.processor, messages)
+        except (ValueError, TypeError, TemplateError) as error:
             raise EncodingError(f"the model's chat template failed: {error}") from error
+
+    def _no_second_start(self, text: str) -> dict[str, bool]:
+        """Tokeniser options for a template that has written the start token itself."""
+        start = self.processor.tokenizer.bos_token
+        return {"add_special_tokens": False} if start and text.startswith(start) else {}
 
     def _tokenise(self, prompt: str) -> list[int]:
         text = self._text(question(prompt))
@@ -160,13 +172,22 @@ class Encoder:
         inputs: Mapping[str, torch.Tensor],
         sizes: Sequence[tuple[int, int]],
         prompt: str = "",
+        shown: Sequence[tuple[int, int]] = (),
     ) -> Encoded:
-        """An `Encoded` from inputs the processor made for ONE prompt without padding."""
+        """An `Encoded` from inputs the processor made for ONE prompt without padding.
+
+        Args:
+            inputs: the processor's.
+            sizes: (width, height) of the original images.
+            prompt: the text asked.
+            shown: sizes of the images the processor got, if they were fitted before.
+        """
         kept = {name: value for name, value in inputs.items() if isinstance(value, torch.Tensor)}
         if kept["input_ids"].shape[0] != 1:
             raise EncodingError("adopt one prompt at a time: a batch of inputs was given")
-        tokens = self.family.image_tokens(self.config, self.processor, kept, tuple(sizes))
-        encoded = Encoded(kept, tokens, prompt)
+        given = tuple(shown) or tuple(sizes)
+        tokens = self.family.image_tokens(self.config, self.processor, kept, given)
+        encoded = Encoded(kept, in_original(tokens, tuple(sizes)), prompt, given)
         self._remember(encoded)
         return encoded
 

@@ -79,11 +79,15 @@ def fork_rows(
     """Before a block: adds the streams that start at its layer, as copies of the shared one."""
     del module
     run = current_run()
-    if run is None or run.fork is None or layer == 0:
+    if run is None or run.fork is None:
         return None
-    added = len(run.fork.starting(layer))
+    mask = kwargs.get("attention_mask")
+    if mask is not None and mask.shape[0] > 1:
+        # rows of one prompt see alike: one mask broadcasts to any number of streams
+        kwargs = {**kwargs, "attention_mask": mask[:1]}
+    added = len(run.fork.starting(layer)) if layer else 0
     if not added:
-        return None
+        return args, kwargs
     hidden = args[0] if args else kwargs["hidden_states"]
     hidden = torch.cat([hidden, hidden[:1].expand(added, *hidden.shape[1:])])
     if args:
