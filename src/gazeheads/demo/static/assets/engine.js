@@ -1,0 +1,1 @@
+export{t as EngineError}from"./engine-y6WUDmkZ.js";
