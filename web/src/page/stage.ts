@@ -99,7 +99,7 @@ export class Stage {
 
   private button(number: number, scene: Scene): HTMLButtonElement {
     const what = scene.origin === "own" ? "Region" : "Panel";
-    const caption = scene.captions[number - 1];
+    const caption = scene.captions[number - 1]?.replace(/\.$/, "");
     const button = el(
       "button",
       {
