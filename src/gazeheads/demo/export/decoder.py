@@ -100,6 +100,10 @@ class DecoderGraph(nn.Module):
     small `head_flags` and `key_bias`, so that it can change at every step.
     """
 
+    cos: torch.Tensor
+    sin: torch.Tensor
+    owner: torch.Tensor
+
     def __init__(self, model: Any, positions: int) -> None:
         """Args.
 
@@ -156,9 +160,7 @@ class DecoderGraph(nn.Module):
         state = self._pass(input_ids, head_flags, key_bias, watch)
         cache = _Keys(past)
         for index, layer in enumerate(self.text.layers):
-            hidden = layer(
-                hidden, position_embeddings=rotary, past_key_values=cache, steered=state
-            )
+            hidden = layer(hidden, position_embeddings=rotary, past_key_values=cache, steered=state)
             if index < deepstack.shape[0]:
                 level = embedding(number, deepstack[index]).to(hidden.dtype)
                 hidden = hidden + torch.where(is_image, level, torch.zeros_like(level))
