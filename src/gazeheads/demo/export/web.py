@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -214,13 +215,14 @@ def _description(
         "kind": KIND,
         "info": info,
         "provider": "wasm",
-        "files": {path.name: path.stat().st_size for path in sorted(folder.iterdir())},
+        "files": [_stored(path) for path in sorted(folder.iterdir())],
         "graph": {
             "layers": vlm.num_layers,
             "heads": vlm.num_heads,
             "keyHeads": config.num_key_value_heads,
             "headSize": config.head_dim,
             "cache": "float32",
+            "weights": {},
         },
         "picture": {
             "cell": limits.cell,
@@ -239,3 +241,10 @@ def _description(
         }
         | {"gazeheads": __version__},
     }
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """A file's name, size and a hash of its contents, which browsers cache it by."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"name": path.name, "bytes": path.stat().st_size, "hash": digest[:16]}
