@@ -10,6 +10,7 @@ import typer
 
 from gazeheads import __version__, prompts
 from gazeheads.demo.commands import demo_command
+from gazeheads.demo.export.commands import export_app
 from gazeheads.errors import GazeheadsError
 from gazeheads.tiny.commands import tiny_app
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 strips_app = typer.Typer(help="Comic strips in folders.", no_args_is_help=True)
 app.add_typer(strips_app, name="strips")
 app.add_typer(tiny_app, name="tiny")
+app.add_typer(export_app, name="export")
 app.command("demo")(demo_command)
 
 Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]

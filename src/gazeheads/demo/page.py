@@ -9,17 +9,15 @@ from gazeheads.errors import GazeheadsError
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 GALLERY = HERE / "gallery"
-MODEL = HERE / "model"
-"""comic-tiny's export, if it ships: what `gazeheads export web` writes into its folder `model`."""
 DESCRIPTION = "model/model.json"
+"""Of the model that ships with the page, if one does: the folder `model` of an export."""
 
 
-def page_files(static: Path = STATIC, model: Path | None = MODEL) -> dict[str, bytes]:
+def page_files(static: Path = STATIC) -> dict[str, bytes]:
     """Every file of the page by its path in a URL.
 
     Args:
-        static: what Vite built from `web/`.
-        model: of a model that runs in the browser, if there is one.
+        static: what Vite built from `web/`, and the folder `model` if a model ships.
 
     Raises:
         GazeheadsError: the page was not built.
@@ -29,12 +27,9 @@ def page_files(static: Path = STATIC, model: Path | None = MODEL) -> dict[str, b
             f"the page is not in this installation (no {static / 'index.html'}): reinstall, or "
             "build it with `npm ci && npm run build` in web/"
         )
-    roots = [(static, ""), (GALLERY, "gallery/")]
-    if model is not None and model.is_dir():
-        roots.append((model, "model/"))
     return {
         prefix + path.relative_to(root).as_posix(): path.read_bytes()
-        for root, prefix in roots
+        for root, prefix in ((static, ""), (GALLERY, "gallery/"))
         for path in sorted(root.rglob("*"))
         if path.is_file()
     }

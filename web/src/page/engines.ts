@@ -18,5 +18,6 @@ export async function findEngine(notices: Notices): Promise<Found> {
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     return { engine: new ServerEngine(url.href, notices), where: "on the server", draws: true };
   }
-  throw new Error("no engine");
+  const { BrowserEngine } = await import("../engine/index");
+  return { engine: new BrowserEngine(), where: "in your browser", draws: told.draws ?? false };
 }

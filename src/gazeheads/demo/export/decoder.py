@@ -100,6 +100,10 @@ class DecoderGraph(nn.Module):
     small `head_flags` and `key_bias`, so that it can change at every step.
     """
 
+    cos: torch.Tensor
+    sin: torch.Tensor
+    owner: torch.Tensor
+
     def __init__(self, model: Any, positions: int) -> None:
         """Args.
 
@@ -147,18 +151,20 @@ class DecoderGraph(nn.Module):
         Returns:
             (V,) logits after the last token, (T,) attention of the last token, keys and values.
         """
-        is_image = (input_ids[0] == self.image_token)[:, None]
+        total, queries = key_bias.shape[0], input_ids.shape[1]
+        places = torch.arange(total)[total - queries :]
+        # a model may write the image token itself: after the prefill it is a word like any other
+        is_image = ((input_ids[0] == self.image_token) & (places[:1] == 0))[:, None]
         number = (is_image[:, 0].long().cumsum(0) - 1).clamp(min=0)
         words = self.text.embed_tokens(input_ids[0])
         image = embedding(number, image_embeds).to(words.dtype)
         hidden = torch.where(is_image, image, words)[None]
         rotary = self._rotary(position_ids, hidden.dtype)
-        state = self._pass(input_ids, head_flags, key_bias, watch)
+        bias, visible = self._bias(key_bias, places)
+        state = Pass(head_flags, bias, visible, watch, torch.zeros_like(key_bias))
         cache = _Keys(past)
         for index, layer in enumerate(self.text.layers):
-            hidden = layer(
-                hidden, position_embeddings=rotary, past_key_values=cache, steered=state
-            )
+            hidden = layer(hidden, position_embeddings=rotary, past_key_values=cache, steered=state)
             if index < deepstack.shape[0]:
                 level = embedding(number, deepstack[index]).to(hidden.dtype)
                 hidden = hidden + torch.where(is_image, level, torch.zeros_like(level))
@@ -172,17 +178,11 @@ class DecoderGraph(nn.Module):
         sin = (embedding(position_ids, self.sin) * self.owner).sum(0)
         return cos.to(dtype), sin.to(dtype)
 
-    def _pass(
-        self,
-        input_ids: torch.Tensor,
-        head_flags: torch.Tensor,
-        key_bias: torch.Tensor,
-        watch: torch.Tensor,
-    ) -> Pass:
-        total, queries = key_bias.shape[0], input_ids.shape[1]
-        keys = torch.arange(total)
-        visible = keys <= keys[total - queries :, None]
+    def _bias(
+        self, key_bias: torch.Tensor, places: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(S, T) bias of the queries at `places`, and which keys they see."""
+        visible = torch.arange(key_bias.shape[0]) <= places[:, None]
         # -1e9 and no infinity: flags of 0 times infinity would be NaN
         seen = torch.where(visible, key_bias, torch.full_like(key_bias, -1e9))
-        bias = torch.where(visible, key_bias - seen.amax(-1, keepdim=True), 0.0)
-        return Pass(head_flags, bias, visible, watch, torch.zeros_like(key_bias))
+        return torch.where(visible, key_bias - seen.amax(-1, keepdim=True), 0.0), visible

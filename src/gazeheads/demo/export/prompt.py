@@ -50,9 +50,7 @@ def prepare(vlm: VLM, image: ImageLike, prompt: str) -> tuple[Encoded, Exported]
     ids = encoded.ids[None]
     mask = torch.ones_like(ids)
     positions, first = vlm.family.positions(vlm.model, ids, mask, [encoded.inputs])
-    exported = Exported(
-        _pixels(vlm, image), encoded.ids.numpy(), positions.numpy(), int(first[0])
-    )
+    exported = Exported(_pixels(vlm, image), encoded.ids.numpy(), positions.numpy(), int(first[0]))
     return encoded, exported
 
 

@@ -53,7 +53,7 @@ def trace_decoder(graph: DecoderGraph, config: Any, levels: int) -> onnx_ir.Mode
         [cached.clone() for _ in range(2 * layers)],
     )
     queries, past, image = Dim("queries"), Dim("past"), Dim("image")
-    shapes = (
+    shapes: tuple[Any, ...] = (
         {1: queries},
         {2: queries},
         {0: image},

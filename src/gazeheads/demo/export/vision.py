@@ -39,6 +39,11 @@ class VisionGraph(nn.Module):
         cell: side in pixels of the square that one image token sees.
     """
 
+    cos: torch.Tensor
+    sin: torch.Tensor
+    scale: torch.Tensor
+    shift: torch.Tensor
+
     def __init__(self, visual: Any, mean: list[float], std: list[float], longest: int) -> None:
         """Args beyond the attributes.
 
