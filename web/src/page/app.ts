@@ -26,6 +26,8 @@ export class App {
   private readonly prompt = byId<HTMLInputElement>("prompt");
   private settings: Settings;
   private ks: number[];
+  /** How the latest text of the main story was steered. */
+  private turns: Turn[] = [];
 
   constructor(
     engine: Engine,
@@ -51,7 +53,7 @@ export class App {
     matrices(byId("matrices"), model, SHOWN_MATRICES);
     byId("matrices-line").textContent =
       `The ${Math.min(SHOWN_MATRICES, model.matrices.length)} best heads of ${model.name}, the model on this page, with their gaze` +
-      " scores. Rows: the panel asked about. Columns: the panel looked at. Darker: more attention.";
+      " scores. Rows: the panel asked about. Columns: the panel looked at. The stronger the colour, the more attention.";
     byId("stairs-line").textContent =
       `${model.name}, unsteered: each column is a word, each row a panel, and the shade is the share of the image attention of its ` +
       `${model.defaultK} best gaze heads.`;
@@ -63,6 +65,8 @@ export class App {
   show(scene: Scene): void {
     this.session.stop();
     this.scene = scene;
+    this.turns = [];
+    byId<HTMLButtonElement>("again").disabled = true;
     this.stage.show(scene);
     this.stage.unveil();
     this.story.clear();
@@ -162,6 +166,7 @@ export class App {
   }
 
   private ended(how: unknown): void {
+    this.turns = [...this.session.log];
     this.story.end();
     this.trail.end();
     this.stage.mark(null);
@@ -204,11 +209,14 @@ export class App {
     });
     this.prompt.addEventListener("change", () => this.remember());
     this.button("plain", () => this.write(null));
-    this.button("narrate", () => this.write(null, [], PROMPTS[0], this.narrator()));
+    const narrate = () => this.write(null, [], PROMPTS[0], this.narrator());
+    this.button("narrate", narrate);
+    onceInView(byId("stairs"), () => {
+      if (!this.session.writing && this.scene.origin !== "own") narrate();
+    });
     this.button("share", () => void this.share());
-    this.button("again", () => this.repeat(this.session.log));
+    this.button("again", () => this.repeat(this.turns));
     this.button("box", () => this.addBox());
-    byId<HTMLButtonElement>("again").disabled = true;
     this.settled();
   }
 
@@ -253,8 +261,8 @@ export class App {
     const share = byId<HTMLButtonElement>("share");
     share.hidden = origin === "own";
     if (origin === "own") return;
-    const turns = [...this.session.log];
-    history.replaceState(null, "", `#${write({ origin, seed, prompt: this.prompt.value, turns, ...this.settings })}`);
+    const { turns, settings } = this;
+    history.replaceState(null, "", `#${write({ origin, seed, prompt: this.prompt.value, turns, ...settings })}`);
   }
 
   private async share(): Promise<void> {
@@ -269,4 +277,17 @@ export class App {
     }
     setTimeout(() => (button.textContent = before), 1600);
   }
+}
+
+/** Calls once, when all of the element has come into view. */
+function onceInView(element: Element, call: () => void): void {
+  const watcher = new IntersectionObserver(
+    ([{ isIntersecting }]) => {
+      if (!isIntersecting) return;
+      watcher.disconnect();
+      call();
+    },
+    { threshold: 1 },
+  );
+  watcher.observe(element);
 }

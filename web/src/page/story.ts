@@ -45,7 +45,7 @@ export class Story {
   turn(turn: Turn): void {
     const last = this.log.lastElementChild as HTMLElement | null;
     if (last?.dataset.token === String(turn.token)) last.remove();
-    const where = turn.region === null ? "let go" : `to ${turn.region}`;
+    const where = turn.region === null ? "let go" : String(turn.region);
     const text = turn.token === 0 && turn.region === null ? "unsteered" : where;
     const entry = el("li", { "data-token": turn.token, "data-region": turn.region ?? "" }, text);
     entry.title = `before token ${turn.token + 1}`;
