@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ import onnx_ir
 from torch import nn
 
 from gazeheads import __version__
-from gazeheads.atomic import write_json
+from gazeheads.atomic import appearing, write_json
 from gazeheads.demo.export import fourbit, shards
 from gazeheads.demo.export.check import Comparison, StripLike, compare, insist
 from gazeheads.demo.export.decoder import DecoderGraph
@@ -102,7 +102,7 @@ def export_web(
         )
     check_free(out)
     info = model_info(scores, settings.k, settings.seed)
-    with _appearing(out) as folder:
+    with appearing(out) as folder:
         model = folder / FOLDER
         model.mkdir()
         shape = _limits(vlm, settings)
@@ -145,24 +145,6 @@ def check_free(out: Path) -> None:
         return
     if not out.is_dir() or any(out.iterdir()):
         raise GazeheadsError(f"{out} is no empty folder and no export: choose another")
-
-
-@contextmanager
-def _appearing(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its place at the end, or leaves nothing behind."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise GazeheadsError(f"cannot write {out}: {error.strerror or error}") from error
-    try:
-        folder.chmod(0o755)
-        yield folder
-        if out.exists():
-            shutil.rmtree(out)
-        folder.rename(out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)
