@@ -19,9 +19,9 @@ BLOCK = 32
 DOMAIN = "com.microsoft"
 
 
-def round_weights(graph: nn.Module) -> None:
-    """Rounds every linear layer and the words of a graph's model to four bits, in place."""
-    for name, module in graph.named_modules():
+def round_weights(model: nn.Module) -> None:
+    """Rounds every linear layer and the words of a model to four bits, in place."""
+    for name, module in model.named_modules():
         if isinstance(module, nn.Linear) or name.endswith("embed_tokens"):
             weight = module.get_parameter("weight")
             codes, scales = _blocks(weight.detach().numpy())

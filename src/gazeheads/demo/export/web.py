@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import onnx_ir
-from torch import nn
 
 from gazeheads import __version__
 from gazeheads.atomic import appearing, write_json
@@ -102,6 +101,8 @@ def export_web(
         )
     check_free(out)
     info = model_info(scores, settings.k, settings.seed)
+    if settings.weights == "int4":
+        fourbit.round_weights(vlm.model)
     with appearing(out) as folder:
         model = folder / FOLDER
         model.mkdir()
@@ -176,19 +177,12 @@ def _write_graphs(
     with exportable(vlm.model):
         with busy("Tracing the vision graph"):
             vision = VisionGraph(visual, processor.image_mean, processor.image_std, longest)
-            _round(vision, settings)
             seen = _save(trace_vision(vision), settings, folder / VISION)
         with busy("Tracing the decoder graph"):
             decoder = DecoderGraph(vlm.model, limits.positions)
-            _round(decoder, settings)
             traced = trace_decoder(decoder, vlm.text_config, levels)
             told = _save(traced, settings, folder / DECODER)
     return {"vision": seen, "decoder": told}
-
-
-def _round(graph: nn.Module, settings: WebSettings) -> None:
-    if settings.weights == "int4":
-        fourbit.round_weights(graph)
 
 
 def _save(model: onnx_ir.Model, settings: WebSettings, path: Path) -> list[str]:
