@@ -7,25 +7,18 @@ import contextlib
 import io
 import json
 import struct
-import threading
 import time
-import urllib.error
-import urllib.request
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
+from serving import Running, websockets
 
-pytest.importorskip("starlette", reason="the extra [serve] is not installed")
-uvicorn = pytest.importorskip("uvicorn", reason="the extra [serve] is not installed")
-websockets = pytest.importorskip("websockets", reason="the extra [serve] is not installed")
-
-from gazeheads.demo.house import House, HouseLimits  # noqa: E402
-from gazeheads.demo.pictures import PictureLimits  # noqa: E402
-from gazeheads.demo.server import File, make_app  # noqa: E402
-from gazeheads.strips.drawn import draw_strips  # noqa: E402
+from gazeheads.demo.house import HouseLimits
+from gazeheads.demo.pictures import PictureLimits
+from gazeheads.strips.drawn import draw_strips
 
 if TYPE_CHECKING:
     from gazeheads.vlm import VLM
@@ -34,64 +27,13 @@ LIMITS = HouseLimits(
     seats=4, queue=60, max_tokens=40, patience=2.0, visitors=80,
     pictures=PictureLimits(max_bytes=200_000, max_pixels=100_000, max_side=1000),
 )  # fmt: skip
+FILES = {"index.html": b"<p>page"}
 PANELS = [[0, 0, 32, 32], [32, 0, 64, 32], [64, 0, 96, 32]]
-
-
-class Running:
-    """A server in a thread of its own."""
-
-    def __init__(self, vlm: VLM, limits: HouseLimits = LIMITS) -> None:
-        from gazeheads.demo.commands import listen
-        from gazeheads.scores.gaze import discover
-
-        scores = discover(vlm, draw_strips(1, 5, 3, size=32))
-        self.house = House(lambda report: (vlm, scores, 2), limits)
-        self.listening = listen("127.0.0.1", 0)
-        self.port = self.listening.getsockname()[1]
-        files = {"": File("text/html", b"<p>page", '"tag"')}
-        app = make_app(self.house, files, ["127.0.0.1", "localhost"], ["http://friend.example"])
-        config = uvicorn.Config(app, log_level="error", ws_max_size=400_000)
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, args=([self.listening],))
-        self.thread.start()
-
-    def end(self) -> None:
-        self.server.should_exit = True
-        self.thread.join(20)
-        assert not self.thread.is_alive()
-
-    def get(self, path: str, **headers: str) -> tuple[int, bytes]:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
-        try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
-
-    def healthy(self) -> dict[str, Any]:
-        """Waits until the server says it is well."""
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            code, body = self.get("/healthz")
-            if code == 200:
-                return json.loads(body)
-            time.sleep(0.1)
-        raise AssertionError(f"not healthy: {body!r}")
-
-    @contextlib.asynccontextmanager
-    async def visit(self, **options: Any) -> Any:
-        url = f"ws://127.0.0.1:{self.port}/ws"
-        async with websockets.connect(url, max_size=None, **options) as socket:
-            while (told := json.loads(await socket.recv()))["type"] == "loading":
-                pass
-            assert told["type"] == "ready", told
-            socket.model = told["model"]
-            yield socket
 
 
 @pytest.fixture(scope="module")
 def running(gqa: VLM) -> Iterator[Running]:
-    server = Running(gqa)
+    server = Running(gqa, LIMITS, FILES)
     yield server
     server.end()
 
@@ -403,7 +345,8 @@ def test_fifty_visitors_for_a_minute_leave_memory_flat(running: Running) -> None
 
 
 def test_a_full_queue_says_so_and_a_full_house_closes(gqa: VLM) -> None:
-    running = Running(gqa, HouseLimits(seats=1, queue=1, visitors=3, max_tokens=5, patience=5))
+    limits = HouseLimits(seats=1, queue=1, visitors=3, max_tokens=5, patience=5)
+    running = Running(gqa, limits, FILES)
 
     async def visits() -> None:
         async with running.visit() as first, running.visit() as second, running.visit() as third:
@@ -427,7 +370,7 @@ def test_a_full_queue_says_so_and_a_full_house_closes(gqa: VLM) -> None:
 
 
 def test_shutting_down_in_the_middle_of_a_text_is_quick(gqa: VLM) -> None:
-    running = Running(gqa)
+    running = Running(gqa, LIMITS, FILES)
 
     async def visit() -> None:
         async with running.visit() as socket:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from gazeheads.demo.page import DESCRIPTION
 from gazeheads.errors import GazeheadsError
 
 if TYPE_CHECKING:
@@ -52,14 +53,16 @@ def demo_command(
     except ImportError as error:
         raise GazeheadsError("the demo needs `pip install 'gazeheads[serve]'`") from error
     from gazeheads.demo.house import House, HouseLimits
-    from gazeheads.demo.server import make_app, page_files
+    from gazeheads.demo.page import page_files
+    from gazeheads.demo.server import make_app
 
     files = page_files()
+    limits = HouseLimits(seats=seats)
     chosen = choose_engine(engine, model, heads, files)
     house = None
     if chosen == "server":
         scores = read_scores(heads) if heads is not None else None
-        house = House(preparing(model, scores, k, seed), HouseLimits(seats=seats))
+        house = House(preparing(model, scores, k, seed), limits)
     names = [*(LOCAL if host in LOCAL else [host]), *(allow_host or [])]
     app = make_app(house, files, ["*"] if host in ("0.0.0.0", "::") and not allow_host else names)
     listening = listen(host, port)
@@ -70,7 +73,7 @@ def demo_command(
         threading.Timer(0.5, webbrowser.open, [url]).start()
     config: dict[str, Any] = {
         "log_level": "warning",
-        "ws_max_size": HouseLimits().pictures.max_bytes + 1_000_000,
+        "ws_max_size": limits.max_frame,
         "ws_max_queue": 8,
         "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
         "server_header": False,
@@ -79,14 +82,14 @@ def demo_command(
 
 
 def choose_engine(
-    engine: str, model: str, heads: Path | None, files: dict[str, Any]
+    engine: str, model: str, heads: Path | None, files: dict[str, bytes]
 ) -> Literal["browser", "server"]:
     """Where the model runs; "auto" is the browser when the page carries the model asked for.
 
     Raises:
         GazeheadsError: there is no such engine, or the page carries no such model.
     """
-    shipped = model == "comic-tiny" and heads is None and "model/model.json" in files
+    shipped = model == "comic-tiny" and heads is None and DESCRIPTION in files
     if engine == "auto":
         return "browser" if shipped else "server"
     if engine == "server":

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from gazeheads.atomic import write_json
+from gazeheads.demo.page import GALLERY
 from gazeheads.strips.drawn import draw_strips
 from gazeheads.strips.strip import Strip
 
-FOLDER = Path(__file__).parent / "gallery"
 INDEX = "strips.json"
 SEEDS = (3, 11, 24, 31, 42, 58)
 """Of the strips in the gallery."""
@@ -49,7 +49,7 @@ def drawn_json(seed: int) -> dict[str, Any]:
     return {**strip_json(seed, strip), "picture": f"data:image/webp;base64,{picture}"}
 
 
-def write_gallery(folder: Path = FOLDER) -> Path:
+def write_gallery(folder: Path = GALLERY) -> Path:
     """Draws the gallery: one WebP per strip, and their index, written last."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = []

@@ -45,6 +45,11 @@ class HouseLimits:
     patience: float = 10.0
     pictures: PictureLimits = field(default_factory=PictureLimits)
 
+    @property
+    def max_frame(self) -> int:
+        """Bytes of a frame; a larger one ends the visit, a picture in between is refused."""
+        return 2 * self.pictures.max_bytes
+
 
 @dataclass(frozen=True, eq=False)
 class Model:

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -28,7 +27,6 @@ from gazeheads.demo import gallery
 from gazeheads.demo.house import House
 from gazeheads.demo.seats import BusyError, Seats
 from gazeheads.demo.visitor import Visitor
-from gazeheads.errors import GazeheadsError
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -40,7 +38,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",  # asks whether it has changed, every time
 }
-STATIC = Path(__file__).parent / "static"
 TRY_AGAIN = 1013  # WebSocket close code
 
 
@@ -53,11 +50,10 @@ class File:
     tag: str
 
     @classmethod
-    def read(cls, path: Path) -> File:
-        """A file of the package."""
-        data = path.read_bytes()
-        script = path.suffix in (".js", ".mjs")
-        kind = "text/javascript" if script else mimetypes.guess_type(path.name)[0]
+    def of(cls, path: str, data: bytes) -> File:
+        """A file by its path, whose ending says what it is."""
+        script = path.endswith((".js", ".mjs"))
+        kind = "text/javascript" if script else mimetypes.guess_type(path)[0]
         return cls(kind or "application/octet-stream", data, f'"{sha256(data).hexdigest()[:20]}"')
 
     def response(self, request: Request) -> Response:
@@ -68,34 +64,14 @@ class File:
         return Response(self.data, media_type=self.kind, headers=headers)
 
 
-def page_files(static: Path = STATIC, pictures: Path = gallery.FOLDER) -> dict[str, File]:
-    """Every file of the page by its path in a URL.
-
-    Raises:
-        GazeheadsError: the page was not built.
-    """
-    if not (static / "index.html").is_file():
-        raise GazeheadsError(
-            f"the page is not in this installation (no {static / 'index.html'}): reinstall, or "
-            "build it with `npm ci && npm run build` in web/"
-        )
-    files = {}
-    for root, prefix in ((static, ""), (pictures, "gallery/")):
-        for path in sorted(root.rglob("*")):
-            if path.is_file():
-                files[prefix + path.relative_to(root).as_posix()] = File.read(path)
-    files[""] = files["index.html"]
-    return files
-
-
 def make_app(
-    house: House | None, files: dict[str, File], hosts: Sequence[str], origins: Sequence[str] = ()
+    house: House | None, files: dict[str, bytes], hosts: Sequence[str], origins: Sequence[str] = ()
 ) -> Starlette:
     """The application.
 
     Args:
         house: runs the model for the server engine; None: pages run it themselves.
-        files: of the page, by path.
+        files: contents of the page's files, by path.
         hosts: names under which visitors may call the server; guards against other names that
             someone has pointed at it. "*" admits any.
         origins: of pages elsewhere that may use the server engine, as "https://name:port".
@@ -129,9 +105,11 @@ class _Desk:
     """Answers the requests."""
 
     def __init__(
-        self, house: House | None, files: dict[str, File], origins: frozenset[str]
+        self, house: House | None, files: dict[str, bytes], origins: frozenset[str]
     ) -> None:
-        self._house, self._files, self._origins = house, files, origins
+        self._house, self._origins = house, origins
+        self._files = {path: File.of(path, data) for path, data in files.items()}
+        self._files[""] = self._files["index.html"]
         self._easel = Seats(1, 32)  # one strip is drawn at a time
 
     async def file(self, request: Request) -> Response:

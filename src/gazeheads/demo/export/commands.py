@@ -90,9 +90,8 @@ def _half(model: str, scores: HeadScores | None, k: int | None) -> tuple[VLM, He
 
 def _page() -> dict[str, bytes]:
     """The page's files, without the model that ships with it; none if the page was not built."""
-    from gazeheads.demo.server import STATIC, page_files
+    from gazeheads.demo.page import STATIC, page_files
 
     if not (STATIC / "index.html").is_file():
         return {}
-    files = {path: file.data for path, file in page_files().items() if path}
-    return {path: data for path, data in files.items() if not path.startswith("model/")}
+    return {path: data for path, data in page_files().items() if not path.startswith("model/")}
