@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,15 @@ import pytest
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadScores
 
+from .conftest import scores_of
+
 pytest.importorskip("onnxruntime", reason="needs the extra [web]")
 pytest.importorskip("onnxscript", reason="needs the extra [web]")
 
 if TYPE_CHECKING:
     from gazeheads.vlm import VLM
+
+WEBGPU = re.compile(r"asyncify|webgpu")
 
 
 @pytest.mark.slow
@@ -107,3 +112,20 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         write("bad")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert (tmp_path / "out" / "file").read_text() == "good"
+
+
+@pytest.mark.slow
+def test_page_and_comic_tiny_are_a_small_download(tmp_path: Path) -> None:
+    import gzip
+
+    import gazeheads
+    from gazeheads.demo.export.web import WebSettings, export_web
+    from gazeheads.demo.page import STATIC
+
+    vlm = gazeheads.load("comic-tiny")
+    export_web(vlm, scores_of(vlm), tmp_path / "out", WebSettings(k=16), [])
+    # the runtime for WebGPU is fetched for models that need it only
+    page = [path for path in (STATIC / "assets").iterdir() if not WEBGPU.search(path.name)]
+    files = [*page, *(tmp_path / "out" / "model").iterdir()]
+    assert any(path.suffix == ".wasm" for path in page)
+    assert sum(len(gzip.compress(path.read_bytes(), 6)) for path in files) <= 12_000_000
