@@ -89,19 +89,49 @@ def exported(
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A headless Chromium."""
+def rounded(processor: Any) -> VLM:
+    """A tiny random model with weights of four bits."""
+    pytest.importorskip("onnxscript", reason="needs the extra [web]")
+    from tiny_models import make_model
+
+    from gazeheads.demo.export.fourbit import round_weights
+    from gazeheads.vlm import wrap
+
+    vlm = wrap(make_model(processor, 4, 2, seed=5), processor, "tiny-rounded")
+    round_weights(vlm.model)
+    return vlm
+
+
+@pytest.fixture(scope="session")
+def exported_four_bits(rounded: VLM, once: Callable[..., Path], strips: tuple[Any, ...]) -> Path:
+    """The rounded model as it is exported for WebGPU."""
+    from gazeheads.demo.export.web import WebSettings, export_web
+
+    settings = WebSettings(weights="int4", k=4)
+    own = scores_of(rounded)
+    return once("tiny-rounded", lambda out: export_web(rounded, own, out, settings, strips))
+
+
+@pytest.fixture(scope="session")
+def playwright_driver() -> Iterator[Any]:
+    """Starts browsers."""
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine")
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     if not ENGINE.is_file():
         pytest.skip("the page was not built (npm ci && npm run build in web/)")
     with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--enable-unsafe-webgpu"]
-        )
-        yield started
-        started.close()
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def browser(playwright_driver: Any) -> Iterator[Any]:
+    """A headless Chromium with WebGPU in software."""
+    started = playwright_driver.chromium.launch(
+        executable_path=CHROMIUM, args=["--no-sandbox", "--enable-unsafe-webgpu"]
+    )
+    yield started
+    started.close()
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -13,9 +13,10 @@ from PIL import Image
 
 from gazeheads.demo.export.check import reference
 from gazeheads.demo.export.prompt import prepare
+from gazeheads.heads import HeadSet
 from gazeheads.steering import Schedule, Steering
 
-from .conftest import ENGINE
+from .conftest import CHROMIUM, ENGINE
 
 if TYPE_CHECKING:
     from gazeheads.heads import HeadScores
@@ -58,6 +59,14 @@ QUESTION = "what happens in the panel?"
 TOKENS = 30
 
 
+def page_folder(folder: Path, exported: Path) -> Path:
+    """An export with the built engine and a page for tests."""
+    shutil.copytree(exported, folder)
+    shutil.copytree(ENGINE.parent, folder / "assets", dirs_exist_ok=True)
+    (folder / "index.html").write_text(PAGE)
+    return folder
+
+
 @pytest.fixture
 def opened(
     browser: Any, serve: Callable[[Path], str], tmp_path: Path
@@ -66,10 +75,7 @@ def opened(
     pages = []
 
     def open_export(exported: Path, picture: Image.Image) -> Any:
-        folder = tmp_path / f"page{len(pages)}"
-        shutil.copytree(exported, folder)
-        shutil.copytree(ENGINE.parent, folder / "assets", dirs_exist_ok=True)
-        (folder / "index.html").write_text(PAGE)
+        folder = page_folder(tmp_path / f"page{len(pages)}", exported)
         picture.save(folder / "picture.png")
         pages.append(browser.new_page())
         pages[-1].goto(serve(folder))
@@ -86,7 +92,14 @@ def boxes(strip: Any) -> list[list[float]]:
     return [list(region.boxes[0]) for region in strip.regions]
 
 
-def write(page: Any, strip: Any, heads: Any, start: int | None, hovers: dict[int, Any]) -> Any:
+def write(
+    page: Any,
+    strip: Any,
+    heads: HeadSet,
+    start: int | None,
+    hovers: dict[int, Any],
+    tokens: int = TOKENS,
+) -> Any:
     """What the browser writes; `hovers` are panels (or None, or "stop") by number of tokens."""
 
     def where(panel: int | str | None) -> Any:
@@ -97,23 +110,28 @@ def write(page: Any, strip: Any, heads: Any, start: int | None, hovers: dict[int
         "prompt": QUESTION,
         "region": where(start),
         "heads": [list(head) for head in heads],
-        "maxTokens": TOKENS,
+        "maxTokens": tokens,
     }
     moves = {str(step): where(panel) for step, panel in hovers.items()}
     return page.evaluate("([r, h]) => write(loaded.engine, r, h)", [request, moves])
 
 
 def same_by_model(
-    vlm: VLM, strip: Any, heads: Any, start: int | None, hovers: dict[int, int | None]
+    vlm: VLM,
+    strip: Any,
+    heads: HeadSet,
+    start: int | None,
+    hovers: dict[int, int | None],
+    tokens: int = TOKENS,
 ) -> list[int]:
     """The tokens of the model itself under the same hovers, up to its end token."""
     regions = [None, *strip.regions]
     entries = [(0, regions[start or 0]), *((n, regions[p or 0]) for n, p in hovers.items())]
     encoded = vlm.encode(strip.image, QUESTION)
     steering = Steering(heads, Schedule(tuple(entries)))
-    tokens = reference(vlm, encoded, steering, TOKENS).tokens
-    ends = [n for n, token in enumerate(tokens) if token in vlm.stops]
-    return tokens[: ends[0]] if ends else tokens
+    written = reference(vlm, encoded, steering, tokens).tokens
+    ends = [n for n, token in enumerate(written) if token in vlm.stops]
+    return written[: ends[0]] if ends else written
 
 
 @pytest.mark.slow
@@ -226,3 +244,32 @@ def test_a_later_visit_fetches_nothing_again(
     shares = page.evaluate("async () => (await load()).seen")
     assert [url for url in fetched if ".onnx" in url] == []
     assert shares == sorted(shares) and shares[-1] == 1
+
+
+@pytest.mark.slow
+def test_four_bits_on_webgpu_are_the_rounded_models(
+    opened: Callable[..., Any], exported_four_bits: Path, rounded: VLM, strips: tuple[Any, ...]
+) -> None:
+    strip, heads = strips[1], HeadSet.of([(1, 0), (2, 3), (3, 1)])
+    page = opened(exported_four_bits, strip.image)
+    for start, hovers in [(None, {}), (2, {4: 1, 8: None})]:
+        done = write(page, strip, heads, start, hovers, tokens=12)
+        tokens = [step["token"] for step in done["steps"]]
+        assert tokens == same_by_model(rounded, strip, heads, start, hovers, tokens=12)
+
+
+@pytest.mark.slow
+def test_without_webgpu_a_model_that_needs_it_says_so(
+    playwright_driver: Any,
+    exported_four_bits: Path,
+    serve: Callable[[Path], str],
+    tmp_path: Path,
+) -> None:
+    plain = playwright_driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    folder = page_folder(tmp_path / "page", exported_four_bits)
+    page = plain.new_page()
+    page.goto(serve(folder))
+    page.wait_for_function("window.load")
+    said = page.evaluate("() => load().then(() => null, (e) => `${e.name}: ${e.message}`)")
+    plain.close()
+    assert said.startswith("EngineError: tiny-rounded needs WebGPU")

@@ -49,12 +49,14 @@ class Comparison:
         equal: tokens before the first that differs.
         tokens: in all.
         difference: largest between logits, over the equal tokens and the first that differs.
+        preference: by how much the model preferred its token where the first one differs.
     """
 
     name: str
     equal: int
     tokens: int
     difference: float
+    preference: float = 0.0
 
 
 def compare(
@@ -77,10 +79,16 @@ def compare(
     return out
 
 
-def insist(comparisons: Sequence[Comparison], tolerance: float) -> None:
-    """Raises ExportError unless every token is equal and no logit differs by more."""
+def insist(comparisons: Sequence[Comparison], tolerance: float, tie: float = 0.0) -> None:
+    """Raises ExportError unless every token is equal and no logit differs by more.
+
+    Args:
+        comparisons: to judge.
+        tolerance: largest difference of logits that passes.
+        tie: a token may differ if the model preferred its own by no more than this.
+    """
     for each in comparisons:
-        if each.equal < each.tokens:
+        if each.equal < each.tokens and each.preference > tie:
             raise ExportError(
                 f"the exported graphs do not repeat the model: {each.name}, token "
                 f"{each.equal + 1} of {each.tokens} differs (logits by {each.difference:.2g}); "
@@ -124,4 +132,8 @@ def _compared(name: str, model: Answer, graphs: Answer) -> Comparison:
     equal = same.index(False) if False in same else len(same)
     upto = min(equal + 1, len(same))
     difference = float(np.abs(model.logits[:upto] - graphs.logits[:upto]).max())
-    return Comparison(name, equal, len(same), difference)
+    preference = 0.0
+    if equal < len(same):
+        logits = model.logits[equal]
+        preference = float(logits[model.tokens[equal]] - logits[graphs.tokens[equal]])
+    return Comparison(name, equal, len(same), difference, preference)

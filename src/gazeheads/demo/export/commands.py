@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from gazeheads.errors import GazeheadsError
+
+if TYPE_CHECKING:
+    from gazeheads.heads import HeadScores
+    from gazeheads.vlm import VLM
 
 export_app = typer.Typer(help="Models as files for a browser.", no_args_is_help=True)
 CHECKED_STRIPS = 2
@@ -30,8 +34,11 @@ def web_command(
     ] = None,
     k: Annotated[int | None, typer.Option("--k", min=1, help="Heads steered at first.")] = None,
     weights: Annotated[
-        str, typer.Option(help="How weights are stored: int8, float16 or float32.")
+        str, typer.Option(help="How weights are stored: int8, float16, float32; int4: for WebGPU.")
     ] = "int8",
+    dtype: Annotated[
+        str, typer.Option(help="What the graphs compute in: float32 or float16.")
+    ] = "float32",
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
 ) -> None:
     """Write a static folder: the demo's page and a model that runs in the browser."""
@@ -49,9 +56,14 @@ def web_command(
         raise GazeheadsError(f"unknown weights {weights!r}: use one of {', '.join(known)}")
     check_free(out)
     scores = read_scores(heads) if heads is not None else None
+    if dtype not in ("float32", "float16"):
+        raise GazeheadsError(f"unknown dtype {dtype!r}: use float32 or float16")
     with terminal.Stages() as stages:
         with stages.busy("Loading the model and its heads"):
-            vlm, scores, best = preparing(model, scores, k, seed)(lambda share, what: None)
+            if dtype == "float32":
+                vlm, scores, best = preparing(model, scores, k, seed)(lambda share, what: None)
+            else:
+                vlm, scores, best = _half(model, scores, k)
         settings = WebSettings(known[weights], k=best, seed=seed)
         strips = draw_strips(CHECKED_STRIPS, CHECK_SEED + seed)
         page = _page()
@@ -62,6 +74,18 @@ def web_command(
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     what = "Page and model" if page else "Model without a page, as none was built"
     terminal.out.print(f"{what}: {out} ({size / 1e6:.1f} MB)", markup=False)
+
+
+def _half(model: str, scores: HeadScores | None, k: int | None) -> tuple[VLM, HeadScores, int]:
+    """The model in 16 bits from the start, as a large one has no room in 32."""
+    from gazeheads.inputs import best_heads, check_k
+    from gazeheads.vlm import load
+
+    if scores is None:
+        raise GazeheadsError("--dtype float16 needs --heads: find them with `gazeheads discover`")
+    vlm = load(model, device="cpu", dtype="float16")
+    check_k(vlm, k)
+    return vlm, scores, len(best_heads(scores, k))
 
 
 def _page() -> dict[str, bytes]:

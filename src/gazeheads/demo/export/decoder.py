@@ -152,9 +152,9 @@ class DecoderGraph(nn.Module):
             (V,) logits after the last token, (T,) attention of the last token, keys and values.
         """
         total, queries = key_bias.shape[0], input_ids.shape[1]
-        places = torch.arange(total)[total - queries :]
+        places = torch.arange(queries) + (total - queries)
         # a model may write the image token itself: after the prefill it is a word like any other
-        is_image = ((input_ids[0] == self.image_token) & (places[:1] == 0))[:, None]
+        is_image = ((input_ids[0] == self.image_token) & (places[0] == 0))[:, None]
         number = (is_image[:, 0].long().cumsum(0) - 1).clamp(min=0)
         words = self.text.embed_tokens(input_ids[0])
         image = embedding(number, image_embeds).to(words.dtype)

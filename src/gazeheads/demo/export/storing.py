@@ -7,7 +7,9 @@ from typing import Literal
 import numpy as np
 import onnx_ir as ir
 
-Weights = Literal["float32", "float16", "int8"]
+Weights = Literal["float32", "float16", "int8", "int4"]
+KEPT = "patch_weight"
+"""The matrix every pixel goes through stays as it is."""
 SMALL = 1024
 """Matrices with fewer numbers stay as they are."""
 
@@ -20,7 +22,7 @@ def store(model: ir.Model, weights: Weights) -> None:
     Args:
         model: changed in place.
         weights: "float16": rounded; "int8": whole numbers with a scale per row or column, whichever
-            comes closer; "float32": nothing is done.
+            comes closer; "float32": nothing is done. For "int4" see `fourbit`.
     """
     if weights == "float32":
         return
@@ -38,7 +40,7 @@ def store(model: ir.Model, weights: Weights) -> None:
 def is_matrix(value: ir.Value) -> bool:
     """Whether an initializer is the weight of a product or an embedding of words."""
     tensor = value.const_value
-    if tensor is None or len(tensor.shape) != 2 or tensor.size < SMALL:
+    if tensor is None or len(tensor.shape) != 2 or tensor.size < SMALL or value.name == KEPT:
         return False
     places = {"MatMul": 1, "Gemm": 1, "Gather": 0}
     uses = [(use.node.op_type, use.idx) for use in value.uses()]
@@ -67,17 +69,18 @@ def _widened(
     uses = [(use.node, use.idx) for use in value.uses()]
     name = str(value.name)
     graph.initializers.pop(name)
-    cast = ir.node("Cast", [_constant(graph, f"{name}_stored", stored)], {"to": ir.DataType.FLOAT})
+    cast = ir.node("Cast", [constant(graph, f"{name}_stored", stored)], {"to": ir.DataType.FLOAT})
     nodes = [cast]
     if scale is not None:
-        factor = _constant(graph, f"{name}_scale", scale)
+        factor = constant(graph, f"{name}_scale", scale)
         nodes.append(ir.node("Mul", [cast.outputs[0], factor]))
     graph.insert_before(graph[0], nodes)
     for node, index in uses:
         node.replace_input_with(index, nodes[-1].outputs[0])
 
 
-def _constant(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
+def constant(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
+    """A new initializer."""
     value = ir.val(name, const_value=ir.tensor(array, name=name))
     graph.register_initializer(value)
     return value

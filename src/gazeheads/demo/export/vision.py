@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import linear, scaled_dot_product_attention
 
 ATTENTION = "gaze_export_flash"
 """Name of the tower's attention function. The vision blocks pass all patches in one call only to
@@ -39,6 +39,8 @@ class VisionGraph(nn.Module):
         cell: side in pixels of the square that one image token sees.
     """
 
+    patch_weight: torch.Tensor
+    patch_bias: torch.Tensor
     cos: torch.Tensor
     sin: torch.Tensor
     scale: torch.Tensor
@@ -61,10 +63,8 @@ class VisionGraph(nn.Module):
         self.register_buffer("shift", -torch.tensor(mean) / torch.tensor(std))
         # a still image fills all frames of a patch alike; float32, as the sum of a half loses bits
         weight = visual.patch_embed.proj.weight.detach().float().sum(2).flatten(1)
-        self.embed = nn.Linear(weight.shape[1], weight.shape[0])
-        self.embed.weight = nn.Parameter(weight, requires_grad=False)
-        bias = visual.patch_embed.proj.bias.detach().float()
-        self.embed.bias = nn.Parameter(bias, requires_grad=False)
+        self.register_buffer("patch_weight", weight)
+        self.register_buffer("patch_bias", visual.patch_embed.proj.bias.detach().float())
         places = torch.arange(longest)
         cos, sin = visual.rotary_pos_emb(weight, torch.stack([places, places], -1))
         part = cos.shape[-1] // 4
@@ -83,7 +83,8 @@ class VisionGraph(nn.Module):
         rows, columns = rgba.shape[0], rgba.shape[2]
         patches = self._patches(rgba)
         dtype = self.visual.pos_embed.weight.dtype
-        hidden = (self.embed(patches) + self._learned_positions(rows, columns)).to(dtype)
+        embedded = linear(patches, self.patch_weight, self.patch_bias)
+        hidden = (embedded + self._learned_positions(rows, columns)).to(dtype)
         rotary = self._rotary(rows, columns)
         unused = torch.zeros(2, dtype=torch.int32)
         deep = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any
 import onnx_ir
 
 from gazeheads import __version__
-from gazeheads.atomic import write_json
+from gazeheads.atomic import appearing, write_json
+from gazeheads.demo.export import fourbit, shards
 from gazeheads.demo.export.check import Comparison, StripLike, compare, insist
 from gazeheads.demo.export.decoder import DecoderGraph
 from gazeheads.demo.export.errors import ExportError
@@ -35,8 +36,10 @@ FOLDER = "model"
 VISION, DECODER, DESCRIPTION = "vision.onnx", "decoder.onnx", "model.json"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 FAMILIES = ("qwen3_vl",)
-TOLERANCE: dict[Weights, float] = {"float32": 1e-3, "float16": 0.1, "int8": 1.0}
-"""Largest difference of logits that still passes."""
+TOLERANCE: dict[Weights, float] = {"float32": 1e-3, "float16": 0.1, "int8": 1.0, "int4": 1e-3}
+"""Largest difference of logits that still passes, by how weights are stored."""
+HALF_TOLERANCE = 0.5
+"""The same for models that compute in 16 bits; closer choices than this may fall either way."""
 
 Busy = Callable[[str], AbstractContextManager[None]]
 
@@ -46,7 +49,7 @@ class WebSettings:
     """How a model is exported.
 
     Attributes:
-        weights: how matrices are stored.
+        weights: how matrices are stored. "int4" is for WebGPU, the others are for WebAssembly.
         k: heads the page steers at first.
         seed: of the control heads.
         most_cells: image tokens of one picture, at most; fewer if the model says so.
@@ -72,10 +75,10 @@ def export_web(
     """Writes a folder that any web server can serve: the page, the graphs, the description.
 
     The graphs run the model's own weights and layers and are compared with it before anything is
-    left in `out`.
+    left in `out`. Weights of "int4" are rounded in `vlm` itself, which is not the same model after.
 
     Args:
-        vlm: a Qwen3-VL on the CPU.
+        vlm: a Qwen3-VL on the CPU, in float32 or float16; the graphs compute in the same.
         scores: gaze scores with matrices.
         out: a new or empty folder, or one this function wrote before.
         settings: how.
@@ -98,17 +101,21 @@ def export_web(
         )
     check_free(out)
     info = model_info(scores, settings.k, settings.seed)
-    with _appearing(out) as folder:
+    if settings.weights == "int4":
+        fourbit.round_weights(vlm.model)
+    with appearing(out) as folder:
         model = folder / FOLDER
         model.mkdir()
         shape = _limits(vlm, settings)
-        _write_graphs(vlm, settings, shape, model, busy)
+        weights = _write_graphs(vlm, settings, shape, model, busy)
         _write_tokenizer(vlm, model)
         with busy("Comparing the graphs with the model"):
             runner = Runner(model / VISION, model / DECODER)
             found = compare(vlm, runner, scores.top(settings.k), strips)
-        insist(found, TOLERANCE[settings.weights])
+        half = HALF_TOLERANCE if _computes_in(vlm) == "float16" else 0.0
+        insist(found, max(TOLERANCE[settings.weights], half), half)
         description = _description(vlm, info, settings, shape, model)
+        description["graph"]["weights"] = weights
         description["checked"] = [asdict(each) for each in found]
         description["scores"] = scores.provenance
         write_json(model / DESCRIPTION, description)
@@ -126,6 +133,8 @@ def check_family(vlm: VLM) -> None:
             f"{vlm.name} is of type {kind!r}, which cannot be exported yet: only Qwen3-VL can "
             "(comic-tiny is one); `gazeheads demo --engine server` shows any model"
         )
+    if _computes_in(vlm) not in ("float32", "float16"):
+        raise ExportError(f"{vlm.name} is in {_computes_in(vlm)}: load it in float32 or float16")
     visual = vlm.model.model.visual
     if (visual.interpolation_mode, visual.interpolation_align_corners) != ("bilinear", True):
         raise ExportError(f"{vlm.name} stretches its learned positions in a way not known here")
@@ -137,24 +146,6 @@ def check_free(out: Path) -> None:
         return
     if not out.is_dir() or any(out.iterdir()):
         raise GazeheadsError(f"{out} is no empty folder and no export: choose another")
-
-
-@contextmanager
-def _appearing(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its place at the end, or leaves nothing behind."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise GazeheadsError(f"cannot write {out}: {error.strerror or error}") from error
-    try:
-        folder.chmod(0o755)
-        yield folder
-        if out.exists():
-            shutil.rmtree(out)
-        folder.rename(out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -178,22 +169,32 @@ def _limits(vlm: VLM, settings: WebSettings) -> Limits:
 
 def _write_graphs(
     vlm: VLM, settings: WebSettings, limits: Limits, folder: Path, busy: Busy
-) -> None:
+) -> dict[str, list[str]]:
+    """Both graphs, one after the other; gives the files of weights of each."""
     processor, visual = vlm.processor.image_processor, vlm.model.model.visual
     longest = limits.most_pixels // limits.cell**2 * processor.merge_size
     levels = len(visual.deepstack_visual_indexes)
     with exportable(vlm.model):
         with busy("Tracing the vision graph"):
-            graph = VisionGraph(visual, processor.image_mean, processor.image_std, longest)
-            _save(trace_vision(graph), settings, folder / VISION)
+            vision = VisionGraph(visual, processor.image_mean, processor.image_std, longest)
+            seen = _save(trace_vision(vision), settings, folder / VISION)
         with busy("Tracing the decoder graph"):
             decoder = DecoderGraph(vlm.model, limits.positions)
-            _save(trace_decoder(decoder, vlm.text_config, levels), settings, folder / DECODER)
+            traced = trace_decoder(decoder, vlm.text_config, levels)
+            told = _save(traced, settings, folder / DECODER)
+    return {"vision": seen, "decoder": told}
 
 
-def _save(model: onnx_ir.Model, settings: WebSettings, path: Path) -> None:
-    store(model, settings.weights)
-    onnx_ir.save(model, path)
+def _save(model: onnx_ir.Model, settings: WebSettings, path: Path) -> list[str]:
+    if settings.weights == "int4":
+        fourbit.pack(model)
+    else:
+        store(model, settings.weights)
+    return shards.save(model, path)
+
+
+def _computes_in(vlm: VLM) -> str:
+    return str(vlm.model.dtype).removeprefix("torch.")
 
 
 def _write_tokenizer(vlm: VLM, folder: Path) -> None:
@@ -214,15 +215,14 @@ def _description(
     return {
         "kind": KIND,
         "info": info,
-        "provider": "wasm",
+        "provider": "webgpu" if settings.weights == "int4" else "wasm",
         "files": [_stored(path) for path in sorted(folder.iterdir())],
         "graph": {
             "layers": vlm.num_layers,
             "heads": vlm.num_heads,
             "keyHeads": config.num_key_value_heads,
             "headSize": config.head_dim,
-            "cache": "float32",
-            "weights": {},
+            "cache": _computes_in(vlm),
         },
         "picture": {
             "cell": limits.cell,
