@@ -7,11 +7,11 @@ sent before `next` acts on that token, and a page that has gone costs nothing.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import logging
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from PIL import Image
@@ -117,7 +117,7 @@ class Visitor:
         """A whole text: waits for a seat, then gives a token whenever the page wants one."""
         number, reason = start.text, "stopped"
         try:
-            async with self._house.seats.take(self._tell_ahead):
+            async with self._house.seats.take(partial(self._tell_ahead, number)):
                 async with asyncio.timeout(self._house.limits.text_seconds):
                     reason = await self._tell(start, picture, model)
         except (TimeoutError, asyncio.CancelledError):
@@ -145,7 +145,8 @@ class Visitor:
         self._telling = telling
         if self._start is not None:  # the page may have moved meanwhile
             telling.point(self._start.region, self._start.heads)
-        for count in itertools.count():
+        count = 0
+        while True:
             await asyncio.wait_for(self._wanted.wait(), house.limits.patience)
             self._wanted.clear()
             told = await house.run(telling.more)
@@ -161,11 +162,10 @@ class Visitor:
                 "grid": told.grid,
             }
             await self._say(step)
-        raise AssertionError
+            count += 1
 
-    def _tell_ahead(self, ahead: int) -> None:
-        assert self._start is not None
-        message = {"type": "waiting", "text": self._start.text, "ahead": ahead}
+    def _tell_ahead(self, number: int, ahead: int) -> None:
+        message = {"type": "waiting", "text": number, "ahead": ahead}
         task = asyncio.create_task(self._say(message))
         self._notes.add(task)
         task.add_done_callback(self._notes.discard)

@@ -55,7 +55,7 @@ export class App {
       `The ${Math.min(SHOWN_MATRICES, model.matrices.length)} best heads of ${model.name}, the model on this page, with their gaze` +
       " scores. Rows: the panel asked about. Columns: the panel looked at. The stronger the colour, the more attention.";
     byId("stairs-line").textContent =
-      `${model.name}, unsteered: each column is a word, each row a panel, and the shade is the share of the image attention of its ` +
+      `${model.name}, unsteered: each column is a token, each row a panel, and the shade is the share of the image attention of its ` +
       `${model.defaultK} best gaze heads.`;
     this.show(scene);
     if (linked.turns?.length) this.repeat(linked.turns);
@@ -77,7 +77,9 @@ export class App {
       ? scene.boxes.length
         ? "Rest on a region to have it described. Drag to mark another. Delete takes a region away, Alt and arrows move it."
         : "Drag over a part of your picture to mark a region."
-      : "Hover, tap, or press 1 to 6. Leave the strip or press Escape to stop.";
+      : matchMedia("(hover: none)").matches
+        ? "Tap a panel to turn the gaze there, tap it again to stop."
+        : "Hover or press 1 to 6. Leave the strip or press Escape to stop.";
     byId("own-note").textContent =
       `The picture stays between this page and its model. ${this.model.name === "comic-tiny" ? "comic-tiny has seen nothing but drawn comics: do not expect much of it elsewhere." : ""}`;
     this.remember();
