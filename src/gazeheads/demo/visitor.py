@@ -111,7 +111,7 @@ class Visitor:
         if self._text is not None:
             self._text.cancel()
             await asyncio.gather(self._text, return_exceptions=True)
-            self._text = None
+            self._text = self._telling = self._start = None
 
     async def _write(self, start: Start, picture: Image.Image, model: Model) -> None:
         """A whole text: waits for a seat, then gives a token whenever the page wants one."""

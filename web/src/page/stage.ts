@@ -43,8 +43,11 @@ export class Stage {
     root.addEventListener("focusout", (event) => {
       if (!root.contains(event.relatedTarget as Node | null)) this.hands?.leave();
     });
-    document.addEventListener("pointerdown", (event) => {
-      if (event.pointerType !== "mouse" && !root.contains(event.target as Node)) this.hands?.leave();
+    // a finger on nothing in particular; scrolling is no click
+    document.addEventListener("click", (event) => {
+      const target = event.target as Element;
+      const finger = (event as PointerEvent).pointerType !== "mouse";
+      if (finger && !root.contains(target) && !target.closest("button, input, label, a")) this.hands?.leave();
     });
   }
 
