@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -64,7 +65,9 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Makes a folder in one test process; the others wait for it and use the same."""
     from filelock import FileLock
 
-    shared = tmp_path_factory.getbasetemp().parent / "exports"
+    base = tmp_path_factory.getbasetemp()
+    # each process of pytest-xdist has a folder of its own in that of the run
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "exports"
     shared.mkdir(exist_ok=True)
 
     def make(name: str, write: Callable[[Path], Any]) -> Path:

@@ -157,9 +157,9 @@ def test_writes_the_models_tokens_whatever_is_hovered(
             expected = same_by_model(gqa, strip, heads, start, hovers)
             assert tokens == expected, (start, hovers)
             assert done["ending"] == ("length" if len(expected) == TOKENS else "end")
-            assert "".join(step["text"] for step in done["steps"]) == gqa.tokenizer.decode(
-                expected, skip_special_tokens=True
-            )
+            # an incomplete character at the end is not shown
+            text = gqa.tokenizer.decode(expected, skip_special_tokens=True).rstrip("\ufffd")
+            assert "".join(step["text"] for step in done["steps"]) == text
 
 
 @pytest.mark.slow
@@ -231,7 +231,8 @@ def test_stretches_pictures_as_the_model_does(
             [columns * cell, rows * cell],
         )
         difference = np.abs(np.array(found) - expected.reshape(-1).astype(int))
-        assert difference.max() <= 1
+        assert difference.max() <= 2
+        assert difference.mean() < 0.2
 
 
 @pytest.mark.slow

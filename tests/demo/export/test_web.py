@@ -36,7 +36,7 @@ def test_description_says_what_the_page_needs(exported: Path, gqa: VLM) -> None:
         assert hashlib.sha256(data).hexdigest().startswith(file["hash"])
     assert len(told["info"]["ranking"]) == gqa.num_layers * gqa.num_heads
     assert told["prompt"]["stops"] == sorted(gqa.stops)
-    assert len(told["checked"]) == 2
+    assert len(told["checked"]) == 4
     assert all(each["equal"] == each["tokens"] == 30 for each in told["checked"])
     assert max(each["difference"] for each in told["checked"]) < 1e-3
 

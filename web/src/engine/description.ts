@@ -22,6 +22,8 @@ export interface Description {
     cache: "float32" | "float16";
     /** Names of the files that hold a graph's weights, if it does not hold them itself. */
     weights: Record<string, string[]>;
+    /** Bytes of the largest matrix, which a graphics card must hold in one buffer. */
+    largest: number;
   };
   picture: { cell: number; leastPixels: number; mostPixels: number };
   prompt: { before: string; after: string; imageToken: number; stops: number[]; positions: number };

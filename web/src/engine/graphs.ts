@@ -134,9 +134,20 @@ async function checkGpu(description: Description): Promise<void> {
   }
   const adapter = await navigator.gpu.requestAdapter();
   if (!adapter) throw new EngineError(`${name} needs WebGPU, and no graphics card offers it here`);
+  const room = Math.min(adapter.limits.maxBufferSize, adapter.limits.maxStorageBufferBindingSize);
+  if (description.graph.largest > room) {
+    throw new EngineError(
+      `${name} needs a graphics card with buffers of ${megabytes(description.graph.largest)}; ` +
+        `this one offers ${megabytes(room)}`,
+    );
+  }
   if (description.graph.cache === "float16" && !adapter.features.has("shader-f16")) {
     throw new EngineError(
       `${name} needs a graphics card with 16-bit floats (shader-f16), which this one lacks`,
     );
   }
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1e6)} MB`;
 }

@@ -12,6 +12,7 @@ import onnx_ir as ir
 import torch
 from torch import nn
 
+from gazeheads.demo.export.errors import ExportError
 from gazeheads.demo.export.storing import constant, is_matrix
 
 BLOCK = 32
@@ -54,9 +55,9 @@ def _pack_matrix(graph: ir.Graph, value: ir.Value) -> None:
     for node in uses:
         make = _looked_up if node.op_type == "Gather" else _multiplied
         nodes = make(graph, node, packed, flat, matrix.shape)
-        graph.insert_before(node, nodes)
-        node.outputs[0].replace_all_uses_with(nodes[-1].outputs[0])
-        graph.remove(node, safe=True)
+        ir.convenience.replace_nodes_and_values(
+            graph, node, [node], nodes, [node.outputs[0]], [nodes[-1].outputs[0]]
+        )
     graph.initializers.pop(name)
 
 
@@ -77,6 +78,8 @@ def _looked_up(
     graph: ir.Graph, node: ir.Node, packed: ir.Value, scales: ir.Value, shape: tuple[int, ...]
 ) -> list[ir.Node]:
     """What a lookup of rows becomes; it reads the same bytes as a product with the matrix."""
+    if shape[1] % BLOCK:
+        raise ExportError(f"words of {shape[1]} numbers do not fill blocks of {BLOCK}")
     rows = constant(graph, f"{packed.name}_rows", np.array([shape[0], -1], np.int64))
     codes = ir.node("Reshape", [packed, rows])
     scale = ir.node("Reshape", [scales, rows])

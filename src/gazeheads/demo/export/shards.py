@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx_ir as ir
@@ -15,8 +16,21 @@ TINY = 1 << 10
 """Weights of fewer bytes always stay in the graph."""
 
 
-def save(model: ir.Model, path: Path, large: int = LARGE, shard: int = SHARD) -> list[str]:
-    """Writes a graph; gives the names of the files that hold its weights.
+@dataclass(frozen=True)
+class Saved:
+    """A graph on disk.
+
+    Attributes:
+        files: names of the files that hold its weights, if it does not hold them itself.
+        largest: bytes of its largest matrix, which a graphics card must hold in one buffer.
+    """
+
+    files: list[str]
+    largest: int
+
+
+def save(model: ir.Model, path: Path, large: int = LARGE, shard: int = SHARD) -> Saved:
+    """Writes a graph and, if they are many, its weights beside it.
 
     Args:
         model: its initializers are moved to the files.
@@ -27,7 +41,7 @@ def save(model: ir.Model, path: Path, large: int = LARGE, shard: int = SHARD) ->
     sizes = [0 if v.const_value is None else v.const_value.nbytes for v in values]
     if sum(sizes) < large:
         ir.save(model, path)
-        return []
+        return Saved([], max(sizes))
     groups: list[list[ir.Value]] = []
     room = 0
     for value, size in zip(values, sizes, strict=True):
@@ -46,4 +60,4 @@ def save(model: ir.Model, path: Path, large: int = LARGE, shard: int = SHARD) ->
         for value, tensor in zip(group, moved, strict=True):
             value.const_value = tensor
     ir.save(model, path)
-    return names
+    return Saved(names, max(sizes))

@@ -107,7 +107,7 @@ def export_web(
         model = folder / FOLDER
         model.mkdir()
         shape = _limits(vlm, settings)
-        weights = _write_graphs(vlm, settings, shape, model, busy)
+        saved = _write_graphs(vlm, settings, shape, model, busy)
         _write_tokenizer(vlm, model)
         with busy("Comparing the graphs with the model"):
             runner = Runner(model / VISION, model / DECODER)
@@ -115,7 +115,8 @@ def export_web(
         half = HALF_TOLERANCE if _computes_in(vlm) == "float16" else 0.0
         insist(found, max(TOLERANCE[settings.weights], half), half)
         description = _description(vlm, info, settings, shape, model)
-        description["graph"]["weights"] = weights
+        description["graph"]["weights"] = {name: own.files for name, own in saved.items()}
+        description["graph"]["largest"] = max(own.largest for own in saved.values())
         description["checked"] = [asdict(each) for each in found]
         description["scores"] = scores.provenance
         write_json(model / DESCRIPTION, description)
@@ -169,8 +170,8 @@ def _limits(vlm: VLM, settings: WebSettings) -> Limits:
 
 def _write_graphs(
     vlm: VLM, settings: WebSettings, limits: Limits, folder: Path, busy: Busy
-) -> dict[str, list[str]]:
-    """Both graphs, one after the other; gives the files of weights of each."""
+) -> dict[str, shards.Saved]:
+    """Both graphs, one after the other."""
     processor, visual = vlm.processor.image_processor, vlm.model.model.visual
     longest = limits.most_pixels // limits.cell**2 * processor.merge_size
     levels = len(visual.deepstack_visual_indexes)
@@ -185,7 +186,7 @@ def _write_graphs(
     return {"vision": seen, "decoder": told}
 
 
-def _save(model: onnx_ir.Model, settings: WebSettings, path: Path) -> list[str]:
+def _save(model: onnx_ir.Model, settings: WebSettings, path: Path) -> shards.Saved:
     if settings.weights == "int4":
         fourbit.pack(model)
     else:
