@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gazeheads.demo.info import model_info
@@ -62,7 +64,7 @@ class Model:
     """
 
     vlm: VLM
-    ranking: list[Head]
+    ranking: tuple[Head, ...]
     info: dict[str, Any]
 
 
@@ -89,8 +91,11 @@ class House:
 
     def open(self) -> None:
         """Begins to prepare the model."""
-        self._ready = asyncio.ensure_future(self.run(self._load))
+        loop = asyncio.get_running_loop()
+        self._ready = loop.create_future()
         self._ready.add_done_callback(self._opened)
+        # a daemon: loading cannot be interrupted, and must not hold up the end of the program
+        threading.Thread(target=self._load, args=(loop, self._ready), daemon=True).start()
 
     def close(self) -> None:
         """Ends after the step under way."""
@@ -114,12 +119,18 @@ class House:
 
     async def run(self, call: Callable[..., T], *args: Any) -> T:
         """Runs `call` in the model's thread, after those that came before."""
-        work = functools.partial(call, *args)
+        work = partial(call, *args)
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _load(self) -> Model:
-        vlm, scores, k = self._prepare(self._report)
-        return Model(vlm, list(scores.ranking()), model_info(scores, k))
+    def _load(self, loop: asyncio.AbstractEventLoop, ready: asyncio.Future[Model]) -> None:
+        tell: Callable[[], None]
+        try:
+            vlm, scores, k = self._prepare(self._report)
+            tell = partial(ready.set_result, Model(vlm, scores.ranking(), model_info(scores, k)))
+        except Exception as error:
+            tell = partial(ready.set_exception, error)
+        with suppress(RuntimeError):  # the server has ended meanwhile
+            loop.call_soon_threadsafe(tell)
 
     def _report(self, share: float, what: str) -> None:
         self.progress = (share, what)
