@@ -11,6 +11,8 @@ import typer
 
 from gazeheads import __version__, prompts
 from gazeheads import model_commands as models
+from gazeheads.demo.commands import demo_command
+from gazeheads.demo.export.commands import export_app
 from gazeheads.errors import GazeheadsError
 from gazeheads.experiments.commands import experiments_app
 from gazeheads.judge_commands import judge_app
@@ -34,6 +36,8 @@ app.add_typer(tiny_app, name="tiny")
 app.add_typer(judge_app)
 app.add_typer(experiments_app)
 app.command("tokens")(models.tokens_command)
+app.add_typer(export_app, name="export")
+app.command("demo")(demo_command)
 
 Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]
 Strips = Annotated[

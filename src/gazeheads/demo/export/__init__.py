@@ -1,0 +1,1 @@
+"""A model as static files that run in a browser: two ONNX graphs, a tokenizer, a description."""

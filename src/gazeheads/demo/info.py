@@ -1,0 +1,57 @@
+"""What a page is told about the model on screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gazeheads.errors import GazeheadsError
+from gazeheads.heads import HeadScores
+
+SHOWN_MATRICES = 12
+"""Matrices of so many of the best heads are sent."""
+
+
+def model_info(scores: HeadScores, default_k: int, seed: int = 0) -> dict[str, Any]:
+    """`ModelInfo` of `web/src/engine/engine.ts`.
+
+    Args:
+        scores: gaze scores with their matrices.
+        default_k: heads steered at first.
+        seed: of the control heads.
+
+    Raises:
+        GazeheadsError: the scores hold no matrices.
+    """
+    if scores.matrices is None:
+        raise GazeheadsError(
+            f"the {scores.name} scores hold no matrices to show: use scores of gazeheads discover"
+        )
+    ranking = scores.ranking()
+    best = ranking[:SHOWN_MATRICES]
+    return {
+        "name": scores.model,
+        "layers": scores.shape[0],
+        "heads": scores.shape[1],
+        "ranking": [list(head) for head in ranking],
+        "matrices": [np.round(scores.matrices[head], 4).tolist() for head in best],
+        "gazeScores": np.round(scores.scores, 4).tolist(),
+        "randomHeads": [list(head) for head in control_heads(scores, default_k, seed)],
+        "defaultK": default_k,
+    }
+
+
+def control_heads(scores: HeadScores, k: int, seed: int) -> list[tuple[int, int]]:
+    """Heads for comparison, in random order: as many as there are up to `k`, none of the top `k`.
+
+    From the layers of the top `k` as in the study while they hold enough others, else from all.
+    """
+    top = scores.top(k)
+    layers = {head.layer for head in top}
+    nearby = sum(min(layers) <= h.layer <= max(layers) and h not in top for h in scores.ranking())
+    if nearby >= k:
+        return list(scores.random(k, seed))
+    rest = [head for head in sorted(scores.ranking()) if head not in top]
+    order = np.random.default_rng(seed).permutation(len(rest))
+    return [rest[int(i)] for i in order[:k]]

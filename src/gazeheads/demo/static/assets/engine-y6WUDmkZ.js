@@ -1,0 +1,1 @@
+var e=class extends Error{name=`EngineError`};export{e as t};

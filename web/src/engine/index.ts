@@ -1,0 +1,3 @@
+export * from "./browser";
+export * from "./engine";
+export { gridOf, stretch } from "./picture";

@@ -1,0 +1,119 @@
+/** One text at a time: begins, turns and ends it, at a pace a person can read. */
+import type { Ending, Engine, Head, Request, Step } from "../engine/engine";
+import { numberOf, regionOf, type Scene } from "./scene";
+
+/** Milliseconds between two tokens: about ten a second. */
+const PACE = 100;
+
+/** From which token on which region (from 1; null: none) the heads were pointed at. */
+export type Turn = { token: number; region: number | null };
+
+export interface Piece {
+  text: string;
+  /** Number of the region that steered it; null if none did. */
+  region: number | null;
+  step: Step;
+}
+
+/** Who is told about a text. */
+export interface Audience {
+  begins(scene: Scene): void;
+  hears(piece: Piece): void;
+  /** The steering changed, before `token` is written. */
+  turns(turn: Turn): void;
+  ends(how: Ending | Error): void;
+}
+
+export interface Asked {
+  scene: Scene;
+  prompt: string;
+  heads: Head[];
+  delta: number;
+  maxTokens: number;
+}
+
+export class Session {
+  private audience: Audience | null = null;
+  private scene: Scene | null = null;
+  private turns: Turn[] = [];
+  private script: Turn[] = [];
+  private written = 0;
+  private count = 0;
+
+  constructor(private readonly engine: Engine) {}
+
+  get writing(): boolean {
+    return this.audience !== null;
+  }
+
+  /** How the latest text was steered. */
+  get log(): readonly Turn[] {
+    return this.turns;
+  }
+
+  /**
+   * Begins a text; one under way is stopped.
+   * @param region number of the region to start with; null: unsteered.
+   * @param script later turns to repeat, for a text that was written before.
+   */
+  async begin(asked: Asked, region: number | null, audience: Audience, script: Turn[] = []): Promise<void> {
+    this.stop();
+    const mine = ++this.count;
+    const { scene, prompt, heads, delta, maxTokens } = asked;
+    Object.assign(this, { audience, scene, script, written: 0, turns: [{ token: 0, region }] });
+    audience.begins(scene);
+    audience.turns(this.turns[0]);
+    const request: Request = {
+      image: scene.image, panels: scene.origin === "own" ? [] : scene.boxes,
+      prompt, heads, delta, maxTokens, region: regionOf(scene, region),
+    };
+    try {
+      const ending = await this.engine.start(request, (step) => this.hear(mine, step));
+      if (mine === this.count) this.end(ending);
+    } catch (error) {
+      if (mine === this.count) this.end(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** Points the heads of the text under way elsewhere, from the next token on. */
+  turn(region: number | null): void {
+    if (!this.scene || !this.audience || this.turns.at(-1)?.region === region) return;
+    this.script = [];
+    this.apply({ token: this.written, region });
+  }
+
+  /** Steers other heads from the next token on. */
+  setHeads(heads: Head[]): void {
+    if (this.writing) this.engine.setHeads(heads);
+  }
+
+  /** Ends the text; no further token is shown. */
+  stop(): void {
+    if (!this.writing) return;
+    this.count++;
+    this.engine.stop();
+    this.end("stopped");
+  }
+
+  private apply(turn: Turn): void {
+    if (!this.scene) return;
+    if (this.turns.at(-1)?.token === turn.token) this.turns.pop(); // nothing was written in between
+    this.turns.push(turn);
+    this.engine.steer(regionOf(this.scene, turn.region));
+    this.audience?.turns(turn);
+  }
+
+  private async hear(mine: number, step: Step): Promise<void> {
+    if (mine !== this.count || !this.scene) return;
+    this.written++;
+    this.audience?.hears({ text: step.text, region: numberOf(this.scene, step.region), step });
+    while (this.script.length && this.script[0].token <= this.written) this.apply(this.script.shift() as Turn);
+    await new Promise((resolve) => setTimeout(resolve, PACE));
+  }
+
+  private end(how: Ending | Error): void {
+    const audience = this.audience;
+    this.audience = null;
+    audience?.ends(how);
+  }
+}
