@@ -82,6 +82,32 @@ def test_scores_of_another_model_are_refused(gqa: VLM, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--weights", "int3"], "unknown weights 'int3'"),
+        (["--dtype", "bfloat16"], "unknown dtype 'bfloat16'"),
+        (["--dtype", "float16"], "--dtype float16 needs --heads"),
+    ],
+)
+def test_the_command_refuses_what_it_does_not_know(
+    words: list[str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from gazeheads import cli
+
+    line = ["gazeheads", "export", "web", "-o", str(tmp_path / "out"), *words]
+    monkeypatch.setattr("sys.argv", line)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert told in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_token_that_differs_fails() -> None:
     from gazeheads.demo.export.check import Comparison, insist
     from gazeheads.demo.export.errors import ExportError

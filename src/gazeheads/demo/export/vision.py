@@ -111,7 +111,8 @@ class VisionGraph(nn.Module):
     def _learned_positions(self, rows: int, columns: int) -> torch.Tensor:
         """The square table of learned positions, stretched bilinearly to the image."""
         table = self.visual.pos_embed.weight.float().reshape(self.side, -1)
-        down = self._stretch(rows * self.merge) @ table
+        # the table on the left: on the right it would be stored in fewer bits like a weight
+        down = (table.T @ self._stretch(rows * self.merge).T).T
         down = down.reshape(rows * self.merge, self.side, -1)
         return self._by_cell(self._stretch(columns * self.merge) @ down, rows, columns)
 
