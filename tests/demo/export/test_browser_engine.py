@@ -80,7 +80,7 @@ def opened(
         picture.save(folder / "picture.png")
         pages.append(browser.new_page())
         pages[-1].goto(serve(folder))
-        pages[-1].wait_for_function("window.load")
+        pages[-1].wait_for_function("() => Boolean(window.load)")
         pages[-1].evaluate("async () => { window.loaded = await load(); }")
         return pages[-1]
 
@@ -276,7 +276,7 @@ def test_without_webgpu_a_model_that_needs_it_says_so(
     folder = page_folder(tmp_path / "page", exported_four_bits)
     page = plain.new_page()
     page.goto(serve(folder))
-    page.wait_for_function("window.load")
+    page.wait_for_function("() => Boolean(window.load)")
     said = page.evaluate("() => load().then(() => null, (e) => `${e.name}: ${e.message}`)")
     plain.close()
     assert said.startswith("EngineError: tiny-rounded needs WebGPU")
