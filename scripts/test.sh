@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every check of the project: lint, format, types, tests. Arguments go to pytest.
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh" "[test,lint,web,serve]"
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh" "[test,lint]"
 echo "== ruff"
 ruff check .
 ruff format --check .
