@@ -20,8 +20,7 @@ from benchmarks.page import NEW_TOKENS, Page
 from gazeheads import prompts
 from gazeheads.heads import HeadSet
 from gazeheads.steering import LiveTarget, Steering
-from gazeheads.vlm.base import VLM
-from gazeheads.vlm.qwen import Qwen
+from gazeheads.vlm import wrap
 
 Answers = list[list[int]]
 PAPER_DELTA = 10_000.0
@@ -51,7 +50,7 @@ class Ours:
 
     def __init__(self, model: str, image_tokens: int):
         built, processor = build(model, "sdpa", image_tokens)
-        self.vlm = VLM(built, processor, Qwen(), model)
+        self.vlm = wrap(built, processor, model)
         self.layers, self.heads = self.vlm.num_layers, self.vlm.num_heads
         self.moves: list[float] = []
 

@@ -22,9 +22,10 @@ _INTRODUCTION = """# Benchmark
 
 {machine}; Python {python}, {versions}; float32. {count} measurements.
 
-`python -m benchmarks` repeats it (`tiny`, `scaling`, `2b` for a part); it writes this page and
-`results.json`. Each measurement runs in a process of its own, after one run to warm up (but for the
-longest, which run once); the best repeat counts. Memory is the peak above the loaded model.
+`python -m benchmarks` repeats it (or a part: `tiny`, `2b`, `scaling`, `2b-answers`) and writes this
+page and `results.json`. Each measurement runs in a process of its own, after one run to warm up
+(but for the longest, which run once); the best repeat counts. Memory is the peak above the loaded
+model.
 
 - **ours**: this library.
 - **literal**: the published protocol step by step: eager attention, `output_attentions`, six

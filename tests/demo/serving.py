@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -76,3 +79,9 @@ class Running:
             assert told["type"] == "ready", told
             socket.model = told["model"]
             yield socket
+
+
+def finished(work: Callable[[], Awaitable[Any]]) -> Any:
+    """What a coroutine returns; in a thread, as a browser's driver may hold this one's loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(work())).result()  # type: ignore[arg-type]

@@ -30,8 +30,7 @@ def seen(gqa: VLM, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         pytest.skip("needs node and chromium")
     if not (WEB / "node_modules" / "playwright-core").is_dir():
         pytest.skip("needs the packages of web/: run `npm ci` there")
-    from serving import Running
-
+    from demo.serving import Running
     from gazeheads.demo.house import HouseLimits
 
     picture = tmp_path_factory.mktemp("own") / "picture.png"

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from demo.serving import finished
 from gazeheads.demo.seats import BusyError, Seats
 
 
@@ -29,7 +30,7 @@ def test_seats_go_to_those_who_came_first_and_the_queue_is_bounded() -> None:
         await asyncio.gather(*tasks)
         return order, told
 
-    order, told = asyncio.run(visits())
+    order, told = finished(visits)
     assert order == [0, 1, 2]
     assert told == [0, 1, 0]  # the last one moved up
 
@@ -52,4 +53,4 @@ def test_one_who_gives_up_while_waiting_leaves_no_gap() -> None:
         async with asyncio.timeout(5), seats.take(lambda ahead: None):
             return seats.waiting
 
-    assert asyncio.run(visits()) == 0
+    assert finished(visits) == 0

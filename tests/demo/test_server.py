@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
-from serving import Running, websockets
 
+from demo.serving import Running, finished, websockets
 from gazeheads.demo.house import HouseLimits
 from gazeheads.demo.pictures import PictureLimits
 from gazeheads.strips.drawn import draw_strips
@@ -67,7 +67,7 @@ async def begin(socket: Any, text: int = 1, picture: bytes | None = None, **more
 
 
 def run(work: Callable[[], Awaitable[Any]]) -> Any:
-    return asyncio.run(work())
+    return finished(work)
 
 
 def test_a_text_is_written_token_by_token_as_the_page_asks(running: Running) -> None:

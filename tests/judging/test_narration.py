@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from test_label import TRUTHS, strip_of
 
 from gazeheads.judging import LabelJudge
 from gazeheads.judging.narration import narrated, order_narrated, panel_per_step
+from judging.test_label import TRUTHS, strip_of
 
 
 def passages_of(text: str) -> list[tuple[str, int | None]]:

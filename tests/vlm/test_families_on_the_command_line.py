@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import wrapped
 from PIL import Image
 from tiny_families import BUILDERS
 
 from gazeheads.heads import HeadScores, HeadSet
 from gazeheads.strips.drawn import draw_strips
 from gazeheads.strips.folders import write_strips
+from vlm.conftest import wrapped
 
 Command = Callable[..., tuple[int, str, str]]
 

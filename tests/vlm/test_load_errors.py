@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from conftest import wrapped
 from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -21,6 +20,7 @@ from gazeheads import GazeheadsError
 from gazeheads.vlm import wrap
 from gazeheads.vlm.checking import check
 from gazeheads.vlm.options import load_error, quantization_config
+from vlm.conftest import wrapped
 
 Command = Callable[..., tuple[int, str, str]]
 
