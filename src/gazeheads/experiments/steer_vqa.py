@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from gazeheads.vlm import VLM
 
 EXPERIMENT, SWEEP, NARRATION = "steer-vqa", "sweep-k", "steer-narration"
-SWEEP_SHARES = (0.0125, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5)
+SWEEP_SHARES = (0.0125, 0.025, 0.05, 0.075, 0.1, 0.12, 0.15, 0.25, 0.5)
 """Default sizes of the sweep, as shares of all heads; the study's peak is at 0.087."""
 
 
