@@ -205,7 +205,10 @@ def coco(
 ) -> list[RunFolder]:
     """Point the gaze at single objects, by the size of their boxes."""
     from gazeheads.experiments import catalogue
+    from gazeheads.experiments.natural_pictures import coco_annotations
 
+    if folder is not None:
+        coco_annotations(folder)
     return [catalogue.objects(session.bench, session.common.limit, folder)]
 
 

@@ -96,6 +96,20 @@ def drawn_pictures(count: int, seed: int) -> list[NaturalPicture]:
     return [picture for picture in pictures if picture.things]
 
 
+def coco_annotations(folder: Path) -> Path:
+    """The annotations in a folder of COCO val2017.
+
+    Raises:
+        GazeheadsError: there are none.
+    """
+    annotations = folder / "annotations" / "instances_val2017.json"
+    if not annotations.is_file():
+        raise GazeheadsError(
+            f"no {annotations}: name the folder that holds annotations/ and val2017/"
+        )
+    return annotations
+
+
 def coco_pictures(folder: Path, count: int, seed: int) -> list[NaturalPicture]:
     """Pictures of COCO val2017 drawn at random.
 
@@ -113,11 +127,7 @@ def coco_pictures(folder: Path, count: int, seed: int) -> list[NaturalPicture]:
         raise GazeheadsError(
             "reading COCO needs pycocotools: pip install 'gazeheads[data]'"
         ) from error
-    annotations = folder / "annotations" / "instances_val2017.json"
-    if not annotations.is_file():
-        raise GazeheadsError(
-            f"no {annotations}: name the folder that holds annotations/ and val2017/"
-        )
+    annotations = coco_annotations(folder)
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
             coco = COCO(str(annotations))

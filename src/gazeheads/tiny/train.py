@@ -36,7 +36,14 @@ from gazeheads.tiny.phases import AnswerPhase, EncoderPhase, Pupil
 
 
 def train(folder: Path, settings: TrainSettings, shape: TinyShape, console: Console) -> None:
-    """Train, or continue the run in ``folder``; the model ends up in ``folder/model``."""
+    """Train, or continue the run in ``folder``; the model ends up in ``folder/model``.
+
+    Raises:
+        GazeheadsError: The folder is not writable, in use or of a run with other settings, or
+            there is no model to start from.
+    """
+    if settings.start:
+        _model_folder(settings.start)
     with _claimed(folder):
         _keep_settings(folder, settings, shape)
         _prepare(folder, settings, shape, console)
@@ -85,8 +92,6 @@ def _keep_settings(folder: Path, settings: TrainSettings, shape: TinyShape) -> N
 
 def _prepare(folder: Path, settings: TrainSettings, shape: TinyShape, console: Console) -> None:
     """Draw the panels and make the untrained model, unless an earlier start did."""
-    if settings.start:
-        _model_folder(settings.start)
     with console.status("drawing panels") as status:
         drawn = 0
 
