@@ -179,7 +179,7 @@ def test_the_peak_prefers_accuracy_then_content_then_few_heads() -> None:
 
 
 def test_default_sizes_grow_with_the_model_and_always_exist() -> None:
-    assert default_ks(160) == (2, 4, 8, 12, 16, 24, 40, 80)
+    assert default_ks(160) == (2, 4, 8, 12, 16, 19, 24, 40, 80)
     assert 98 < default_ks(1152)[4] < 116  # the study's peak lies among them
     assert default_ks(1) == (1,)
     assert all(1 <= k <= n for n in range(1, 200) for k in default_ks(n))
