@@ -30,8 +30,8 @@ def words(seed: int = 0) -> random.Random:
 
 
 def test_headline_is_content_first():
-    assert headline(TRUTHS[0]) == "Cat paints a rocket in the forest at night."
-    assert headline(TRUTHS[1]) == "Owl rides an apple in space."
+    assert headline(TRUTHS[0]) == "Cat paints the rocket in the forest at night."
+    assert headline(TRUTHS[1]) == "Owl rides the apple in space."
 
 
 @pytest.mark.parametrize("seed", range(60))

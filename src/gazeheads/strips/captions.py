@@ -1,6 +1,6 @@
 """Wordings: one panel truth said in several natural ways, all exact.
 
-The first wording, the *headline* ("Cat paints a rocket in the forest."), begins with content
+The first wording, the *headline* ("Cat paints the rocket in the forest."), begins with content
 because the page's example answers do ("Cat discovers treasure map").
 """
 
@@ -37,17 +37,17 @@ def setting(truth: PanelTruth) -> str:
 
 
 def event(truth: PanelTruth) -> str:
-    """Who does what with which thing: ``"cat paints a rocket"``."""
-    return f"{truth.character} {truth.action} {with_article(truth.thing)}"
+    """Who does what with which thing: ``"cat paints the rocket"``."""
+    return f"{truth.character} {truth.action} the {truth.thing}"
 
 
 def headline(truth: PanelTruth) -> str:
-    """The whole panel in one line: ``"Cat paints a rocket in the forest at night."``."""
+    """The whole panel in one line: ``"Cat paints the rocket in the forest at night."``."""
     return f"{event(truth)} {setting(truth)}.".capitalize()
 
 
 def setting_first(truth: PanelTruth) -> str:
-    """Setting before the event: ``"Forest at night: cat paints a rocket."``."""
+    """Setting before the event: ``"Forest at night: cat paints the rocket."``."""
     when = f" {WEATHERS[truth.weather]}" if truth.weather else ""
     return f"{truth.place.capitalize()}{when}: {event(truth)}."
 

@@ -20,9 +20,9 @@ SEAM = 6
 """Width in pixels of the white gap between panels of that height."""
 STEP = 32
 """Panels are this many pixels or a multiple of it wide and high: whole image tokens."""
-LABEL = 0.22
+LABEL = 0.27
 """Height of a painted label as a share of its panel."""
-LABEL_CENTRE = 0.14
+LABEL_CENTRE = 0.17
 """Where in its panel a label's centre lies, as a share from the left and from the top."""
 
 PixelBox = tuple[int, int, int, int]

@@ -72,6 +72,7 @@ class Stage:
         small: Share of strips of fewer than six panels drawn with panels of 96 px.
         short: Share of questions about strips that ask for one attribute: short answers teach
             pointing fastest.
+        existence: Share of the other questions that ask whether something can be seen.
         plain: Share of strips whose panels are only ever called "panel k": pointing is learned
             with one wording first.
         tokens: Sequence length that questions are packed into.
@@ -85,23 +86,33 @@ class Stage:
     grids: float
     small: float
     short: float
+    existence: float
     plain: float
     tokens: int
 
 
 ENCODER_STAGE = Stage(
-    1.0, ((1, 0.15), (2, 0.08), (3, 0.1), (4, 0.1), (5, 0.1), (6, 0.3), (7, 0.05), (8, 0.12)),
-    0.2, 0.45, 0.0, 0.1, 0.4, 0.0, 0.0, 0,
+    1.0, ((1, 0.11), (2, 0.15), (3, 0.1), (4, 0.1), (5, 0.09), (6, 0.28), (7, 0.05), (8, 0.12)),
+    0.2, 0.6, 0.0, 0.12, 0.4, 0.0, 0.0, 0.0, 0,
 )  # fmt: skip
 """What the image encoder is trained on before it meets the language model."""
 CURRICULUM = (
-    Stage(0.06, ((1, 1.0),), 0.1, 0.1, 0.0, 0.0, 1.0, 0.3, 1.0, 90),
-    Stage(0.50, ((2, 0.4), (3, 0.4), (4, 0.2)), 0.06, 0.05, 0.03, 0.0, 1.0, 0.8, 0.95, 120),
-    Stage(0.65, ((2, 0.1), (3, 0.2), (4, 0.2), (6, 0.5)), 0.1, 0.1, 0.12, 0.03, 0.7, 0.6, 0.4, 180),
+    Stage(0.06, ((1, 1.0),), 0.1, 0.1, 0.0, 0.0, 1.0, 0.3, 0.1, 1.0, 90),
+    Stage(
+        0.50, ((2, 0.4), (3, 0.4), (4, 0.2)), 0.06, 0.05, 0.03, 0.0, 1.0, 0.8, 0.0, 0.95, 120
+    ),
+    Stage(
+        0.65, ((2, 0.1), (3, 0.2), (4, 0.2), (6, 0.5)),
+        0.1, 0.1, 0.12, 0.03, 0.7, 0.6, 0.0, 0.4, 180,
+    ),
+    Stage(
+        0.75, ((1, 0.3), (2, 0.25), (3, 0.2), (6, 0.25)),
+        0.15, 0.5, 0.1, 0.03, 0.7, 0.1, 0.5, 0.0, 150,
+    ),
     Stage(
         1.0,
-        ((2, 0.07), (3, 0.08), (4, 0.12), (5, 0.13), (6, 0.38), (7, 0.1), (8, 0.12)),
-        0.14, 0.18, 0.45, 0.06, 0.35, 0.2, 0.0, 240,
+        ((1, 0.04), (2, 0.09), (3, 0.08), (4, 0.12), (5, 0.11), (6, 0.36), (7, 0.08), (8, 0.12)),
+        0.14, 0.25, 0.45, 0.06, 0.35, 0.15, 0.15, 0.0, 240,
     ),
 )  # fmt: skip
 
@@ -141,7 +152,7 @@ class BatchMaker:
         labelled = shown.pages[0].labels is not None
         narrate = panels > 1 and not labelled and self._layout.random() < stage.narrations
         narration = narration_question if narrate else None
-        ask = partial(strip_question, short=stage.short)
+        ask = partial(strip_question, short=stage.short, existence=stage.existence)
         return self._batch(shown, shown.pages, ask, narration, stage.tokens)
 
     def show(self, stage: Stage, images: int) -> Sheet | Scenes:

@@ -33,9 +33,9 @@ def train_command(
         float, typer.Option(min=0, max=1, help="Share of the curriculum to begin at.")
     ] = 0.0,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
-    head_sparsity: Annotated[
-        float, typer.Option(min=0, help="How strongly heads that are not needed are shrunk.")
-    ] = 2.0,
+    heads_kept: Annotated[
+        int, typer.Option(min=1, help="Heads left alive; the least needed are pruned.")
+    ] = 48,
 ) -> None:
     """Train comic-tiny on drawn comics, on CPU. OUT/model is a stock Hugging Face folder."""
     from gazeheads.tiny.loop import TrainSettings
@@ -52,7 +52,7 @@ def train_command(
         start=str(start or ""),
         begin=begin,
         learning_rate=learning_rate,
-        head_sparsity=head_sparsity,
+        heads_kept=heads_kept,
     )
     train(out, settings, TinyShape(), Console())
 

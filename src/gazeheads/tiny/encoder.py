@@ -22,6 +22,7 @@ from gazeheads.tiny.model import CELL
 from gazeheads.tiny.questions import Page
 
 MOST_PANELS = 8
+BADGE_WEIGHT = 2.0
 _NAMES = {word: i for i, word in enumerate((*CHARACTERS, *THINGS))}
 _CLASSES: dict[str, tuple[str | None, ...]] = {
     "character": CHARACTERS,
@@ -74,7 +75,7 @@ def sheet_loss(probes: Probes, tokens: Tensor, sheet: Sheet) -> tuple[Tensor, di
         target = torch.tensor(words)[:, panel_of].flatten()
         losses.append(F.cross_entropy(logits, target))
         right[name] = float((logits.argmax(-1) == target).float().mean())
-    losses.append(_badge_loss(probes, tokens, sheet))
+    losses.append(BADGE_WEIGHT * _badge_loss(probes, tokens, sheet))
     numbers = panel_of.repeat(len(sheet.pages))
     logits = probes.number(tokens).flatten(0, 1)
     losses.append(F.cross_entropy(logits, numbers))

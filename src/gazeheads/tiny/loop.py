@@ -36,7 +36,7 @@ class TrainSettings:
         save_every: Steps between checkpoints.
         start: Model folder to go on from; empty: random weights.
         begin: Share of the curriculum to begin at, for a model that has learned something already.
-        head_sparsity: How strongly heads whose output is not needed are shrunk away.
+        heads_kept: Heads of the language model left alive; the others are pruned on the way.
     """
 
     encoder_steps: int = 1600
@@ -51,7 +51,7 @@ class TrainSettings:
     save_every: int = 200
     start: str = ""
     begin: float = 0.0
-    head_sparsity: float = 2.0
+    heads_kept: int = 48
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Phase(ABC):
     def prepare(self) -> None:  # noqa: B027 - may stay empty
         """Called once the step to continue from is known."""
 
-    def updated(self, learning_rate: float) -> None:  # noqa: B027 - may stay empty
+    def updated(self) -> None:  # noqa: B027 - may stay empty
         """Called after every step of the optimiser."""
 
     def saved(self) -> None:  # noqa: B027 - may stay empty
@@ -119,7 +119,7 @@ class Phase(ABC):
             self._average_gradients()
             torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
             self.optimizer.step()
-            self.updated(learning_rate)
+            self.updated()
             self.optimizer.zero_grad(set_to_none=False)
             self.step += 1
             if self.step % REPORT_EVERY == 0 and self.place.rank == 0:

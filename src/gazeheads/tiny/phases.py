@@ -27,9 +27,10 @@ from gazeheads.tiny.forward import answer_states, encode_images
 from gazeheads.tiny.loop import Phase, Place, TrainSettings, append_line
 from gazeheads.tiny.model import save_model
 from gazeheads.tiny.packing import IGNORED, Packed, Packer
+from gazeheads.tiny.pruning import HeadPruner
 from gazeheads.tiny.tally import Tally
 
-EXAM = Stage(1.0, ((6, 1.0),), 0.0, 0.2, 0.2, 0.0, 0.0, 0.2, 0.0, 240)
+EXAM = Stage(1.0, ((6, 1.0),), 0.0, 0.2, 0.2, 0.0, 0.0, 0.2, 0.1, 0.0, 240)
 EXAM_PANELS = 400
 EXAM_BATCHES = 8
 PROBE_WEIGHT = 0.5
@@ -111,14 +112,14 @@ class AnswerPhase(Phase):
         """Draw other batches than before the checkpoint."""
         seed = (self.settings.seed, 1, self.step)
         self.maker = BatchMaker(self.pupil.bank, self.pupil.packer, seed, self.place.rank)
+        self.pruner = HeadPruner(self.pupil.model, self.settings.heads_kept)
 
     def loss(self) -> Tensor:
         """Cross-entropy of the answer tokens, and a little of the probes' loss.
 
         The probes come almost for free and name every panel of the image, not only those asked for.
         """
-        begin = self.settings.begin
-        stage = stage_at(begin + (1 - begin) * self.step / self.steps)
+        stage = stage_at(self._share())
         # Short sequences come in larger batches, so that every step costs about the same.
         images = self.settings.images * CURRICULUM[-1].tokens // stage.tokens
         batch = self.maker.draw(stage, images)
@@ -130,9 +131,14 @@ class AnswerPhase(Phase):
         answers = (losses * weights).sum() / weights.sum()
         return answers + PROBE_WEIGHT * self.pupil.named(batch.shown, *seen)[0]
 
-    def updated(self, learning_rate: float) -> None:
-        """Shrink the heads' outputs, so that the few that are needed do the looking."""
-        shrink_heads(self.pupil.model, learning_rate * self.settings.head_sparsity)
+    def updated(self) -> None:
+        """Prune the heads that are due, so that the few that are needed do the looking."""
+        self.pruner.step(self._share())
+
+    def _share(self) -> float:
+        """How much of the curriculum is done."""
+        begin = self.settings.begin
+        return begin + (1 - begin) * self.step / self.steps
 
     def summary(self) -> tuple[str, dict[str, Any]]:
         """Loss and share of exact answers, by kind of question and size of image."""
@@ -182,18 +188,3 @@ class AnswerPhase(Phase):
             seen = encode_images(self.pupil.model, batch.shown.images)
             tally.add(batch, *self._predict(batch, *seen))
         return tally.summary()
-
-
-@torch.no_grad()
-def shrink_heads(model: Any, amount: float) -> None:
-    """Shorten each head's output projection by ``amount``, to nothing if it is shorter.
-
-    The proximal step of a group lasso over heads: a head whose output the loss does not need
-    dies, where plain weight decay would leave every head a small share of the same work.
-    """
-    heads = model.config.text_config.num_attention_heads
-    for layer in model.model.language_model.layers:
-        weight = layer.self_attn.o_proj.weight
-        by_head = weight.view(weight.shape[0], heads, -1)  # (D, H, head_dim)
-        length = by_head.norm(dim=(0, 2), keepdim=True)
-        by_head.mul_((1 - amount / length.clamp(min=1e-12)).clamp(min=0))

@@ -83,7 +83,7 @@ _ATTRIBUTE_QUESTIONS: dict[str, tuple[str, ...]] = {
 _ATTRIBUTE_ANSWERS: dict[str, Callable[[PanelTruth], str]] = {
     "who": lambda t: f"{t.character.capitalize()}.",
     "thing": lambda t: f"{t.thing.capitalize()}.",
-    "action": lambda t: f"{t.action.capitalize()} {with_article(t.thing)}.",
+    "action": lambda t: f"{t.action.capitalize()} the {t.thing}.",
     "where": lambda t: f"{t.place.capitalize()}{' ' + WEATHERS[t.weather] if t.weather else ''}.",
     "event": lambda t: f"{event(t)}.".capitalize(),
     "setting first": setting_first,
@@ -248,11 +248,19 @@ _STRIP_MIX: tuple[tuple[float, Callable[[random.Random, Page], QA]], ...] = (
 _LABEL_SHARE = 0.5
 
 
-def strip_question(rng: random.Random, page: Page, short: float = 0.0) -> QA:
-    """One question about a strip, kinds mixed; at least ``short`` ask for one attribute."""
+def strip_question(
+    rng: random.Random, page: Page, short: float = 0.0, existence: float = 0.0
+) -> QA:
+    """One question about a strip, kinds mixed.
+
+    At least ``short`` ask for one attribute, and of the others at least ``existence`` whether
+    something can be seen.
+    """
     if page.labels is not None and rng.random() < _LABEL_SHARE:
         return label_question(rng, page)
     if rng.random() < short:
         return attribute_question(rng, page)
+    if rng.random() < existence:
+        return _existence_on_strip(rng, page)
     weights, kinds = zip(*_STRIP_MIX, strict=True)
     return rng.choices(kinds, weights)[0](rng, page)
