@@ -129,19 +129,19 @@ def relation_question(rng: random.Random, page: Page) -> QA:
     k = rng.randint(1, n)
     truth = page.truths[k - 1]
     clue = rng.choice((f"the {truth.character}", f"the {truth.thing}"))
-    form = rng.randrange(4)
+    form = rng.randrange(5)
     if form == 0 or n == 1:
         question = rng.choice((f"Which panel shows {clue}?", f"Where is {clue}?"))
         return QA("which", question, f"Panel {k}.")
     if form == 1:
         verb = rng.choice(("What does the {} do?", "What is the {} doing?"))
         return QA("find", verb.format(truth.character), headline(truth))
-    if form == 2 and k < n:
+    if form == 2:
+        return QA("find", f"What happens to the {truth.thing}?", headline(truth))
+    if k == 1 or (form == 3 and k < n):
         after = "right of" if page.row and rng.random() < 0.5 else "right after"
         question = f"What is happening in the panel {after} {clue}?"
         return QA("neighbour", question, headline(page.truths[k]))
-    if k == 1:
-        return QA("find", f"What happens to the {truth.thing}?", headline(truth))
     before = "left of" if page.row and rng.random() < 0.5 else "right before"
     question = f"What is happening in the panel {before} {clue}?"
     return QA("neighbour", question, headline(page.truths[k - 2]))
@@ -165,13 +165,15 @@ def this_panel_question(rng: random.Random, page: Page) -> QA:
     return QA("this panel", rng.choice(_THIS_PANEL), headline(page.truths[0]))
 
 
+_THINGS_ASKED = 0.7
+
+
 def existence_question(rng: random.Random, present: Sequence[str]) -> QA:
-    """Is there a ...? Half of the answers are no."""
+    """Is there a ...? Half of the answers are no; most ask for things, which are harder to see."""
     wanted = rng.random() < 0.5
-    if wanted:
-        noun = rng.choice(present)
-    else:
-        noun = rng.choice([w for w in CHARACTERS + THINGS if w not in present])
+    kind = THINGS if rng.random() < _THINGS_ASKED else CHARACTERS
+    nouns = [noun for noun in kind if (noun in present) == wanted]
+    noun = rng.choice(nouns or [w for w in CHARACTERS + THINGS if (w in present) == wanted])
     place = rng.choice(("", " in this picture", " in this image", " here"))
     question = rng.choice(
         (f"Is there {with_article(noun)}{place}?", f"Can you see {with_article(noun)}{place}?")
