@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from PIL import Image
 
@@ -17,6 +18,7 @@ class Oracle:
     """Believes every answer that names its panel; remembers what it was asked."""
 
     name = "oracle"
+    about: ClassVar[dict[str, Any]] = {}
 
     def __init__(self) -> None:
         self.asked: list[str] = []

@@ -104,6 +104,7 @@ def run(
         "strips_mark": strips_mark([*every, *material.tuning[: settings.order_strips]]),
         "directions_mark": _mark(material.directions),
         "model_mark": model_mark(vlm),
+        "judge_settings": dict(judge.about),
     }
     with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
         _flips(vlm, material, settings, options, folder)

@@ -81,7 +81,6 @@ def texts_to_judge(record: Record) -> list[str]:
 def rejudge(
     run: RunFolder,
     judge: Judge,
-    about: Mapping[str, Any],
     out: str | os.PathLike[str],
     *,
     strips: Mapping[str, Strip],
@@ -93,7 +92,6 @@ def rejudge(
     Args:
         run: the finished run; it is not changed.
         judge: gives the verdicts.
-        about: settings of the judge that the verdicts depend on.
         out: folder of all runs that this judge judges.
         strips: of the run, by id.
         progress: called with (strips done, strips in all).
@@ -114,7 +112,7 @@ def rejudge(
         **run.settings,
         "judge": judge.name,
         "judged_before_by": run.settings.get("judge"),
-        "judge_settings": dict(about),
+        "judge_settings": dict(judge.about),
     }
     options = RunOptions(out, fresh=fresh)
     with RunFolder.open(options, run.experiment, run.model, settings, versions()) as folder:

@@ -96,7 +96,8 @@ def run(
     judge = chosen_judge(judge, settings.judge)
     if settings.segment < 1:
         raise GazeheadsError(f"a segment has at least 1 token, not {settings.segment}")
-    whole = whole_settings(settings, vlm, strips, {n: (h,) for n, h in head_sets.items()})
+    sets = {name: (heads,) for name, heads in head_sets.items()}
+    whole = whole_settings(settings, vlm, strips, sets, judge)
     whole["panels"] = len(strips[0])
     with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
 

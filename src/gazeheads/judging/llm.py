@@ -61,6 +61,11 @@ class LlmJudge:
         """Provider and model."""
         return f"llm:{self.chat.endpoint.provider}:{self.chat.endpoint.model}"
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """The address and the temperature asked for."""
+        return {"url": self.chat.endpoint.url, "temperature": self.chat.endpoint.temperature}
+
     def judge(self, strip: Strip, answers: Sequence[str]) -> list[Verdict]:
         """One verdict per answer; "unjudged" where the model declines.
 

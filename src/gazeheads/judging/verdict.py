@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -59,6 +59,11 @@ class Judge(Protocol):
     @property
     def name(self) -> str:
         """What records and reports call it."""
+        ...
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What verdicts depend on besides the name, as JSON values; runs record it."""
         ...
 
     def judge(self, strip: Strip, answers: Sequence[str]) -> list[Verdict]:
