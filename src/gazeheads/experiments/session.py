@@ -177,12 +177,10 @@ class Session:
     def strips_of_lengths(
         self, lengths: Sequence[int] = tuple(range(2, 9)), each: int | None = None
     ) -> list[Strip]:
-        """The strips given, or drawn ones of every length, `each` of them or the limit."""
+        """Drawn strips of every length, `each` or the limit; strips given all have the same one."""
         from gazeheads import inputs
         from gazeheads.strips.drawn import draw_strips
 
-        if self._given is not None:
-            return self._given
         own = self.common
         return [
             strip

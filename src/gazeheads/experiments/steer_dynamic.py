@@ -7,6 +7,7 @@ order is never right. The judge sees the segments and never the schedule.
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -192,6 +193,7 @@ def results(folder: RunFolder) -> dict[str, Any]:
 def _set_summary(name: str, k: int, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     pairs = [(record["schedule"], record["narrations"][name]) for record in records]
     judged = [(order, [s["panel"] for s in told["segments"]]) for order, told in pairs]
+    reasons = Counter(s["reason"] for _, told in pairs for s in told["segments"])
     delays = [d for _, told in pairs for d in told["follows_after"][1:]]
     followed = [d for d in delays if d is not None]
     panels = len(pairs[0][0])
@@ -205,7 +207,8 @@ def _set_summary(name: str, k: int, records: Sequence[dict[str, Any]]) -> dict[s
         ],
         "rho_schedule": _mean_rho(judged),
         "rho_natural": _mean_rho([(range(1, panels + 1), said) for _, said in judged]),
-        "junk": sum(s["reason"] == "junk" for _, told in pairs for s in told["segments"]),
+        "junk": reasons["junk"],
+        "unjudged": reasons["unjudged"],
         "switches": len(delays),
         "followed": len(followed),
         "tokens_until_followed": statistics.median(followed) if followed else None,

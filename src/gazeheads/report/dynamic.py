@@ -21,9 +21,10 @@ def dynamic_section(runs: Runs) -> Section:
     numbers = [str(n) for n in range(1, len(sets[0]["by_segment"]) + 1)]
     head = (
         "heads steered", "segments on schedule", "rho with schedule", "rho with natural order",
-        "switches followed", "tokens until then", "segments about no panel", "published",
+        "switches followed", "tokens until then", "segments about no panel",
+        *(["unjudged"] if (unjudged := any(own["unjudged"] for own in sets)) else []), "published",
     )  # fmt: skip
-    rows = tuple(_row(own) for own in sets)
+    rows = tuple(_row(own, unjudged) for own in sets)
     figure = FigureBlock(
         save(
             run.path,
@@ -58,7 +59,7 @@ def dynamic_section(runs: Runs) -> Section:
     )
 
 
-def _row(own: Results) -> tuple[str, ...]:
+def _row(own: Results, unjudged: bool) -> tuple[str, ...]:
     name, delay = own["name"], own["tokens_until_followed"]
     return (
         f"{name} ({own['k']})",
@@ -68,6 +69,7 @@ def _row(own: Results) -> tuple[str, ...]:
         f"{own['followed']} of {own['switches']}",
         "never" if delay is None else f"{delay:g}",
         str(own["junk"]),
+        *([str(own["unjudged"])] if unjudged else []),
         _published(name),
     )
 
