@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -155,9 +155,8 @@ def _tell_results(before: RunFolder, after: RunFolder) -> None:
     from gazeheads import terminal
 
     results, was = after.summary["results"], before.summary["results"]
-    old = {c["key"]: c["accuracy"] for c in was.get("conditions", ())} | was.get("tracking", {})
-    new = {c["key"]: c["accuracy"] for c in results.get("conditions", ())}
-    for key, now in (new | results.get("tracking", {})).items():
+    old = _shares(was)
+    for key, now in _shares(results).items():
         terminal.out.print(
             f"{key:<14} {now['value']:6.1%}  of {now['total']} (was {old[key]['value']:.1%})",
             markup=False,
@@ -167,3 +166,12 @@ def _tell_results(before: RunFolder, after: RunFolder) -> None:
         f"same panel as judged before: {agreed['value']:.1%} of {agreed['total']}", markup=False
     )
     terminal.out.print(f"Run: {after.path}", markup=False)
+
+
+def _shares(results: dict[str, Any]) -> dict[str, Any]:
+    """What a judge decides of a summary: accuracies, tracking, or segments on schedule."""
+    return {
+        **{c["key"]: c["accuracy"] for c in results.get("conditions", ())},
+        **results.get("tracking", {}),
+        **{own["name"]: own["segments"] for own in results.get("sets", ())},
+    }

@@ -23,7 +23,7 @@ from gazeheads.experiments.pictures import keep_picture
 from gazeheads.experiments.runs import RunFolder, RunOptions
 from gazeheads.experiments.statistics import mean, share
 from gazeheads.heads import HeadSet
-from gazeheads.judging import Judge, chosen_judge, judge_answers
+from gazeheads.judging import Judge, chosen_judge, judge_segments
 from gazeheads.judging.narration import narrated, panel_per_step
 from gazeheads.strips.strip import Strip
 
@@ -158,13 +158,17 @@ def narration_record(
     pieces: Sequence[str],
     segment: int,
 ) -> dict[str, Any]:
-    """One narration: its segments judged blindly, and how soon the text followed each switch."""
+    """One narration: its segments judged blindly, and how soon the text followed each switch.
+
+    The schedule is compared with the verdicts afterwards; the judge is never told it.
+    """
     texts = ["".join(pieces[i * segment : (i + 1) * segment]).strip() for i in range(len(order))]
-    _, verdicts = judge_answers(judge, strip, "", texts)
+    verdicts = judge_segments(judge, strip, texts)
     ends = list(accumulate(map(len, pieces), initial=0))
     told = panel_per_step(narrated(judge, strip, "".join(pieces)), list(pairwise(ends)))
     return {
         "text": text,
+        "pieces": list(pieces),
         "segments": [
             {"text": words, **verdict.as_record()}
             for words, verdict in zip(texts, verdicts, strict=True)
@@ -186,11 +190,12 @@ def results(folder: RunFolder) -> dict[str, Any]:
     sets = folder.settings["head_sets"]
     return {
         "chance": 1 / folder.settings["panels"],
-        "sets": [_set_summary(name, len(heads[0]), records) for name, heads in sets.items()],
+        "sets": [set_summary(name, len(heads[0]), records) for name, heads in sets.items()],
     }
 
 
-def _set_summary(name: str, k: int, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def set_summary(name: str, k: int, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How well the narrations of one head set of `k` heads follow their schedules."""
     pairs = [(record["schedule"], record["narrations"][name]) for record in records]
     judged = [(order, [s["panel"] for s in told["segments"]]) for order, told in pairs]
     reasons = Counter(s["reason"] for _, told in pairs for s in told["segments"])

@@ -52,8 +52,8 @@ def dynamic_section(runs: Runs) -> Section:
         "A gaze that moves while the text is written",
         (
             f"While the model narrates, its heads are pointed at another panel every {segment} "
-            "tokens, in an order in which no panel has its own place. The judge sees the "
-            "segments, not the schedule.",
+            "tokens, in an order in which no panel has its own place. The judge "
+            f"({run.settings['judge']}) sees the segments, not the schedule.",
         ),
         (figure, TableBlock(head, rows, note), _example(record, sets[0]["name"])),
     )
