@@ -46,8 +46,8 @@ def judge_segments(judge: Judge, strip: Strip, segments: Sequence[str]) -> list[
     shown = segments_shown(segments)
     if not shown:
         return [JUNK for _ in segments]
-    together = isinstance(judge, TextJudge)
-    found = iter(judge.judge_text(strip, shown) if together else judge.judge(strip, shown))
+    ask = judge.judge_text if isinstance(judge, TextJudge) else judge.judge
+    found = iter(ask(strip, shown))
     return [JUNK if is_junk(text) else next(found) for text in segments]
 
 
