@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +154,27 @@ def test_two_shards_and_a_merge_equal_one_run(
     for name in ("records.jsonl", "summary.json"):
         merged, whole = (tmp_path / o / "steer-vqa/tiny-random" / name for o in ("merged", "whole"))
         assert merged.read_bytes() == whole.read_bytes()
+
+
+def test_a_command_killed_with_9_and_given_again_equals_an_uninterrupted_one(
+    command: Command, model: str, scores: Path, tmp_path: Path
+) -> None:
+    many = write_strips(tmp_path / "strips", draw_strips(12, 9, 2, size=32))
+    words = ["steer-vqa", "--model", model, "--strips", many, "--heads", scores, "--k", 2]
+    path = tmp_path / "cut" / "steer-vqa" / "tiny-random"
+    line = [sys.executable, "-m", "gazeheads.cli", *map(str, words), "--out", str(tmp_path / "cut")]
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not (path / "records.jsonl").exists() or (path / "records.jsonl").stat().st_size == 0:
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+    assert not (path / "summary.json").exists()
+    for out in ("cut", "whole"):
+        code, _, err = command(*words, "--out", tmp_path / out)
+        assert code == 0, err
+    for name in ("settings.json", "records.jsonl", "summary.json"):
+        whole = tmp_path / "whole" / "steer-vqa" / "tiny-random" / name
+        assert (path / name).read_bytes() == whole.read_bytes()
 
 
 def test_a_moving_gaze_judged_by_an_llm_blind_to_the_schedule(
