@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from local_service import Answer, fault, openai_says, serving
 
+from gazeheads.experiments import steer_dynamic
 from gazeheads.experiments.pictures import keep_picture
 from gazeheads.experiments.runs import RunFolder, RunOptions
+from gazeheads.experiments.steer_dynamic import narration_record
 from gazeheads.experiments.steered_answers import conditions_summary, unsteered_summary
+from gazeheads.judging import LabelJudge
 from gazeheads.strips.captions import headline
 from gazeheads.strips.drawn import draw_strips
 from gazeheads.strips.strip import Strip
@@ -101,6 +104,37 @@ def test_the_llm_judge_from_plan_to_rerun(
         assert len(service.heard) == 4
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or KEY.encode() not in path.read_bytes()
+
+
+def test_a_dynamic_run_is_judged_again_text_by_text_blind_to_the_schedule(
+    judge: Command, tmp_path: Path
+) -> None:
+    (strip,) = draw_strips(1, 5, 2, size=32)
+    assert strip.truths is not None
+    one, two = (headline(truth) for truth in strip.truths)
+    pieces = [f"{two}.", " ", f"{one}.", ""]
+    order, settings = [2, 1], {"judge": "label", "segment": 2, "head_sets": {"gaze": [["L0H0"]]}}
+    options = RunOptions(tmp_path / "runs")
+    with RunFolder.open(options, "steer-dynamic", "m", {**settings, "panels": 2}, {}) as run:
+        told = narration_record(LabelJudge(), strip, order, "".join(pieces), pieces, 2)
+        kept = {"strip": keep_picture(run.path, strip), "schedule": order}
+        run.append(strip.id, {**kept, "narrations": {"gaze": told}})
+        run.finish(steer_dynamic.results)
+    assert run.summary["results"]["sets"][0]["segments"]["value"] == 1
+
+    def first_panel_always(number: int, body: Any) -> Answer:
+        text = body["messages"][0]["content"][1]["text"]
+        assert "schedule" not in text and "2, 1" not in text
+        segments = {"segment_1": 1, "segment_2": 1} if "<segments>" in text else {}
+        return openai_says({"reasoning": "", **(segments or {"junk": False, "panel": 1})})
+
+    with serving(first_panel_always) as service:
+        words = ("--judge", "llm", "--model", "m-1", "--base-url", service.url)
+        assert "3 texts to judge, 3 calls" in judge(run.path, *words, "--dry-run")[1]
+        code, out, err = judge(run.path, *words)
+    assert code == 0, err
+    assert len(service.heard) == 3  # the text in segments, and its two sentences
+    assert "50.0%  of 2 (was 100.0%)" in out and "same panel as judged before: 50.0%" in out
 
 
 def test_a_service_that_fails_is_one_line_and_leaves_no_summary(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from contextvars import copy_context
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from gazeheads import __version__, prompts
+from gazeheads import judge_options as judges
 from gazeheads import model_commands as models
 from gazeheads.demo.commands import demo_command
 from gazeheads.demo.export.commands import export_app
@@ -97,9 +98,11 @@ def run(
     limit: Limit = 20,
     seed: Seed = 0,
     k: Annotated[int | None, typer.Option("--k", help="Heads to steer; default: tried.")] = None,
-    judge: Annotated[
-        Literal["label", "caption"], typer.Option(help="caption: for strips without truths.")
-    ] = "label",
+    judge: judges.JudgeName = judges.Name.label,
+    judge_service: judges.JudgeService = judges.Protocol.openai,
+    judge_model: judges.JudgeModel = None,
+    judge_base_url: judges.JudgeBaseUrl = None,
+    judge_key_env: judges.JudgeKeyEnv = None,
     fresh: Fresh = False,
 ) -> None:
     """The main job: find the gaze heads, steer them with controls, narrate, write a report."""
@@ -111,7 +114,8 @@ def run(
     check_writable(out)
     with terminal.Stages() as stages:
         given = inputs.strips_for(strips, limit, seed) if strips is not None else None
-        judging = inputs.judge_named(judge, given or [])
+        choice = judges.Choice(judge, judge_service, judge_model, judge_base_url, judge_key_env)
+        judging = choice.judge_of(given or ())
         vlm = terminal.load_quietly(model)
         inputs.check_k(vlm, k)
         with stages.busy("Drawing strips"):

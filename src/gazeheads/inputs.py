@@ -20,7 +20,6 @@ from gazeheads.strips.strip import Strip
 from gazeheads.terminal import Stages, in_a_grid, load_quietly
 
 if TYPE_CHECKING:
-    from gazeheads.judging import Judge
     from gazeheads.vlm import VLM
 
 TUNING_SEED = 1_000_003
@@ -46,20 +45,6 @@ def tuning_strips(strips: Sequence[Strip], seed: int) -> list[Strip]:
     if any(len(strip) != len(first) for strip in strips):
         raise GazeheadsError("all strips must have the same number of panels")
     return draw_strips(len(strips), seed + TUNING_SEED, len(first), columns=first.columns)
-
-
-def judge_named(name: str, strips: Sequence[Strip]) -> Judge:
-    """The judge of a run, "label" or "caption".
-
-    Raises:
-        GazeheadsError: It cannot judge answers about all strips.
-    """
-    from gazeheads.judging import CaptionJudge, LabelJudge  # noqa: PLC0415 - only some commands judge
-
-    judge = CaptionJudge() if name == "caption" else LabelJudge()
-    for strip in strips:
-        judge.judge(strip, [])
-    return judge
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gazeheads.judge_options import WORKERS, Choice, JudgeName
 from gazeheads.services.options import (
     BaseUrl,
     KeyEnv,
@@ -18,7 +17,6 @@ from gazeheads.services.options import (
     Service,
     Temperature,
     Workers,
-    endpoint_of,
     read_prices,
 )
 
@@ -32,18 +30,10 @@ if TYPE_CHECKING:
 judge_app = typer.Typer()
 
 
-class Name(StrEnum):
-    """Which judge."""
-
-    label = "label"
-    caption = "caption"
-    llm = "llm"
-
-
 @judge_app.command("judge")
 def judge_command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders of them.")],
-    judge: Annotated[Name, typer.Option(help="Who judges.")],
+    judge: JudgeName,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the runs judged so; default: RUNS-by-JUDGE.")
     ] = None,
@@ -56,7 +46,7 @@ def judge_command(
     key_env: KeyEnv = None,
     temperature: Temperature = None,
     prices: Prices = None,
-    workers: Workers = 8,
+    workers: Workers = WORKERS,
     cache: Annotated[
         Path | None, typer.Option(help="The llm judge's verdicts; default: in your cache folder.")
     ] = None,
@@ -69,40 +59,35 @@ def judge_command(
     from gazeheads import terminal
     from gazeheads.experiments import rejudge
     from gazeheads.experiments.runs import check_writable, find_runs
-    from gazeheads.judging import CaptionJudge, LabelJudge
     from gazeheads.judging.llm import LlmJudge
-    from gazeheads.services import Chat
     from gazeheads.strips.folders import read_strips
 
     paid = read_prices(prices)
     found = rejudge.judged_runs(find_runs(runs))
     given = read_strips(strips) if strips is not None else None
-    llm: LlmJudge | None = None
-    if judge is Name.llm:
-        endpoint = endpoint_of(service, model, base_url, key_env, temperature)
-        llm = LlmJudge(Chat(endpoint), cache or default_cache(), workers)
+    choice = Choice(
+        judge, service, model, base_url, key_env, temperature, workers, cache, prefix="--"
+    )
+    llm = choice.llm()
     if dry_run:
         _tell_plan(found, given, llm)
         return
-    if llm is not None:
-        llm.chat.connect()
     with terminal.Stages() as stages:
-        chosen = llm or (LabelJudge() if judge is Name.label else CaptionJudge())
+        chosen = choice.judge_of(())
         for run in found:
             target = out or rejudge.out_beside(run, chosen.name)
             check_writable(target)
             judged = rejudge.rejudge(
                 run,
                 chosen,
-                _about(chosen),
                 target,
                 strips=rejudge.strips_of(run, given),
                 progress=stages(f"Judging {run.experiment} of {run.model}"),
                 fresh=fresh,
             )
             _tell_results(run, judged)
-    if llm is not None:
-        terminal.out.print(f"Used: {llm.chat.usage.told(paid)}", markup=False)
+    if isinstance(chosen, LlmJudge):
+        terminal.out.print(f"Used: {chosen.chat.usage.told(paid)}", markup=False)
 
 
 @judge_app.command("calibrate")
@@ -143,29 +128,11 @@ def calibrate_command(
                 "kind": "caption-judge-agreement",
                 "model": EMBEDDER,
                 "versions": versions(),
-                "settings": {"strips": count, "seed": seed, **_about(judge)},
+                "settings": {"strips": count, "seed": seed, **judge.about},
                 "best": {"floor": floor, "margin": margin},
                 "agreement": [asdict(one) for one in found],
             },
         )
-
-
-def default_cache() -> Path:
-    """Where verdicts of the llm judge are kept."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "gazeheads" / "verdicts"
-
-
-def _about(judge: Any) -> dict[str, Any]:
-    """What verdicts depend on, besides the judge's name."""
-    from gazeheads.judging.embedding import EMBEDDER
-
-    if judge.name == Name.caption:
-        return {"floor": judge.floor, "margin": judge.margin, "embedder": EMBEDDER}
-    if judge.name == Name.label:
-        return {}
-    endpoint = judge.chat.endpoint
-    return {"url": endpoint.url, "temperature": endpoint.temperature}
 
 
 def _tell_plan(
@@ -188,9 +155,8 @@ def _tell_results(before: RunFolder, after: RunFolder) -> None:
     from gazeheads import terminal
 
     results, was = after.summary["results"], before.summary["results"]
-    old = {c["key"]: c["accuracy"] for c in was.get("conditions", ())} | was.get("tracking", {})
-    new = {c["key"]: c["accuracy"] for c in results.get("conditions", ())}
-    for key, now in (new | results.get("tracking", {})).items():
+    old = _shares(was)
+    for key, now in _shares(results).items():
         terminal.out.print(
             f"{key:<14} {now['value']:6.1%}  of {now['total']} (was {old[key]['value']:.1%})",
             markup=False,
@@ -200,3 +166,12 @@ def _tell_results(before: RunFolder, after: RunFolder) -> None:
         f"same panel as judged before: {agreed['value']:.1%} of {agreed['total']}", markup=False
     )
     terminal.out.print(f"Run: {after.path}", markup=False)
+
+
+def _shares(results: dict[str, Any]) -> dict[str, Any]:
+    """What a judge decides of a summary: accuracies, tracking, or segments on schedule."""
+    return {
+        **{c["key"]: c["accuracy"] for c in results.get("conditions", ())},
+        **results.get("tracking", {}),
+        **{own["name"]: own["segments"] for own in results.get("sets", ())},
+    }

@@ -12,6 +12,7 @@ from gazeheads import prompts
 from gazeheads.errors import GazeheadsError
 from gazeheads.experiments import reading_directions, reading_order
 from gazeheads.experiments.labelled import Layout, labelled
+from gazeheads.experiments.merging import merge
 from gazeheads.experiments.reading_directions import ReadingSettings, positions
 from gazeheads.experiments.reading_order import Material, OrderSettings, orders_of
 from gazeheads.experiments.runs import RunError, RunOptions, Shard
@@ -96,5 +97,31 @@ def test_a_whole_run_on_a_random_model(gqa: VLM, material: Any, tmp_path: Path) 
     before = (run.path / "records.jsonl").read_bytes()
     again = reading_order.run(gqa, material[1], settings, RunOptions(tmp_path))
     assert (again.path / "records.jsonl").read_bytes() == before
-    with pytest.raises(RunError, match="shards"):
-        reading_order.run(gqa, material[1], settings, RunOptions(tmp_path, shard=Shard(1, 2)))
+
+
+def test_shards_share_the_work_and_merge_to_the_whole_run(
+    gqa: VLM, material: Any, tmp_path: Path
+) -> None:
+    settings = OrderSettings(LAYOUTS, orders=2, order_strips=1, max_new_tokens=4)
+    shards = [
+        reading_order.run(
+            gqa, material[1], settings, RunOptions(tmp_path / str(n), shard=Shard(n, 2))
+        )
+        for n in (1, 2)
+    ]
+    whole = reading_order.run(gqa, material[1], settings, RunOptions(tmp_path / "whole"))
+    in_both = set(shards[0].records) & set(shards[1].records)
+    # only the flips of the main layout, which tell the layer, are done by both
+    assert in_both == {unit for unit in whole.records if unit.startswith("flip 3 letters")}
+    assert all(len(shard.records) < len(whole.records) for shard in shards)
+    (merged,) = merge([tmp_path / "1", tmp_path / "2"], tmp_path / "merged")
+    for name in ("records.jsonl", "summary.json", "settings.json"):
+        assert (merged.path / name).read_bytes() == (whole.path / name).read_bytes()
+
+
+def test_orders_tried_at_another_layer_are_refused(gqa: VLM, material: Any, tmp_path: Path) -> None:
+    settings = OrderSettings(LAYOUTS, orders=0, order_strips=1, max_new_tokens=1)
+    run = reading_order.run(gqa, material[1], settings, RunOptions(tmp_path))
+    run.records["order 3-2-1"]["layer"] += 1
+    with pytest.raises(RunError, match="another layer"):
+        reading_order.results(run)

@@ -34,7 +34,7 @@ class Always:
 
     def __init__(self, panel: int) -> None:
         self.panel, self.asked = panel, 0
-        self.name = f"always {panel}"
+        self.name, self.about = f"always {panel}", {"panel": panel}
 
     def judge(self, strip: Strip, answers: Sequence[str]) -> list[Verdict]:
         self.asked += len(answers)
@@ -54,7 +54,7 @@ def run(strips: list[Strip], tmp_path: Path) -> RunFolder:
 
 
 def again(run: RunFolder, judge: object, out: Path, **options: object) -> RunFolder:
-    return rejudge(run, judge, {}, out, strips=strips_of(run), **options)  # type: ignore[arg-type]
+    return rejudge(run, judge, out, strips=strips_of(run), **options)  # type: ignore[arg-type]
 
 
 def test_the_same_judge_gives_the_same_figures_from_what_the_run_kept(
@@ -168,7 +168,7 @@ def test_strips_the_judge_cannot_judge_are_told_before_anything_is_written(
 ) -> None:
     bare = {strip.id: Strip(strip.id, strip.panels) for strip in strips}
     with pytest.raises(GazeheadsError, match="label judge"):
-        rejudge(run, LabelJudge(), {}, tmp_path / "other", strips=bare)
+        rejudge(run, LabelJudge(), tmp_path / "other", strips=bare)
     assert not (tmp_path / "other").exists()
 
 

@@ -67,7 +67,7 @@ def summary_of(said: list[list[int | None]], schedule: list[list[int]]) -> dict[
         }
         for own, order in zip(said, schedule, strict=True)
     ]
-    return steer_dynamic._set_summary("gaze", 2, records)
+    return steer_dynamic.set_summary("gaze", 2, records)
 
 
 def test_correlations_are_with_the_schedule_and_with_natural_order() -> None:

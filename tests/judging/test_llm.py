@@ -12,7 +12,7 @@ from PIL import Image
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.judging import Verdict
-from gazeheads.judging.llm import LlmJudge, read_choice
+from gazeheads.judging.llm import LlmJudge, read_choice, read_choices
 from gazeheads.services import Chat, Endpoint, Patience, ServiceError
 from gazeheads.strips.strip import Strip
 
@@ -97,7 +97,7 @@ def test_the_picture_and_no_key_are_in_what_is_kept_and_sent(
         judge_at(service, tmp_path, key_env="MY_KEY").judge(STRIP, ["red"])
     (kept,) = files(tmp_path)
     assert KEY not in kept.read_text()
-    assert json.loads(kept.read_text())["verdict"] == {"panel": 1, "reason": "described"}
+    assert json.loads(kept.read_text())["verdicts"] == [{"panel": 1, "reason": "described"}]
     picture, text = service.heard[0].body["messages"][0]["content"]
     assert picture["type"] == "image_url"
     assert "3 panels" in text["text"] and "left to right" in text["text"]
@@ -139,3 +139,41 @@ def test_anthropic_too(tmp_path: Path) -> None:
 def test_at_least_one_worker(tmp_path: Path) -> None:
     with pytest.raises(GazeheadsError, match="at least 1"):
         LlmJudge(Chat(Endpoint("openai", "m")), tmp_path, workers=0)
+
+
+def in_segments(number: int, body: Any) -> Answer:
+    """For every numbered segment the panel of the colour it names, 0 if it names none."""
+    *_, text = body["messages"][0]["content"]
+    told = text["text"].split("<segments>")[1].split("</segments>")[0].strip().splitlines()
+    found = {
+        f"segment_{n}": next((k for k, c in enumerate(COLOURS, 1) if c in line), 0)
+        for n, line in enumerate(told, 1)
+    }
+    return openai_says({"reasoning": "by colour", **found})
+
+
+def test_a_text_is_judged_in_one_call_that_shows_its_segments(tmp_path: Path) -> None:
+    segments = ["so blue\nit is", "a red one", "who knows?", "all red"]
+    with serving(in_segments) as service:
+        judge = judge_at(service, tmp_path)
+        assert judge.to_call(STRIP, [tuple(segments), "red"]) == 2
+        found = judge.judge_text(STRIP, segments)
+        assert [verdict.panel for verdict in found] == [3, 1, None, 1]
+        assert found[2].reason == "junk"
+        assert judge_at(service, tmp_path).judge_text(STRIP, segments) == found
+        assert len(service.heard) == 1 and judge.to_call(STRIP, [tuple(segments)]) == 0
+        assert judge.to_call(STRIP, [tuple(segments[::-1])]) == 1
+    (kept,) = files(tmp_path)
+    assert len(json.loads(kept.read_text())["verdicts"]) == 4
+
+
+def test_a_text_that_is_declined_is_unjudged_in_all_segments(tmp_path: Path) -> None:
+    with serving(lambda n, body: openai_says("", refusal="no")) as service:
+        found = judge_at(service, tmp_path).judge_text(STRIP, ["a", "b"])
+    assert [verdict.reason for verdict in found] == ["unjudged", "unjudged"]
+
+
+@pytest.mark.parametrize("wrong", [{"segment_1": 4}, {"segment_1": False}, {"segment_2": 1}])
+def test_segments_that_break_the_schema_are_no_verdicts(wrong: dict[str, Any]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        read_choices({"reasoning": "", **wrong}, 1, 3)

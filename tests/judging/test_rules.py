@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from PIL import Image
 
-from gazeheads.judging import Verdict, judge_answers
+from gazeheads.judging import Verdict, judge_answers, judge_segments
 from gazeheads.judging.rules import matches_baseline
 from gazeheads.strips.strip import Strip
 
@@ -17,6 +18,7 @@ class Oracle:
     """Believes every answer that names its panel; remembers what it was asked."""
 
     name = "oracle"
+    about: ClassVar[dict[str, Any]] = {}
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -60,3 +62,24 @@ def test_junk_is_never_asked_and_a_junk_baseline_matches_nothing_said() -> None:
 def test_every_answer_gets_a_verdict() -> None:
     _, verdicts = judge_answers(Oracle(), STRIP, "", [""] * 6)
     assert len(verdicts) == 6
+
+
+def test_segments_are_judged_one_by_one_without_junk() -> None:
+    oracle = Oracle()
+    found = judge_segments(oracle, STRIP, ["it is 2", "", "it is 2", "12"])
+    assert [verdict.panel for verdict in found] == [2, None, 2, None]
+    assert oracle.asked == ["it is 2", "it is 2"]
+    assert judge_segments(oracle, STRIP, ["", ""]) == [Verdict(None, "junk")] * 2
+
+
+class Reader(Oracle):
+    """Sees all segments at once and takes each for the panel of its place."""
+
+    def judge_text(self, strip: Strip, segments: Sequence[str]) -> list[Verdict]:
+        return [Verdict(place, "described") for place, _ in enumerate(segments, 1)]
+
+
+def test_a_judge_that_can_sees_all_segments_together() -> None:
+    reader = Reader()
+    found = judge_segments(reader, STRIP, ["it is 3", "", "it is 3"])
+    assert [verdict.panel for verdict in found] == [1, None, 2] and reader.asked == []

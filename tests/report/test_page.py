@@ -16,8 +16,8 @@ from gazeheads.errors import GazeheadsError
 from gazeheads.experiments import main_job, published, steer_vqa
 from gazeheads.experiments.runs import RunFolder, RunOptions, find_runs
 from gazeheads.experiments.steer_vqa import SteerVqaSettings
-from gazeheads.report.blocks import crop_css
-from gazeheads.report.numbers import percent
+from gazeheads.report.blocks import answer_of, crop_css
+from gazeheads.report.numbers import counts, percent
 from gazeheads.report.page import write_report
 from gazeheads.strips.drawn import draw_strips
 from gazeheads.strips.strip import Strip
@@ -211,3 +211,14 @@ def test_a_crop_shows_exactly_its_part_of_the_picture() -> None:
     assert "aspect-ratio:2.0000" in css
     whole = crop_css((0, 0, 1, 1), 1.5)
     assert "background-size:100.00% 100.00%;background-position:0.00% 0.00%" in whole
+
+
+def test_answers_nobody_judged_get_a_column_only_if_there_are_any() -> None:
+    share = {"value": 0.5, "low": 0.25, "high": 0.75}
+    own = {"accuracy": share, "content": share, "pairs": 4, "junk": 1, "ties": 0}
+    judged, declined = ({**own, "baseline_matches": 2, "unjudged": n} for n in (0, 1))
+    head, cells = counts([judged])
+    assert "unjudged" not in head and len(cells[0]) == len(head)
+    head, cells = counts([judged, declined])
+    assert head[-1] == "unjudged" and [row[-1] for row in cells] == ["0", "1"]
+    assert answer_of({"text": "x", "panel": None, "reason": "unjudged"}, 1).told == "not judged"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gazeheads.experiments import discover, steer_vqa
@@ -12,6 +12,7 @@ from gazeheads.experiments.identity import model_mark
 from gazeheads.experiments.runs import Progress, RunFolder, RunOptions, folder_of
 from gazeheads.experiments.steered_answers import GAZE_SHARE
 from gazeheads.heads import HeadScores
+from gazeheads.judging import Judge, LabelJudge
 from gazeheads.strips.strip import Strip
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Bench:
         seed: of every random choice.
         options: where runs go and how.
         stage: announces what is being done.
+        judge: of answers and narrations.
     """
 
     vlm: VLM
@@ -44,6 +46,7 @@ class Bench:
     seed: int
     options: RunOptions
     stage: Stage
+    judge: Judge = field(default_factory=LabelJudge)
 
     def announced(self, name: str) -> RunOptions:
         """The options with the progress of a stage."""

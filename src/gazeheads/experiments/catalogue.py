@@ -36,34 +36,43 @@ from gazeheads.strips.strip import Strip
 def sweep_k(bench: Bench, ks: tuple[int, ...] | None = None) -> RunFolder:
     """How many heads to steer, tried on the tuning strips."""
     sizes = ks or steer_vqa.default_ks(len(bench.scores))
-    settings = SteerVqaSettings(sizes, (GAZE, RANDOM), seed=bench.seed)
-    options = bench.announced("Trying how many heads to steer")
-    return steer_vqa.run(
-        bench.vlm, bench.tuning, bench.scores, settings, options, experiment=steer_vqa.SWEEP
-    )
+    own = SteerVqaSettings(sizes, (GAZE, RANDOM), seed=bench.seed)
+    return _asked(bench, bench.tuning, own, "Trying how many heads to steer", steer_vqa.SWEEP)
 
 
 def answers(bench: Bench, settings: SteerVqaSettings | None = None) -> RunFolder:
     """The study's main table: one question, the gaze pointed at every panel."""
     own = settings or SteerVqaSettings((bench.k,), seed=bench.seed)
-    options = bench.announced(f"Steering {own.ks[0]} heads to every panel")
-    return steer_vqa.run(bench.vlm, bench.strips, bench.scores, own, options)
+    stage = f"Steering {own.ks[0]} heads to every panel"
+    return _asked(bench, bench.strips, own, stage, steer_vqa.EXPERIMENT)
 
 
 def narration(bench: Bench, settings: SteerVqaSettings | None = None) -> RunFolder:
     """The static narration: "this panel", a hundred tokens."""
     own = settings or steer_vqa.narration((bench.k,), bench.seed)
-    options = bench.announced("Steering narrations of one panel")
+    stage = "Steering narrations of one panel"
+    return _asked(bench, bench.strips, own, stage, steer_vqa.NARRATION)
+
+
+def _asked(
+    bench: Bench, strips: Sequence[Strip], own: SteerVqaSettings, stage: str, experiment: str
+) -> RunFolder:
     return steer_vqa.run(
-        bench.vlm, bench.strips, bench.scores, own, options, experiment=steer_vqa.NARRATION
+        bench.vlm,
+        strips,
+        bench.scores,
+        replace(own, judge=bench.judge.name),
+        bench.announced(stage),
+        experiment=experiment,
+        judge=bench.judge,
     )
 
 
 def sweep(bench: Bench, name: str, strips: Sequence[Strip]) -> RunFolder:
     """One of the sweeps; that over panels needs strips of several lengths."""
-    settings = SteerVqaSettings((bench.k,), seed=bench.seed)
+    settings = SteerVqaSettings((bench.k,), seed=bench.seed, judge=bench.judge.name)
     options = bench.announced(f"Sweep over {name.removeprefix('sweep-')}")
-    return sweeps.run(name, bench.vlm, strips, bench.scores, settings, options)
+    return sweeps.run(name, bench.vlm, strips, bench.scores, settings, options, bench.judge)
 
 
 def scored_by_others(bench: Bench) -> RunFolder:
@@ -83,8 +92,9 @@ def other_head_sets(bench: Bench) -> list[RunFolder]:
         bench.strips,
         bench.scores,
         prior_heads.load_rankings(scored),
-        SteerVqaSettings(ks, seed=bench.seed),
+        SteerVqaSettings(ks, seed=bench.seed, judge=bench.judge.name),
         bench.announced("Steering heads chosen in other ways"),
+        bench.judge,
     )
     return [scored, compared]
 
@@ -96,18 +106,27 @@ def dynamic(bench: Bench, segment: int) -> list[RunFolder]:
     sets |= {n: s.top(bench.k) for n, s in prior_heads.load_rankings(scored).items()}
     if drawn := control_heads(bench.scores, bench.k, 1, bench.seed, "layers"):
         sets[RANDOM] = drawn[0]
-    settings = DynamicSettings(segment, seed=bench.seed)
+    settings = DynamicSettings(segment, seed=bench.seed, judge=bench.judge.name)
     options = bench.announced("Moving the gaze while a text is written")
-    return [scored, steer_dynamic.run(bench.vlm, bench.strips, sets, settings, options)]
+    run = steer_dynamic.run(bench.vlm, bench.strips, sets, settings, options, bench.judge)
+    return [scored, run]
 
 
 def watched(bench: Bench, reverse: bool = False) -> RunFolder:
     """Where the heads look during a narration nobody steers."""
     prompt = prompts.REVERSE_NARRATION if reverse else prompts.FREE_NARRATION
-    settings = staircase.StaircaseSettings(bench.k, prompt, seed=bench.seed)
+    settings = staircase.StaircaseSettings(bench.k, prompt, seed=bench.seed, judge=bench.judge.name)
     options = bench.announced("Watching narrations" + (" in reverse" if reverse else ""))
     name = staircase.REVERSE if reverse else staircase.EXPERIMENT
-    return staircase.run(bench.vlm, bench.strips, bench.scores, settings, options, experiment=name)
+    return staircase.run(
+        bench.vlm,
+        bench.strips,
+        bench.scores,
+        settings,
+        options,
+        experiment=name,
+        judge=bench.judge,
+    )
 
 
 def layouts(bench: Bench, count: int, chosen: Sequence[StripLayout]) -> RunFolder:
@@ -145,9 +164,9 @@ def reading(
         tuning[layouts[0].name],
         reading_directions.load_directions(found.path),
     )
-    settings = replace(orders, layouts=layouts, seed=bench.seed)
+    settings = replace(orders, layouts=layouts, seed=bench.seed, judge=bench.judge.name)
     options = bench.announced("Turning the order of reading")
-    return [found, reading_order.run(bench.vlm, material, settings, options)]
+    return [found, reading_order.run(bench.vlm, material, settings, options, bench.judge)]
 
 
 def objects(bench: Bench, count: int, coco: Path | None = None) -> RunFolder:

@@ -192,6 +192,7 @@ def discover_layouts(session: Session) -> list[RunFolder]:
     from gazeheads.experiments.discover_layouts import LAYOUTS
 
     session.only_drawn("discover-layouts")
+    session.judges_nothing("discover-layouts")
     return [catalogue.layouts(session.bench, session.common.limit, LAYOUTS)]
 
 
@@ -207,6 +208,7 @@ def coco(
     from gazeheads.experiments import catalogue
     from gazeheads.experiments.natural_pictures import coco_annotations
 
+    session.judges_nothing("coco")
     if folder is not None:
         coco_annotations(folder)
     return [catalogue.objects(session.bench, session.common.limit, folder)]

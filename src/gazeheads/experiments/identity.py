@@ -14,6 +14,7 @@ from gazeheads.heads import HeadSet
 from gazeheads.strips.strip import Strip
 
 if TYPE_CHECKING:
+    from gazeheads.judging import Judge
     from gazeheads.vlm import VLM
 
 _SAMPLED = 64  # numbers of every tensor that enter a model's fingerprint
@@ -58,6 +59,7 @@ def whole_settings(
     vlm: VLM,
     strips: Sequence[Strip],
     head_sets: Mapping[str, Sequence[HeadSet]] | None = None,
+    judge: Judge | None = None,
 ) -> dict[str, Any]:
     """A settings dataclass with everything else the records depend on.
 
@@ -65,6 +67,7 @@ def whole_settings(
         settings: of the experiment.
         vlm, strips: enter as short marks.
         head_sets: by name the heads, and of random ones every draw; entered in full.
+        judge: of the texts, if there is one; its own settings enter.
     """
     whole = {
         **asdict(settings),
@@ -72,6 +75,8 @@ def whole_settings(
         "strips_mark": strips_mark(strips),
         "model_mark": model_mark(vlm),
     }
+    if judge is not None:
+        whole["judge_settings"] = dict(judge.about)
     if head_sets is not None:
         whole["head_sets"] = {
             name: [[str(head) for head in heads] for heads in draws]

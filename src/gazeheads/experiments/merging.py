@@ -16,6 +16,7 @@ from gazeheads.experiments import (
     natural,
     prior_heads,
     reading_directions,
+    reading_order,
     staircase,
     steer_dynamic,
     steer_vqa,
@@ -29,6 +30,7 @@ RESULTS: dict[str, Callable[[RunFolder], Mapping[str, Any]]] = {
     discover_layouts.EXPERIMENT: discover_layouts.results,
     natural.EXPERIMENT: natural.results,
     reading_directions.EXPERIMENT: reading_directions.results,
+    reading_order.EXPERIMENT: reading_order.results,
     prior_heads.EXPERIMENT: prior_heads.results,
     steer_vqa.EXPERIMENT: steer_vqa.results,
     steer_vqa.SWEEP: steer_vqa.results,
@@ -91,10 +93,9 @@ def _share(shard: RunFolder) -> Any:
 
 def _merged(shards: Sequence[RunFolder], out: str | os.PathLike[str]) -> RunFolder:
     first = shards[0]
-    records = sorted(
-        (record for shard in shards for record in shard.records.values()),
-        key=lambda record: record["number"],
-    )
+    # units that every shard needed are there several times
+    units = {unit: record for shard in shards for unit, record in shard.records.items()}
+    records = sorted(units.values(), key=lambda record: record["number"])
     planned = read_json(first.path / SUMMARY, "shard-summary")["planned"]
     if len(records) != planned:
         raise RunError(

@@ -90,11 +90,9 @@ def run(
 ) -> RunFolder:
     """Tries the directions; goes on where an earlier run stopped.
 
-    Raises:
-        RunError: asked for a shard: later parts need the best layer, which needs all strips.
+    A shard does its share of everything but the main layout's flips: those it does all, because
+    the other orders and the narrations need the layer that flips most.
     """
-    if options.shard is not None:
-        raise RunError(f"{EXPERIMENT} cannot be split into shards: every part needs the best layer")
     judge = chosen_judge(judge, settings.judge)
     every = [strip for own in material.strips.values() for strip in own]
     whole = {
@@ -104,9 +102,11 @@ def run(
         "strips_mark": strips_mark([*every, *material.tuning[: settings.order_strips]]),
         "directions_mark": _mark(material.directions),
         "model_mark": model_mark(vlm),
+        "judge_settings": dict(judge.about),
     }
     with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
-        _flips(vlm, material, settings, options, folder)
+        _flips(vlm, material, settings, options, folder, settings.layouts[:1], shared=True)
+        _flips(vlm, material, settings, options, folder, settings.layouts[1:])
         layer, band = _chosen_layers(_of(folder.ordered(), FLIP, settings.layouts[0].name))
         _orders(vlm, material, settings, options, folder, layer)
         _narrations(vlm, material, settings, options, folder, band, judge)
@@ -119,7 +119,13 @@ def _mark(directions: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 
 def _flips(
-    vlm: VLM, material: Material, settings: OrderSettings, options: RunOptions, folder: RunFolder
+    vlm: VLM,
+    material: Material,
+    settings: OrderSettings,
+    options: RunOptions,
+    folder: RunFolder,
+    layouts: Sequence[Layout],
+    shared: bool = False,
 ) -> None:
     def do(part: Sequence[tuple[Layout, int, Strip]]) -> list[dict[str, Any]]:
         ((layout, number, strip),) = part
@@ -130,10 +136,10 @@ def _flips(
 
     units = [
         (f"{FLIP} {layout.name}: {strip.id}", (layout, number, strip))
-        for layout in settings.layouts
+        for layout in layouts
         for number, strip in enumerate(material.strips[layout.name])
     ]
-    folder.work(units, do, options.progress)
+    folder.work(units, do, options.progress, shared=shared)
 
 
 def _chosen_layers(records: Sequence[dict[str, Any]]) -> tuple[int, list[int]]:
@@ -218,6 +224,8 @@ def results(folder: RunFolder) -> dict[str, Any]:
     names = [Layout(**own).name for own in settings["layouts"]]
     layer, band = _chosen_layers(_of(records, FLIP, names[0]))
     told = _of(records, NARRATION)
+    if any(record["layer"] != layer for record in _of(records, ORDER)):
+        raise RunError(f"{folder.path}: orders were tried at another layer than {layer}")
     return {
         "layer": layer,
         "band": band,

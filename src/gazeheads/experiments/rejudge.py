@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gazeheads.experiments import staircase
+from gazeheads.experiments import staircase, steer_dynamic
 from gazeheads.experiments.disk import STRIPS
 from gazeheads.experiments.identity import versions
 from gazeheads.experiments.pictures import kept_strip
@@ -25,6 +25,8 @@ from gazeheads.experiments.steer_vqa import peak_of
 from gazeheads.experiments.steered_answers import counted, unsteered_summary
 from gazeheads.judging import Judge, judge_answers, worth_asking
 from gazeheads.judging.narration import narrated, order_narrated, panel_per_step, sentences
+from gazeheads.judging.rules import segments_shown
+from gazeheads.judging.verdict import Asked
 from gazeheads.strips.strip import Strip
 
 Record = dict[str, Any]
@@ -73,15 +75,14 @@ def strips_of(run: RunFolder, given: Sequence[Strip] | None = None) -> dict[str,
     return by_id
 
 
-def texts_to_judge(record: Record) -> list[str]:
-    """The texts of a record that a judge is asked about."""
+def texts_to_judge(record: Record) -> list[Asked]:
+    """The texts of a record that a judge is asked about; segments of one text together."""
     return _kind_of(record).texts(record)
 
 
 def rejudge(
     run: RunFolder,
     judge: Judge,
-    about: Mapping[str, Any],
     out: str | os.PathLike[str],
     *,
     strips: Mapping[str, Strip],
@@ -93,7 +94,6 @@ def rejudge(
     Args:
         run: the finished run; it is not changed.
         judge: gives the verdicts.
-        about: settings of the judge that the verdicts depend on.
         out: folder of all runs that this judge judges.
         strips: of the run, by id.
         progress: called with (strips done, strips in all).
@@ -114,7 +114,7 @@ def rejudge(
         **run.settings,
         "judge": judge.name,
         "judged_before_by": run.settings.get("judge"),
-        "judge_settings": dict(about),
+        "judge_settings": dict(judge.about),
     }
     options = RunOptions(out, fresh=fresh)
     with RunFolder.open(options, run.experiment, run.model, settings, versions()) as folder:
@@ -124,7 +124,8 @@ def rejudge(
             record = run.records[unit]
             _copy_picture(run.path, folder.path, record)
             kept = {key: value for key, value in record.items() if key != "unit"}
-            return [{**kept, **_kind_of(record).judged(record, strips[unit], judge)}]
+            judged = _kind_of(record).judged(record, strips[unit], judge, settings)
+            return [{**kept, **judged}]
 
         folder.work([(unit, unit) for unit in run.records], do, progress)
         records = folder.ordered()
@@ -144,18 +145,18 @@ class _Kind:
 
     Attributes:
         texts: what a judge is asked about.
-        judged: the fields of a record that a judge changes.
+        judged: the fields of a record that a judge changes; also given the run's settings.
         results: what of a summary changes, from the results before and the new records.
         panels: the panel of every text or step, to compare two judges.
     """
 
-    texts: Callable[[Record], list[str]]
-    judged: Callable[[Record, Strip, Judge], Record]
+    texts: Callable[[Record], list[Asked]]
+    judged: Callable[[Record, Strip, Judge, Mapping[str, Any]], Record]
     results: Callable[[Record, Sequence[Record]], Record]
     panels: Callable[[Record], list[int | None]]
 
 
-def _answers_judged(record: Record, strip: Strip, judge: Judge) -> Record:
+def _answers_judged(record: Record, strip: Strip, judge: Judge, _: Mapping[str, Any]) -> Record:
     own, verdicts = judge_answers(judge, strip, *_baseline_and_answers(record))
     answers = [
         {**answer, **verdict.as_record()}
@@ -174,27 +175,63 @@ def _answers_results(before: Record, records: Sequence[Record]) -> Record:
     return {**results, "peak": peak_of(conditions)} if "peak" in before else results
 
 
-def _narration_judged(record: Record, strip: Strip, judge: Judge) -> Record:
+def _narration_judged(record: Record, strip: Strip, judge: Judge, _: Mapping[str, Any]) -> Record:
     passages = narrated(judge, strip, record["text"])
     ends = itertools.accumulate(map(len, record["pieces"]), initial=0)
     steps = list(itertools.pairwise(ends))
     return {"narrated": panel_per_step(passages, steps), "order": order_narrated(passages)}
 
 
+def _dynamic_texts(record: Record) -> list[Asked]:
+    """All segments of every narration together, and its sentences for the delays."""
+    several: list[Asked] = []
+    for told in record["narrations"].values():
+        shown = segments_shown([segment["text"] for segment in told["segments"]])
+        several += [*([shown] if shown else []), *sentences(told["text"])]
+    return list(dict.fromkeys(several))
+
+
+def _dynamic_judged(
+    record: Record, strip: Strip, judge: Judge, settings: Mapping[str, Any]
+) -> Record:
+    narrations = {
+        name: steer_dynamic.narration_record(
+            judge, strip, record["schedule"], told["text"], told["pieces"], settings["segment"]
+        )
+        for name, told in record["narrations"].items()
+    }
+    return {"narrations": narrations}
+
+
+def _dynamic_results(before: Record, records: Sequence[Record]) -> Record:
+    sizes = {own["name"]: own["k"] for own in before["sets"]}
+    return {"sets": [steer_dynamic.set_summary(n, k, records) for n, k in sizes.items()]}
+
+
 _KINDS = {
     "answers": _Kind(
-        lambda record: worth_asking(*_baseline_and_answers(record)),
+        lambda record: list[Asked](worth_asking(*_baseline_and_answers(record))),
         _answers_judged,
         _answers_results,
         lambda record: [answer["panel"] for answer in record["answers"]],
     ),
     "narrated": _Kind(
-        lambda record: sentences(record["text"]),
+        lambda record: list[Asked](sentences(record["text"])),
         _narration_judged,
         lambda before, records: staircase.summary_of(
             records, {name: [heads] for name, heads in before["heads"].items()}
         ),
         lambda record: record["narrated"],
+    ),
+    "narrations": _Kind(
+        _dynamic_texts,
+        _dynamic_judged,
+        _dynamic_results,
+        lambda record: [
+            segment["panel"]
+            for told in record["narrations"].values()
+            for segment in told["segments"]
+        ],
     ),
 }
 """By the field of a record that tells its kind."""

@@ -150,6 +150,7 @@ class RunFolder:
         do: Callable[[Sequence[Item]], Sequence[Mapping[str, Any]]],
         progress: Progress | None = None,
         at_once: int = 1,
+        shared: bool = False,
     ) -> None:
         """Does every unit that has no record yet; a shard does only its share of them.
 
@@ -161,6 +162,7 @@ class RunFolder:
             progress: called with (units done, units in all).
             at_once: how many items `do` gets. The parts are always the same ones: a part that was
                 cut short is done again whole, so that a rerun computes exactly what it would have.
+            shared: every shard does all of these units, because its other work needs them.
         """
         names = [name for name, _ in units]
         if twice := [name for name, count in Counter(names).items() if count > 1]:
@@ -168,7 +170,7 @@ class RunFolder:
         first = self._planned
         self._planned += len(units)
         starts = list(range(0, len(units), at_once))
-        if self.shard is not None:
+        if self.shard is not None and not shared:
             starts = starts[self.shard.number - 1 :: self.shard.count]
         total = sum(len(units[start : start + at_once]) for start in starts)
         done = 0

@@ -10,6 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gazeheads.judge_options import (
+    Choice,
+    JudgeBaseUrl,
+    JudgeKeyEnv,
+    JudgeModel,
+    JudgeName,
+    JudgeService,
+    Name,
+)
+from gazeheads.services.options import Protocol
+
 if TYPE_CHECKING:
     from gazeheads.experiments.bench import Bench
     from gazeheads.experiments.runs import RunOptions
@@ -42,8 +53,24 @@ class Common:
     limit: Annotated[int, typer.Option(min=1, help="Use so many strips.")] = 20
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0
     batch_size: Annotated[int, typer.Option(min=1, help="Rows generated at once.")] = 64
+    judge: JudgeName = Name.label
+    judge_service: JudgeService = Protocol.openai
+    judge_model: JudgeModel = None
+    judge_base_url: JudgeBaseUrl = None
+    judge_key_env: JudgeKeyEnv = None
     shard: Annotated[str | None, typer.Option(help="Do only this share, for example 2/4.")] = None
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False
+
+    @property
+    def chosen_judge(self) -> Choice:
+        """The judge as it was asked for."""
+        return Choice(
+            self.judge,
+            self.judge_service,
+            self.judge_model,
+            self.judge_base_url,
+            self.judge_key_env,
+        )
 
 
 class Session:
@@ -62,7 +89,7 @@ class Session:
         self._given = None
         if common.strips is not None:
             self._given = inputs.strips_for(common.strips, common.limit, common.seed)
-            inputs.judge_named("label", self._given)
+        self.judge = common.chosen_judge.judge_of(self._given or ())
 
     def limited(self, strips: int) -> Session:
         """The same with at most so many strips."""
@@ -88,6 +115,13 @@ class Session:
 
         if self._given is not None:
             raise GazeheadsError(f"{name} draws strips of its own: leave --strips out")
+
+    def judges_nothing(self, name: str) -> None:
+        """Raises GazeheadsError if a judge was chosen for an experiment that needs none."""
+        from gazeheads.errors import GazeheadsError
+
+        if self.common.judge is not Name.label:
+            raise GazeheadsError(f"{name} needs no judge: leave --judge out")
 
     @cached_property
     def vlm(self) -> VLM:
@@ -136,17 +170,17 @@ class Session:
         if shared:
             told = f"Note: the heads were found on {len(shared)} of the same strips"
             terminal.err.print(told, markup=False)
-        return bench.Bench(self.vlm, self.strips, tuning, scores, k, own.seed, options, self.stages)
+        return bench.Bench(
+            self.vlm, self.strips, tuning, scores, k, own.seed, options, self.stages, self.judge
+        )
 
     def strips_of_lengths(
         self, lengths: Sequence[int] = tuple(range(2, 9)), each: int | None = None
     ) -> list[Strip]:
-        """The strips given, or drawn ones of every length, `each` of them or the limit."""
+        """Drawn strips of every length, `each` or the limit; strips given all have the same one."""
         from gazeheads import inputs
         from gazeheads.strips.drawn import draw_strips
 
-        if self._given is not None:
-            return self._given
         own = self.common
         return [
             strip

@@ -79,7 +79,7 @@ def run(
     if drawn := control_heads(scores, settings.k, 1, settings.seed, settings.pool):
         sets[CONTROL] = drawn[0]
     drawn_sets = {name: (heads,) for name, heads in sets.items()}
-    whole = whole_settings(settings, vlm, strips, drawn_sets)
+    whole = whole_settings(settings, vlm, strips, drawn_sets, judge)
     with RunFolder.open(options, experiment, vlm.name, whole, versions()) as folder:
 
         def do(part: Sequence[Strip]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ order is never right. The judge sees the segments and never the schedule.
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -22,7 +23,7 @@ from gazeheads.experiments.pictures import keep_picture
 from gazeheads.experiments.runs import RunFolder, RunOptions
 from gazeheads.experiments.statistics import mean, share
 from gazeheads.heads import HeadSet
-from gazeheads.judging import Judge, chosen_judge, judge_answers
+from gazeheads.judging import Judge, chosen_judge, judge_segments
 from gazeheads.judging.narration import narrated, panel_per_step
 from gazeheads.strips.strip import Strip
 
@@ -96,7 +97,8 @@ def run(
     judge = chosen_judge(judge, settings.judge)
     if settings.segment < 1:
         raise GazeheadsError(f"a segment has at least 1 token, not {settings.segment}")
-    whole = whole_settings(settings, vlm, strips, {n: (h,) for n, h in head_sets.items()})
+    sets = {name: (heads,) for name, heads in head_sets.items()}
+    whole = whole_settings(settings, vlm, strips, sets, judge)
     whole["panels"] = len(strips[0])
     with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
 
@@ -156,13 +158,17 @@ def narration_record(
     pieces: Sequence[str],
     segment: int,
 ) -> dict[str, Any]:
-    """One narration: its segments judged blindly, and how soon the text followed each switch."""
+    """One narration: its segments judged blindly, and how soon the text followed each switch.
+
+    The schedule is compared with the verdicts afterwards; the judge is never told it.
+    """
     texts = ["".join(pieces[i * segment : (i + 1) * segment]).strip() for i in range(len(order))]
-    _, verdicts = judge_answers(judge, strip, "", texts)
+    verdicts = judge_segments(judge, strip, texts)
     ends = list(accumulate(map(len, pieces), initial=0))
     told = panel_per_step(narrated(judge, strip, "".join(pieces)), list(pairwise(ends)))
     return {
         "text": text,
+        "pieces": list(pieces),
         "segments": [
             {"text": words, **verdict.as_record()}
             for words, verdict in zip(texts, verdicts, strict=True)
@@ -184,13 +190,15 @@ def results(folder: RunFolder) -> dict[str, Any]:
     sets = folder.settings["head_sets"]
     return {
         "chance": 1 / folder.settings["panels"],
-        "sets": [_set_summary(name, len(heads[0]), records) for name, heads in sets.items()],
+        "sets": [set_summary(name, len(heads[0]), records) for name, heads in sets.items()],
     }
 
 
-def _set_summary(name: str, k: int, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def set_summary(name: str, k: int, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How well the narrations of one head set of `k` heads follow their schedules."""
     pairs = [(record["schedule"], record["narrations"][name]) for record in records]
     judged = [(order, [s["panel"] for s in told["segments"]]) for order, told in pairs]
+    reasons = Counter(s["reason"] for _, told in pairs for s in told["segments"])
     delays = [d for _, told in pairs for d in told["follows_after"][1:]]
     followed = [d for d in delays if d is not None]
     panels = len(pairs[0][0])
@@ -204,7 +212,8 @@ def _set_summary(name: str, k: int, records: Sequence[dict[str, Any]]) -> dict[s
         ],
         "rho_schedule": _mean_rho(judged),
         "rho_natural": _mean_rho([(range(1, panels + 1), said) for _, said in judged]),
-        "junk": sum(s["reason"] == "junk" for _, told in pairs for s in told["segments"]),
+        "junk": reasons["junk"],
+        "unjudged": reasons["unjudged"],
         "switches": len(delays),
         "followed": len(followed),
         "tokens_until_followed": statistics.median(followed) if followed else None,

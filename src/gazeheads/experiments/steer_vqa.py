@@ -124,7 +124,7 @@ def ask_strips(
     """`run` with conditions made elsewhere, such as other head sets, and a summary of their own."""
     judge = chosen_judge(judge, settings.judge)
     sets = {condition.key: condition.draws for condition in conditions}
-    whole = whole_settings(settings, vlm, strips, sets)
+    whole = whole_settings(settings, vlm, strips, sets, judge)
     whole["panels"] = len(strips[0])
     whole["model_heads"] = vlm.num_layers * vlm.num_heads
     with RunFolder.open(options, experiment, vlm.name, whole, versions()) as folder:

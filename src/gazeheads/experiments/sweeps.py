@@ -108,6 +108,7 @@ def run(
     whole = {
         "seed": base.seed,
         "model_mark": model_mark(vlm),
+        "judge_settings": dict(judge.about),
         "variants": [_as_setting(v, conditions[v.name]) for v in variants],
     }
     with RunFolder.open(options, name, vlm.name, whole, versions()) as folder:

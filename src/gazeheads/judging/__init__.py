@@ -2,7 +2,7 @@
 
 from gazeheads.judging.caption import CaptionJudge
 from gazeheads.judging.label import LabelJudge, chosen_judge
-from gazeheads.judging.rules import judge_answers, worth_asking
+from gazeheads.judging.rules import judge_answers, judge_segments, worth_asking
 from gazeheads.judging.verdict import Judge, Verdict
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "Verdict",
     "chosen_judge",
     "judge_answers",
+    "judge_segments",
     "worth_asking",
 ]

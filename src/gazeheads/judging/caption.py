@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from gazeheads.errors import GazeheadsError
-from gazeheads.judging.embedding import Embed, sentence_embedder
+from gazeheads.judging.embedding import EMBEDDER, Embed, sentence_embedder
 from gazeheads.judging.verdict import JUNK, TIE, Verdict
 from gazeheads.judging.wording import is_junk, without_numbering
 from gazeheads.strips.strip import Strip
@@ -38,6 +39,11 @@ class CaptionJudge:
     ) -> None:
         self.floor, self.margin = floor, margin
         self._embed = embed or sentence_embedder()
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The limits and the embedding model."""
+        return {"floor": self.floor, "margin": self.margin, "embedder": EMBEDDER}
 
     def judge(self, strip: Strip, answers: Sequence[str]) -> list[Verdict]:
         """One verdict per answer.
@@ -79,6 +85,6 @@ def _captions(strip: Strip) -> tuple[tuple[str, ...], ...]:
     if strip.captions is None or not all(strip.captions):
         raise GazeheadsError(
             f"strip {strip.id!r} has no caption for every panel (captions.jsonl), "
-            "so the caption judge cannot judge answers about it"
+            "so the caption judge cannot judge answers about it: choose --judge llm"
         )
     return strip.captions

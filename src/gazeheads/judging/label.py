@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
+from typing import Any
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.judging.verdict import JUNK, TIE, Judge, Verdict
@@ -23,6 +25,7 @@ class LabelJudge:
     """
 
     name = "label"
+    about: Mapping[str, Any] = MappingProxyType({})
 
     def judge(self, strip: Strip, answers: Sequence[str]) -> list[Verdict]:
         """One verdict per answer.
@@ -58,7 +61,8 @@ def _truths(strip: Strip) -> tuple[PanelTruth, ...]:
     if strip.truths is None:
         raise GazeheadsError(
             f"strip {strip.id!r} does not say what its panels show (no truths in captions.jsonl), "
-            "so the label judge cannot judge answers about it"
+            "so the label judge, the default, cannot judge answers about it: choose "
+            "--judge caption if it has captions, else --judge llm"
         )
     return strip.truths
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gazeheads.judging.verdict import JUNK, Judge, Verdict
+from gazeheads.judging.verdict import JUNK, Judge, TextJudge, Verdict
 from gazeheads.judging.wording import is_junk, jaccard
 from gazeheads.strips.strip import Strip
 
@@ -35,6 +35,25 @@ def judge_answers(
     known = dict(zip(asked, judge.judge(strip, asked), strict=True)) if asked else {}
     own = known.get(baseline, JUNK)
     return own, [_by_rules(text, baseline, own, known) for text in answers]
+
+
+def judge_segments(judge: Judge, strip: Strip, segments: Sequence[str]) -> list[Verdict]:
+    """Judges the segments of one text; the judge does not learn what they should be about.
+
+    A judge that can see them all at once, as the study's did, is shown them together. Junk is not
+    shown.
+    """
+    shown = segments_shown(segments)
+    if not shown:
+        return [JUNK for _ in segments]
+    ask = judge.judge_text if isinstance(judge, TextJudge) else judge.judge
+    found = iter(ask(strip, shown))
+    return [JUNK if is_junk(text) else next(found) for text in segments]
+
+
+def segments_shown(segments: Sequence[str]) -> tuple[str, ...]:
+    """The segments of a text that a judge is asked about: no junk."""
+    return tuple(text for text in segments if not is_junk(text))
 
 
 def worth_asking(baseline: str, answers: Sequence[str]) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from gazeheads.strips.strip import Strip
 
+Asked = str | tuple[str, ...]
+"""What a judge is asked about at once: an answer, or the segments of one text."""
 Reason = Literal["described", "junk", "tie", "baseline", "unjudged"]
 
 
@@ -61,6 +63,20 @@ class Judge(Protocol):
         """What records and reports call it."""
         ...
 
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What verdicts depend on besides the name, as JSON values; runs record it."""
+        ...
+
     def judge(self, strip: Strip, answers: Sequence[str]) -> list[Verdict]:
         """One verdict per answer: "described", "junk", "tie" or "unjudged"."""
+        ...
+
+
+@runtime_checkable
+class TextJudge(Judge, Protocol):
+    """A judge that can see all segments of one text at once."""
+
+    def judge_text(self, strip: Strip, segments: Sequence[str]) -> list[Verdict]:
+        """One verdict per segment of a text, in the order in which they were written."""
         ...

@@ -131,7 +131,11 @@ def answer_of(record: dict[str, Any], target: int | None = None) -> Answer:
     elif reason == "baseline":
         told = "same as unsteered"
     else:
-        told = {"tie": "mixes several panels", "junk": "describes no panel"}[reason]
+        told = {
+            "tie": "mixes several panels",
+            "junk": "describes no panel",
+            "unjudged": "not judged",
+        }[reason]
     if target is None:
         mark = ""
     elif reason == "described" and panel == target:

@@ -61,7 +61,7 @@ def estimates(
         colour = _colour(theme, name, [n for n in series if n.split()[0] not in _KNOWN])
         axes.errorbar(
             x, y, spread, fmt=_MARKERS[i % len(_MARKERS)], color=colour, markersize=5.5,
-            linewidth=1.4, capsize=2.5, label=name,
+            linewidth=1.4, capsize=2.5, label=name, clip_on=False, zorder=3,
         )  # fmt: skip
     stars = [(x, v) for x, v in zip(places, published, strict=False) if v is not None]
     if stars:
@@ -99,7 +99,10 @@ def curves(
     axes = figure.subplots()
     for i, (name, values) in enumerate(lines.items()):
         own = [np.nan if v is None else (100 * v if percent else v) for v in values]
-        axes.plot(x, own, marker="o", markersize=3.5, color=_OTHERS[i % len(_OTHERS)], label=name)
+        axes.plot(
+            x, own, marker="o", markersize=3.5, clip_on=False, zorder=3,
+            color=_OTHERS[i % len(_OTHERS)], label=name,
+        )  # fmt: skip
     if reference is not None:
         axes.axhline(
             (100 if percent else 1) * reference, color=theme.muted, linewidth=0.9, linestyle=":"

@@ -21,9 +21,10 @@ def dynamic_section(runs: Runs) -> Section:
     numbers = [str(n) for n in range(1, len(sets[0]["by_segment"]) + 1)]
     head = (
         "heads steered", "segments on schedule", "rho with schedule", "rho with natural order",
-        "switches followed", "tokens until then", "segments about no panel", "published",
+        "switches followed", "tokens until then", "segments about no panel",
+        *(["unjudged"] if (unjudged := any(own["unjudged"] for own in sets)) else []), "published",
     )  # fmt: skip
-    rows = tuple(_row(own) for own in sets)
+    rows = tuple(_row(own, unjudged) for own in sets)
     figure = FigureBlock(
         save(
             run.path,
@@ -51,14 +52,14 @@ def dynamic_section(runs: Runs) -> Section:
         "A gaze that moves while the text is written",
         (
             f"While the model narrates, its heads are pointed at another panel every {segment} "
-            "tokens, in an order in which no panel has its own place. The judge sees the "
-            "segments, not the schedule.",
+            "tokens, in an order in which no panel has its own place. The judge "
+            f"({run.settings['judge']}) sees the segments, not the schedule.",
         ),
         (figure, TableBlock(head, rows, note), _example(record, sets[0]["name"])),
     )
 
 
-def _row(own: Results) -> tuple[str, ...]:
+def _row(own: Results, unjudged: bool) -> tuple[str, ...]:
     name, delay = own["name"], own["tokens_until_followed"]
     return (
         f"{name} ({own['k']})",
@@ -68,6 +69,7 @@ def _row(own: Results) -> tuple[str, ...]:
         f"{own['followed']} of {own['switches']}",
         "never" if delay is None else f"{delay:g}",
         str(own["junk"]),
+        *([str(own["unjudged"])] if unjudged else []),
         _published(name),
     )
 

@@ -124,7 +124,10 @@ def k_curve(
         )
         colour = theme.of(name)
         axes.fill_between(shares, low, high, color=colour, alpha=0.16, linewidth=0)
-        axes.plot(shares, value, "o-", color=colour, markersize=4.5, label=CONDITIONS[name])
+        axes.plot(
+            shares, value, "o-", color=colour, markersize=4.5, label=CONDITIONS[name],
+            clip_on=False,
+        )  # fmt: skip
         if name == "gaze":
             best = max(range(len(curve)), key=lambda i: (value[i], -curve[i]["k"]))
             axes.annotate(
@@ -150,11 +153,22 @@ def k_curve(
     ks = sorted({c["k"] for c in conditions})
     axes.xaxis.set_major_locator(FixedLocator([100 * k / heads for k in ks]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticklabels([f"{k}\n{100 * k / heads:.0f}%" for k in ks], fontsize=8)
+    apart = _far_apart(ks)
+    labels = [f"{k}\n{100 * k / heads:.0f}%" if k in apart else "" for k in ks]
+    axes.set_xticklabels(labels, fontsize=8)
     axes.set_xlabel("heads steered, and their share of all heads")
     axes.set_ylabel("answers that follow")
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=2, columnspacing=1.4)
     return figure
+
+
+def _far_apart(ks: Sequence[int]) -> list[int]:
+    """Those of ascending sizes whose labels do not touch on a logarithmic axis."""
+    chosen: list[int] = []
+    for k in ks:
+        if not chosen or k >= 1.24 * chosen[-1]:
+            chosen.append(k)
+    return chosen
 
 
 def condition_bars(theme: Theme, conditions: Sequence[dict[str, Any]], chance: float) -> Figure:
@@ -194,7 +208,8 @@ def _by_panel(axes: Axes, theme: Theme, conditions: Sequence[dict[str, Any]]) ->
     for condition in conditions:
         values = [100 * own["value"] for own in condition["by_panel"]]
         panels = range(1, len(values) + 1)
-        axes.plot(panels, values, "o-", color=theme.of(condition["condition"]), markersize=4.5)
+        colour = theme.of(condition["condition"])
+        axes.plot(panels, values, "o-", color=colour, markersize=4.5, clip_on=False)
         axes.set_xticks(panels)
     axes.set_xlabel("panel steered to")
     axes.set_title("study's rules, by panel", fontsize=8.5)

@@ -40,7 +40,7 @@ def comparison_section(models: Mapping[str, Runs], folder: Path) -> Section | No
             f"{name}, published",
             str(k),
             "" if heads is None else f"{100 * k / heads:.1f}%",
-            *(f"{value:.1f}%" for value in values),
+            *("" if value is None else f"{value:.1f}%" for value in values),
         )
         for name, (k, *values, heads) in published.MODELS.items()
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gazeheads.experiments import steer_vqa
@@ -18,6 +19,28 @@ def percent(own: Results, interval: bool = False) -> str:
     if interval:
         text += f" ({100 * own['low']:.1f}\N{EN DASH}{100 * own['high']:.1f})"
     return text
+
+
+def counts(conditions: Sequence[Results]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """What became of the answers: column names, and the cells of every condition.
+
+    Answers that a judge declined to judge get a column only if there are any.
+    """
+    numbers = {
+        "pairs": "pairs", "no panel": "junk", "several panels": "ties",
+        "as unsteered": "baseline_matches", "unjudged": "unjudged",
+    }  # fmt: skip
+    if not any(condition["unjudged"] for condition in conditions):
+        del numbers["unjudged"]
+    cells = [
+        (
+            percent(condition["accuracy"], interval=True),
+            percent(condition["content"], interval=True),
+            *(str(condition[key]) for key in numbers.values()),
+        )
+        for condition in conditions
+    ]
+    return ("follow", "by content alone", *numbers), cells
 
 
 def steered_heads(runs: Runs) -> int | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from gazeheads.atomic import write_text
 from gazeheads.experiments.runs import RunError, RunFolder
@@ -54,6 +55,7 @@ def write_report(runs: Sequence[RunFolder], path: str | os.PathLike[str]) -> Pat
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["whole"] = _whole
     page = environment.get_template("page.html.j2").render(
         chapters=chapters,
         comparison=comparison,
@@ -64,6 +66,11 @@ def write_report(runs: Sequence[RunFolder], path: str | os.PathLike[str]) -> Pat
         dark=DARK,
     )
     return write_text(target, page)
+
+
+def _whole(cell: str) -> Markup:
+    """A table's cell in which no interval "(5.0-9.0)" and no number of heads is broken in two."""
+    return Markup(re.sub(r"(\([^()]*\))", r'<span class="whole">\1</span>', str(escape(cell))))
 
 
 def _by_model(runs: Sequence[RunFolder]) -> dict[str, dict[str, RunFolder]]:

@@ -223,9 +223,9 @@ def _narration_table(narration: Results, band: Sequence[int]) -> TableBlock:
             ("with the direction", "turned", after, f"{published.STARTS_AT_LAST:.0f}%"),
         )
     )
-    layers = ", ".join(map(str, band))
+    layers = f"layer{'s' if len(band) > 1 else ''} {', '.join(map(str, band))}"
     head = (
         "free narration", "rho with reverse order", "published", "start at the last panel",
         "published, start",
     )  # fmt: skip
-    return TableBlock(head, rows, f"The direction is added after layers {layers}. {ANOTHER_MODEL}")
+    return TableBlock(head, rows, f"The direction is added after {layers}. {ANOTHER_MODEL}")

@@ -8,7 +8,7 @@ from gazeheads.experiments import published, steer_vqa
 from gazeheads.experiments.steered_answers import GAZE
 from gazeheads.report import figures, tables
 from gazeheads.report.blocks import FigureBlock, Section, StripsBlock, TableBlock, example_of
-from gazeheads.report.numbers import Results, Runs, percent
+from gazeheads.report.numbers import Results, Runs, counts, percent
 from gazeheads.report.theme import save
 
 SHOWN_STRIPS, FOLDED_STRIPS = 4, 16
@@ -93,23 +93,12 @@ def _times(count: int) -> str:
 
 
 def _counts_table(conditions: Sequence[Results]) -> TableBlock:
+    named, cells = counts(conditions)
     rows = tuple(
-        (
-            f"{figures.CONDITIONS[c['condition']]} ({c['k']})",
-            percent(c["accuracy"], interval=True),
-            percent(c["content"], interval=True),
-            str(c["pairs"]),
-            str(c["junk"]),
-            str(c["ties"]),
-            str(c["baseline_matches"]),
-        )
-        for c in conditions
+        (f"{figures.CONDITIONS[c['condition']]} ({c['k']})", *told)
+        for c, told in zip(conditions, cells, strict=True)
     )
-    head = (
-        "steered", "follow", "by content alone", "pairs", "no panel", "several panels",
-        "as unsteered",
-    )  # fmt: skip
-    return TableBlock(head, rows)
+    return TableBlock(("steered", *named), rows)
 
 
 def _beside_published(model: str, results: Results) -> TableBlock:

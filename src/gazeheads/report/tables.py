@@ -47,6 +47,7 @@ def write_conditions(folder: Path, name: str, conditions: Sequence[dict[str, Any
     head = (
         "condition", "heads", "accuracy", "low", "high", "content_only", "content_low",
         "content_high", "pairs", "junk", "ties", "baseline_matches",
+        "unjudged",
     )  # fmt: skip
     rows = [
         [
@@ -54,6 +55,7 @@ def write_conditions(folder: Path, name: str, conditions: Sequence[dict[str, Any
             *(f"{c['accuracy'][x]:.6f}" for x in ("value", "low", "high")),
             *(f"{c['content'][x]:.6f}" for x in ("value", "low", "high")),
             c["pairs"], c["junk"], c["ties"], c["baseline_matches"],
+            c["unjudged"],
         ]
         for c in conditions
     ]  # fmt: skip

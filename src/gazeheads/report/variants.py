@@ -8,7 +8,7 @@ from pathlib import Path
 from gazeheads.experiments import head_sets, published, steer_vqa, sweeps
 from gazeheads.report import charts
 from gazeheads.report.blocks import FigureBlock, Section, TableBlock
-from gazeheads.report.numbers import Results, Runs, percent
+from gazeheads.report.numbers import Results, Runs, counts
 from gazeheads.report.tables import write_csv
 from gazeheads.report.theme import save
 
@@ -16,22 +16,12 @@ ANOTHER_MODEL = (
     f"Published: {published.MODEL}, another and far larger model on other comics with another "
     f"judge, from {published.STUDY}."
 )
-HEAD = ("follow", "by content alone", "pairs", "no panel", "several panels", "as unsteered")
 _SWEEPS = {
     sweeps.DELTA: ("How hard the heads are pushed", "delta", "strength (delta)"),
     sweeps.PROMPTS: ("Other wordings of the question", "prompts", "wording"),
     sweeps.POOLS: ("Where random heads come from", "pools", "pool of random heads"),
     sweeps.PANELS: ("Strips of other lengths", "panels", "panels of the strip"),
 }
-
-
-def counts(condition: Results) -> tuple[str, ...]:
-    """The cells of a condition under `HEAD`."""
-    return (
-        percent(condition["accuracy"], interval=True),
-        percent(condition["content"], interval=True),
-        *(str(condition[key]) for key in ("pairs", "junk", "ties", "baseline_matches")),
-    )
 
 
 def sweep_section(name: str) -> Callable[[Runs], Section]:
@@ -43,17 +33,17 @@ def sweep_section(name: str) -> Callable[[Runs], Section]:
         variants = run.summary["results"]["variants"]
         theirs = _published(name, [variant["name"] for variant in variants])
         known = any(value is not None for value in theirs)
-        rows = tuple(
-            (
-                variant["name"],
-                f"{c['condition']} ({c['k']})",
-                *counts(c),
-                *([_shown(value)] if known else []),
-            )
+        own = [
+            (variant["name"], c, _shown(value))
             for variant, value in zip(variants, theirs, strict=True)
             for c in variant["conditions"]
+        ]
+        named, cells = counts([c for _, c, _ in own])
+        rows = tuple(
+            (variant, f"{c['condition']} ({c['k']})", *told, *([value] if known else []))
+            for (variant, c, value), told in zip(own, cells, strict=True)
         )
-        head = (xlabel, "heads steered", *HEAD, *(["published"] if known else []))
+        head = (xlabel, "heads steered", *named, *(["published"] if known else []))
         names = list(dict.fromkeys(c["condition"] for v in variants for c in v["conditions"]))
         series = {
             f"{each} heads": [
@@ -66,6 +56,7 @@ def sweep_section(name: str) -> Callable[[Runs], Section]:
             str(i) if name == sweeps.PROMPTS else v["name"] for i, v in enumerate(variants, 1)
         ]
         chances = {variant["chance"] for variant in variants}
+        chance = chances.pop() if len(chances) == 1 else None
         figure = FigureBlock(
             save(
                 run.path,
@@ -76,7 +67,7 @@ def sweep_section(name: str) -> Callable[[Runs], Section]:
                     series,
                     theirs,
                     xlabel=xlabel,
-                    reference=chances.pop() if len(chances) == 1 else None,
+                    reference=chance,
                 ),
             ),
             f"Accuracy by {xlabel}.",
@@ -115,11 +106,15 @@ def head_sets_section(runs: Runs) -> Section:
     """Gaze heads against heads chosen by earlier methods."""
     run = runs[head_sets.EXPERIMENT]
     results = run.summary["results"]
+    sizes = _published_sizes(run.settings["ks"])
     tables = [
-        _conditions_table(run.path, results, theirs, k)
-        for k, theirs in zip(run.settings["ks"], _published_sets(run.settings["ks"]), strict=True)
+        _conditions_table(run.path, results, published.SET_ACCURACY[size], k, size)
+        for k, size in sizes.items()
     ]
-    shared = [_overlap_table(run.path, own, results["heads"]) for own in results["overlaps"]]
+    shared = [
+        _overlap_table(run.path, own, results["heads"], sizes[own["k"]])
+        for own in results["overlaps"]
+    ]
     return Section(
         "head-sets",
         "Is it the gaze? Heads chosen in other ways",
@@ -133,20 +128,27 @@ def head_sets_section(runs: Runs) -> Section:
     )
 
 
-def _published_sets(ks: list[int]) -> list[dict[str, float]]:
-    """The small size stands beside the study's small size, the last one beside its peak."""
-    return [published.SET_ACCURACY if k == ks[-1] else published.SET_ACCURACY_10 for k in ks]
+def _published_sizes(ks: list[int]) -> dict[int, int]:
+    """By our sizes the study's: the peak stands beside its peak, the small one beside its 10."""
+    peak = next((k for k in ks if k != head_sets.SMALL), ks[0])
+    return {k: published.PEAK_K if k == peak else head_sets.SMALL for k in ks}
 
 
 def _conditions_table(
-    folder: Path, results: Results, theirs: dict[str, float], k: int | None = None
+    folder: Path,
+    results: Results,
+    theirs: dict[str, float],
+    k: int | None = None,
+    size: int = published.PEAK_K,
 ) -> TableBlock:
+    """What became of the answers, with the published accuracies at the study's `size`."""
     own = [c for c in results["conditions"] if k is None or c["k"] in (k, results["heads"])]
+    named, cells = counts(own)
     rows = tuple(
-        (f"{c['condition']} ({c['k']})", *counts(c), _shown(theirs.get(c["condition"])))
-        for c in own
+        (f"{c['condition']} ({c['k']})", *told, _shown(theirs.get(c["condition"])))
+        for c, told in zip(own, cells, strict=True)
     )
-    head = ("heads steered", *HEAD, "published")
+    head = ("heads steered", *named, f"published, K = {size}")
     write_csv(folder / f"conditions{'' if k is None else f'-{k}'}.csv", head, rows)
     return TableBlock(head, rows, ANOTHER_MODEL)
 
@@ -202,10 +204,8 @@ def _set_figure(folder: Path, results: Results) -> FigureBlock:
     )
 
 
-def _overlap_table(folder: Path, own: Results, heads: int) -> TableBlock:
-    k = own["k"]
-    size = head_sets.SMALL if k <= head_sets.SMALL else published.PEAK_K
-    theirs = published.OVERLAPS[size]
+def _overlap_table(folder: Path, own: Results, heads: int, size: int) -> TableBlock:
+    k, theirs = own["k"], published.OVERLAPS[size]
     rows = tuple(
         (
             " and ".join(pair["sets"]),
@@ -219,5 +219,8 @@ def _overlap_table(folder: Path, own: Results, heads: int) -> TableBlock:
     )
     head = (f"sets of {k}", "heads shared", "by chance", "published")
     write_csv(folder / f"overlaps-{k}.csv", head, rows)
-    note = f"{own['shared_by_all']} heads are in all of these sets. {ANOTHER_MODEL}"
+    note = (
+        f"{own['shared_by_all']} heads are in all of these sets; in the study "
+        f"{published.SHARED_BY_ALL[size]} of {size} are in all of its three. {ANOTHER_MODEL}"
+    )
     return TableBlock(head, rows, note)

@@ -44,16 +44,19 @@ def endpoint_of(
     base_url: str | None,
     key_env: str | None,
     temperature: float | None = None,
+    prefix: str = "--",
 ) -> Endpoint:
-    """The endpoint that the options name.
+    """The endpoint that the options name; `prefix` is what messages call the options by.
 
     Raises:
         GazeheadsError: no model, or no web address.
     """
     if not model:
-        raise GazeheadsError("name the service's model with --model")
+        raise GazeheadsError(f"name the service's model with {prefix}model")
     if base_url is not None and not base_url.startswith(("http://", "https://")):
-        raise GazeheadsError(f"--base-url must begin with http:// or https://, not {base_url!r}")
+        raise GazeheadsError(
+            f"{prefix}base-url must begin with http:// or https://, not {base_url!r}"
+        )
     return Endpoint(service.value, model, base_url, key_env, temperature=temperature)
 
 
