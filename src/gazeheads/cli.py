@@ -17,7 +17,7 @@ from gazeheads.demo.export.commands import export_app
 from gazeheads.errors import GazeheadsError
 from gazeheads.experiments.commands import experiments_app
 from gazeheads.judge_commands import judge_app
-from gazeheads.strips.commands import sources_app
+from gazeheads.strips.commands import strips_app
 from gazeheads.tiny.commands import tiny_app
 
 INTERRUPTED = 130
@@ -30,8 +30,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-strips_app = typer.Typer(help="Comic strips in folders.", no_args_is_help=True)
-strips_app.add_typer(sources_app)
 app.add_typer(strips_app, name="strips")
 app.add_typer(tiny_app, name="tiny")
 app.add_typer(judge_app)
@@ -249,35 +247,6 @@ def watch(
     by_panel.plot(out / "staircase.png", shown.name)
     terminal.out.print(terminal.plain(trace.text))
     terminal.out.print(f"Staircase: {out / 'staircase.png'}, {numbers}", markup=False)
-
-
-@strips_app.command("write")
-def strips_write(
-    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
-    count: Annotated[int, typer.Option(min=1, help="Number of strips.")] = 20,
-    panels: Annotated[int, typer.Option(help="Panels per strip.")] = 6,
-    seed: Seed = 0,
-    columns: Columns = None,
-    labels: Annotated[
-        str | None, typer.Option(help="Painted on the panels, one character each: ABCDEF.")
-    ] = None,
-    size: Annotated[int, typer.Option(min=32, help="Edge of a panel in pixels.")] = 256,
-) -> None:
-    """Draw comic strips whose truth is known: comicN/p1.png ..., captions.jsonl."""
-    from gazeheads import terminal
-    from gazeheads.experiments.runs import check_writable
-    from gazeheads.strips.drawn import draw_strips
-    from gazeheads.strips.folders import write_strips
-
-    check_writable(folder)
-    if labels is not None and len(labels) != panels:
-        raise GazeheadsError(f"{panels} panels need {panels} labels, not {labels!r}")
-    with terminal.Stages() as stages, stages.busy(f"Drawing {count} strips"):
-        drawn = draw_strips(
-            count, seed, panels, size=size, columns=columns, labels=list(labels) if labels else None
-        )
-        written = write_strips(folder, drawn)
-    terminal.out.print(f"Strips: {written}", markup=False)
 
 
 @app.command()

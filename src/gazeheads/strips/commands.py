@@ -1,4 +1,4 @@
-"""``gazeheads strips``: strips from data sets, from the COMICS corpus, and made to order."""
+"""``gazeheads strips``: drawn, from data sets, from the COMICS corpus, and made to order."""
 
 from __future__ import annotations
 
@@ -20,12 +20,43 @@ from gazeheads.services.options import (
     read_prices,
 )
 
-sources_app = typer.Typer()
+strips_app = typer.Typer(help="Comic strips in folders.", no_args_is_help=True)
 
 NewFolder = Annotated[Path, typer.Argument(help="A new or empty folder.")]
 
 
-@sources_app.command("fetch")
+@strips_app.command("write")
+def write_command(
+    folder: NewFolder,
+    count: Annotated[int, typer.Option(min=1, help="Number of strips.")] = 20,
+    panels: Annotated[int, typer.Option(help="Panels per strip.")] = 6,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
+    columns: Annotated[
+        int | None, typer.Option(min=1, help="Panels per row; default: one row.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Painted on the panels, one character each: ABCDEF.")
+    ] = None,
+    size: Annotated[int, typer.Option(min=32, help="Edge of a panel in pixels.")] = 256,
+) -> None:
+    """Draw comic strips whose truth is known: comicN/p1.png ..., captions.jsonl."""
+    from gazeheads import terminal
+    from gazeheads.experiments.runs import check_writable
+    from gazeheads.strips.drawn import draw_strips
+    from gazeheads.strips.folders import write_strips
+
+    check_writable(folder)
+    if labels is not None and len(labels) != panels:
+        raise GazeheadsError(f"{panels} panels need {panels} labels, not {labels!r}")
+    with terminal.Stages() as stages, stages.busy(f"Drawing {count} strips"):
+        drawn = draw_strips(
+            count, seed, panels, size=size, columns=columns, labels=list(labels) if labels else None
+        )
+        written = write_strips(folder, drawn)
+    terminal.out.print(f"Strips: {written}", markup=False)
+
+
+@strips_app.command("fetch")
 def fetch_command(
     folder: NewFolder,
     dataset: Annotated[
@@ -58,7 +89,7 @@ def fetch_command(
     terminal.out.print(f"Strips: {written}", markup=False)
 
 
-@sources_app.command("comics")
+@strips_app.command("comics")
 def comics_command(
     corpus: Annotated[Path, typer.Argument(help="Holds <comic>/<page>_<panel>.jpg.")],
     folder: NewFolder,
@@ -88,7 +119,7 @@ def comics_command(
     terminal.out.print(f"Strips: {written}", markup=False)
 
 
-@sources_app.command("write-prompts")
+@strips_app.command("write-prompts")
 def write_prompts_command(
     model: Annotated[str, typer.Option(help="Chat model; gpt-4o-mini in the study.")],
     count: Annotated[int, typer.Option(min=1, help="Number of stories.")] = 500,
@@ -122,7 +153,7 @@ def write_prompts_command(
     terminal.out.print(f"Stories: {folder.path}", markup=False)
 
 
-@sources_app.command("render")
+@strips_app.command("render")
 def render_command(
     stories: Annotated[Path, typer.Argument(help="Run folder of strips write-prompts.")],
     folder: Annotated[Path, typer.Argument(help="New, empty, or begun earlier.")],
