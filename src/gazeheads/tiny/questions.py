@@ -165,7 +165,7 @@ def this_panel_question(rng: random.Random, page: Page) -> QA:
     return QA("this panel", rng.choice(_THIS_PANEL), headline(page.truths[0]))
 
 
-_THINGS_ASKED = 0.7
+_THINGS_ASKED = 0.9
 
 
 def existence_question(rng: random.Random, present: Sequence[str]) -> QA:
