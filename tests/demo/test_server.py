@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from demo.serving import Running, finished, websockets
+from demo.serving import Running, finished, serving, websockets
 from gazeheads.demo.house import HouseLimits
 from gazeheads.demo.pictures import PictureLimits
 from gazeheads.strips.drawn import draw_strips
@@ -33,7 +33,7 @@ PANELS = [[0, 0, 32, 32], [32, 0, 64, 32], [64, 0, 96, 32]]
 
 @pytest.fixture(scope="module")
 def running(gqa: VLM) -> Iterator[Running]:
-    server = Running(gqa, LIMITS, FILES)
+    server = serving(gqa, LIMITS, FILES)
     yield server
     server.end()
 
@@ -347,7 +347,7 @@ def test_fifty_visitors_for_a_minute_leave_memory_flat(running: Running) -> None
 
 def test_a_full_queue_says_so_and_a_full_house_closes(gqa: VLM) -> None:
     limits = HouseLimits(seats=1, queue=1, visitors=3, max_tokens=5, patience=5)
-    running = Running(gqa, limits, FILES)
+    running = serving(gqa, limits, FILES)
 
     async def visits() -> None:
         async with running.visit() as first, running.visit() as second, running.visit() as third:
@@ -371,7 +371,7 @@ def test_a_full_queue_says_so_and_a_full_house_closes(gqa: VLM) -> None:
 
 
 def test_shutting_down_in_the_middle_of_a_text_is_quick(gqa: VLM) -> None:
-    running = Running(gqa, LIMITS, FILES)
+    running = serving(gqa, LIMITS, FILES)
 
     async def visit() -> None:
         async with running.visit() as socket:

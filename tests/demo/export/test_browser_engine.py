@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from demo.visiting import CHROMIUM, ENGINE
 from gazeheads.demo.export.check import reference
 from gazeheads.demo.export.prompt import prepare
 from gazeheads.heads import HeadSet
 from gazeheads.steering import Schedule, Steering
 
-from .conftest import CHROMIUM, ENGINE, noisy_strips
+from .conftest import noisy_strips
 
 if TYPE_CHECKING:
     from gazeheads.heads import HeadScores
