@@ -126,6 +126,24 @@ def test_unsteered_text_head_choice_and_number_of_heads(opened: Visit) -> None:
     assert page.locator(".cell.on").count() == 1
 
 
+def test_heads_and_strength_change_in_mid_text_without_losing_the_target(opened: Visit) -> None:
+    page = opened.page
+    page.keyboard.press("3")
+    opened.wait(2, region=3)
+    page.evaluate(
+        """() => { // as a slider does that is moved without leaving the strip
+            const slider = document.querySelector("#delta");
+            slider.value = "2";
+            slider.dispatchEvent(new Event("input"));
+        }"""
+    )
+    assert opened.text("#delta-value") == "±1"
+    assert opened.text("#status").endswith("look at panel 3.")
+    assert "delta=1" in page.url
+    count = opened.count()
+    opened.wait(count + 2, region=3)
+
+
 def test_another_strip_is_drawn_and_what_is_no_picture_is_refused(opened: Visit) -> None:
     page = opened.page
     page.click("#another")

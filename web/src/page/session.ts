@@ -82,9 +82,9 @@ export class Session {
     this.apply({ token: this.written, region });
   }
 
-  /** Steers other heads from the next token on. */
-  setHeads(heads: Head[]): void {
-    if (this.writing) this.engine.setHeads(heads);
+  /** Steers other heads, or with another strength, from the next token on. */
+  setHeads(heads: Head[], delta: number): void {
+    if (this.writing) this.engine.setHeads(heads, delta);
   }
 
   /** Ends the text; no further token is shown. */
