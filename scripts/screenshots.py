@@ -40,7 +40,7 @@ SPEED = """async () => {
     const began = performance.now();
     const times = [];
     await engine.start({
-        image, panels: strip.panels, prompt: "Please describe what happens in each panel, in order.",
+        image, panels: strip.panels, prompt: "Please describe what happens in each panel.",
         region: null, heads: model.ranking.slice(0, model.defaultK), delta: Infinity, maxTokens: 60,
     }, () => { times.push(performance.now() - began); });
     engine.close();

@@ -69,6 +69,17 @@ class Visit:
         """Tokens of the text."""
         return int(self.page.locator(TOKENS).count())
 
+    def leave(self) -> tuple[int, int]:
+        """Tokens of the text at the moment the pointer leaves the strip, and a while later."""
+        self.page.evaluate(
+            """tokens => document.querySelector("#stage").addEventListener("pointerleave",
+                () => { window.left = document.querySelectorAll(tokens).length; },
+                { capture: true, once: true })""",
+            TOKENS,
+        )
+        self.page.mouse.move(3, 3)
+        return int(self.page.evaluate("window.left")), self.later(700)
+
     def later(self, milliseconds: int = 500) -> int:
         """Tokens of the text after a while."""
         self.page.wait_for_timeout(milliseconds)
