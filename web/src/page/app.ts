@@ -131,9 +131,8 @@ export class App {
         this.trail.add(piece);
         this.stage.look(piece.step);
       },
-      turns: (turn) => {
-        this.story.turn(turn);
-        this.stage.mark(turn.region);
+      turns: (region) => {
+        this.stage.mark(region);
         this.tell();
       },
       ends: (how) => this.ended(how),
@@ -168,14 +167,14 @@ export class App {
     this.stage.mark(null);
     this.stage.unveil();
     this.tell();
-    byId<HTMLButtonElement>("again").disabled = false;
+    byId<HTMLButtonElement>("again").disabled = !this.turns.length;
     this.remember();
     if (how instanceof EngineError) App.trouble(how.message);
     else if (how instanceof Error) App.trouble(`The model stopped: ${how.message}`);
   }
 
   private tell(): void {
-    const region = this.session.writing ? (this.session.log.at(-1)?.region ?? null) : null;
+    const region = this.session.writing ? this.session.aimed : null;
     const what = this.scene.origin === "own" ? "region" : "panel";
     const heads = inWords(this.model, this.settings);
     byId("status").textContent = !this.session.writing
