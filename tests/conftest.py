@@ -26,6 +26,11 @@ settings.register_profile("gazeheads", deadline=None)
 settings.load_profile("gazeheads")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    told = "how long fifty visitors crowd the demo's server (a full trial: 60)"
+    parser.addoption("--crowd-seconds", type=float, default=8.0, help=told)
+
+
 @pytest.fixture(scope="session")
 def processor() -> Any:
     from tiny_models import make_processor

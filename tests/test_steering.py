@@ -125,6 +125,36 @@ def test_live_target_acts_on_the_next_token_like_a_schedule(vlm, strip):
     assert scheduled.steered_to == tuple(streamed)
 
 
+def test_the_strength_of_a_live_target_acts_from_the_next_token_on(vlm, reference, strip):
+    encoded = vlm.encode(strip.image, PROMPTS[0])
+    region, prompt = strip.panel(3), len(encoded)
+    live = LiveTarget(region)
+    pieces = vlm.stream(
+        encoded, steering=Steering(HEADS, live), max_new_tokens=STEPS, ignore_eos=True
+    )
+    text = ""
+    for step, piece in enumerate(pieces):
+        text += piece.text
+        if step == 1:
+            live.move(region, 2.5)
+        if step == 4:
+            live.move(region, -4.0)
+    biases = []
+    for mode, delta, start, stop in (
+        ("hard", math.inf, 0, prompt + 1), ("soft", 2.5, prompt + 1, prompt + 4),
+        ("soft", -4.0, prompt + 4, 10**6),
+    ):  # fmt: skip
+        bias = bias_of(vlm, encoded, HEADS, region, mode, delta, "both")
+        bias.first_query, bias.last_query = start, stop
+        biases.append(bias)
+    expected = vlm.tokenizer.decode(
+        reference.generate(encoded, STEPS, biases, set()), skip_special_tokens=True
+    )
+    assert text and text == expected.rstrip("\ufffd")
+    with pytest.raises(GazeheadsError, match="NaN"):
+        live.move(region, math.nan)
+
+
 def test_image_after_text_and_two_images(vlm, reference, strip, make_strip):
     second = make_strip("second", panels=2, seed=7)
     parts = [

@@ -36,11 +36,14 @@ class Target:
         positions: key positions of the target's image tokens.
         others: key positions of the same image's other tokens.
         name: what outputs call it.
+        delta: strength that replaces the steering's, with mode "hard" if infinite, else "soft";
+            None: as the steering says.
     """
 
     positions: np.ndarray
     others: np.ndarray
     name: str = ""
+    delta: float | None = None
 
     def __post_init__(self) -> None:
         if len(self.positions) == 0:
@@ -89,6 +92,12 @@ class Steer:
         check_strength(self.delta, self.mode, self.when)
         if len(set(self.heads)) != len(self.heads):
             raise PlanError("a steering entry names a head twice")
+
+    def strength(self, target: Target) -> tuple[float, Mode]:
+        """Delta and mode while it points at `target`."""
+        if target.delta is None:
+            return self.delta, self.mode
+        return target.delta, "hard" if target.delta == math.inf else "soft"
 
     def acts_in(self, decoding: bool) -> bool:
         """Whether it acts in a decode step (or else in the prefill)."""

@@ -133,7 +133,7 @@ class PlanRun:
             heads = tuple(head.head for head in steer.heads if head.layer == layer)
             if heads:
                 row = streams[steer.row]
-                entries.append(Entry(row, heads, target, steer.delta, steer.mode))
+                entries.append(Entry(row, heads, target, *steer.strength(target)))
         return build_groups(entries, self.plan.prompt_length, repeat, device)
 
 

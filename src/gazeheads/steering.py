@@ -17,6 +17,10 @@ PAPER_DELTA = 10_000.0
 PAPER_SWITCH = 50  # new tokens between two switches of the study's dynamic narration
 
 
+Aim = tuple[Region | None, float | None]
+"""A region, or None for nowhere in particular, and a strength, or None for the steering's own."""
+
+
 class SteeringError(GazeheadsError):
     """Steering that cannot be done as asked."""
 
@@ -66,19 +70,35 @@ class LiveTarget:
     """
 
     def __init__(self, region: Region | None = None) -> None:
-        self._region = region
+        self._aim: Aim = (region, None)
         self._lock = threading.Lock()
+
+    @property
+    def aim(self) -> Aim:
+        """Where to look now, and how hard."""
+        with self._lock:
+            return self._aim
 
     @property
     def region(self) -> Region | None:
         """Where to look now; None: nowhere in particular."""
-        with self._lock:
-            return self._region
+        return self.aim[0]
 
-    def move(self, region: Region | None) -> None:
-        """Looks at `region` from the next token on; None lets the heads go."""
+    def move(self, region: Region | None, delta: float | None = None) -> None:
+        """Looks at `region` from the next token on; None lets the heads go.
+
+        Args:
+            region: where.
+            delta: strength from now on, infinite for mode "hard", else mode "soft"; None: what the
+                steering says.
+
+        Raises:
+            PlanError: the strength is NaN or minus infinity.
+        """
+        if delta is not None:
+            check_strength(delta, "hard" if delta == math.inf else "soft", "both")
         with self._lock:
-            self._region = region
+            self._aim = (region, delta)
 
 
 @dataclass(frozen=True)
@@ -149,28 +169,34 @@ class Steering:
         resolve = _resolver(tokens, self.rule, self.threshold)
         if isinstance(self.target, Schedule):
             for _, region in self.target.entries:
-                resolve(region)
+                resolve(region, None)
         else:
-            resolve(self.region_at(0))
-        return lambda step: resolve(self.region_at(step))
+            resolve(*self._aim(0))
+        return lambda step: resolve(*self._aim(step))
+
+    def _aim(self, step: int) -> Aim:
+        if isinstance(self.target, LiveTarget):
+            return self.target.aim
+        return self.region_at(step), None
 
 
 def _resolver(
     tokens: ImageTokens, rule: Rule, threshold: float
-) -> Callable[[Region | None], Target | None]:
-    """From a region to its target; the same region gives the same object again."""
-    known: dict[Region, Target] = {}
+) -> Callable[[Region | None, float | None], Target | None]:
+    """From a region and a strength to the target; the same two give the same object again."""
+    known: dict[Aim, Target] = {}
 
-    def resolve(region: Region | None) -> Target | None:
+    def resolve(region: Region | None, delta: float | None) -> Target | None:
         if region is None:
             return None
-        if region not in known:
+        if (region, delta) not in known:
             target = Target(
                 tokens.select(region, rule, threshold),
                 tokens.others(region, rule, threshold),
                 region.name,
+                delta,
             )
-            known[region] = target
-        return known[region]
+            known[region, delta] = target
+        return known[region, delta]
 
     return resolve

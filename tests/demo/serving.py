@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -30,22 +31,41 @@ if TYPE_CHECKING:
 
 
 class Running:
-    """A server in a thread of its own."""
+    """A server in a thread of its own.
 
-    def __init__(
-        self, vlm: VLM, limits: HouseLimits, files: dict[str, bytes], panels: int = 3
-    ) -> None:
-        from gazeheads.scores.gaze import discover
+    Attributes:
+        house: runs the model; None: pages run it themselves.
+        port: of 127.0.0.1.
+        sent: bytes of the answers, by path, as they went over the wire.
+    """
 
-        scores = discover(vlm, draw_strips(1, 5, panels, size=32))
-        self.house = House(lambda report: (vlm, scores, 2), limits)
+    def __init__(self, house: House | None, files: dict[str, bytes]) -> None:
+        self.house = house
+        self.sent: Counter[str] = Counter()
         self.listening = listen("127.0.0.1", 0)
         self.port = self.listening.getsockname()[1]
-        app = make_app(self.house, files, ["127.0.0.1", "localhost"], ["http://friend.example"])
-        config = uvicorn.Config(app, log_level="error", ws_max_size=limits.max_frame)
+        self._app = make_app(house, files, ["127.0.0.1", "localhost"], ["http://friend.example"])
+        limits = HouseLimits() if house is None else house.limits
+        config = uvicorn.Config(
+            self._answer, interface="asgi3", log_level="error", ws_max_size=limits.max_frame
+        )
         self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, args=([self.listening],))
+        self.thread = threading.Thread(
+            target=self.server.run, args=([self.listening],), daemon=True
+        )
         self.thread.start()
+
+    @property
+    def url(self) -> str:
+        """Of the page."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        async def counted(message: Any) -> None:
+            self.sent[scope.get("path", "")] += len(message.get("body", b""))
+            await send(message)
+
+        await self._app(scope, receive, counted)
 
     def end(self) -> None:
         self.server.should_exit = True
@@ -79,6 +99,14 @@ class Running:
             assert told["type"] == "ready", told
             socket.model = told["model"]
             yield socket
+
+
+def serving(vlm: VLM, limits: HouseLimits, files: dict[str, bytes], panels: int = 3) -> Running:
+    """A server that runs a model, with its heads scored."""
+    from gazeheads.scores.gaze import discover
+
+    scores = discover(vlm, draw_strips(1, 5, panels, size=32))
+    return Running(House(lambda report: (vlm, scores, 2), limits), files)
 
 
 def finished(work: Callable[[], Awaitable[Any]]) -> Any:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadScores
 
 
-def test_the_page_is_up_when_its_address_is_printed_and_an_interrupt_ends_it() -> None:
-    words = ["-m", "gazeheads.cli", "demo", "--no-open", "--port", "0", "--engine", "server"]
+@pytest.mark.parametrize("engine", ["server", "browser"])
+def test_the_page_is_up_when_its_address_is_printed_and_an_interrupt_ends_it(engine: str) -> None:
+    words = ["-m", "gazeheads.cli", "demo", "--no-open", "--port", "0", "--engine", engine]
     run = subprocess.Popen(
         [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -33,8 +35,12 @@ def test_the_page_is_up_when_its_address_is_printed_and_an_interrupt_ends_it() -
         assert address and "comic-tiny" in line
         with urllib.request.urlopen(address[0], timeout=60) as answer:
             assert b"<title>Gaze heads" in answer.read()
+        began = time.monotonic()
         run.send_signal(signal.SIGINT)
-        assert run.wait(60) in (0, 130)
+        _, complaints = run.communicate(timeout=60)
+        assert run.returncode in (0, 130)
+        assert "Traceback" not in complaints
+        assert time.monotonic() - began < 20  # a second when nothing else runs
     finally:
         run.kill()
 

@@ -7,7 +7,7 @@ A page sends pictures as binary frames and everything else as JSON objects with 
 | start | text, prompt, panels, region, heads, delta, maxTokens | write about the last picture |
 | next | | ready for the next token |
 | steer | region | look there from the next token on |
-| heads | heads | steer these heads from the next token on |
+| heads | heads, delta | steer these heads, so strongly, from the next token on |
 | stop | | no more of this text |
 
 `text` numbers the page's texts: what the server says about one carries its number, so that a page
@@ -72,9 +72,10 @@ class Steer:
 
 @dataclass(frozen=True)
 class Heads:
-    """Steer other heads."""
+    """Steer other heads, or with another strength."""
 
     heads: tuple[tuple[int, int], ...]
+    delta: float
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def parse(text: str) -> Message:
         case "steer":
             return Steer(data.get("region"))
         case "heads":
-            return Heads(_heads(data.get("heads")))
+            return Heads(_heads(data.get("heads")), _delta(data.get("delta")))
         case "stop":
             return Stop()
     raise MessageError("unknown type of message: use start, next, steer, heads or stop")
@@ -144,16 +145,13 @@ def _start(data: dict[str, Any]) -> Start:
     if not isinstance(boxes, list) or len(boxes) > MOST_PANELS:
         raise MessageError(f"panels must be a list of at most {MOST_PANELS} boxes")
     panels = tuple(_box(box) for box in boxes)
-    delta = data.get("delta")
-    if delta is not None and not _is_number(delta):
-        raise MessageError("delta must be a finite number, or null for infinity")
     return Start(
         text=_whole(data.get("text"), "text", 0, 2**53),
         prompt=prompt,
         panels=panels,
         region=region_of(data.get("region"), panels),
         heads=_heads(data.get("heads")),
-        delta=math.inf if delta is None else float(delta),
+        delta=_delta(data.get("delta")),
         max_tokens=_whole(data.get("maxTokens"), "maxTokens", 1, 10_000),
     )
 
@@ -167,6 +165,14 @@ def _heads(value: Any) -> tuple[tuple[int, int], ...]:
             raise MessageError("heads must be a list of [layer, head] pairs")
         pairs.append((_whole(pair[0], "layer", 0, 9999), _whole(pair[1], "head", 0, 9999)))
     return tuple(dict.fromkeys(pairs))
+
+
+def _delta(value: Any) -> float:
+    if value is None:
+        return math.inf
+    if not _is_number(value):
+        raise MessageError("delta must be a finite number, or null for infinity")
+    return float(value)
 
 
 def _box(value: Any) -> Box:

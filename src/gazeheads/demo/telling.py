@@ -42,8 +42,8 @@ class Told:
 class Telling:
     """A text about one picture. `more` runs the model and may be called by any thread at a time.
 
-    Every head of the model has a live target of its own, so that heads can come and go between
-    two tokens.
+    Every head of the model has a live target of its own, so that heads and their
+    strength can change between two tokens.
     """
 
     def __init__(self, vlm: VLM, image: Image.Image, start: Start, ranking: Sequence[Head]) -> None:
@@ -65,11 +65,8 @@ class Telling:
         encoded = vlm.encode(image, start.prompt)
         self._tokens = encoded.tokens
         self._order, self.grid = reading_order(encoded.tokens)
-        self.point(start.region, start.heads)
-        steerings = [
-            Steering(HeadSet((head,)), target, start.delta)
-            for head, target in self._targets.items()
-        ]
+        self.point(start)
+        steerings = [Steering(HeadSet((head,)), target) for head, target in self._targets.items()]
         most = max(1, RECORDED // (len(self._tokens) * start.max_tokens))
         self._watched = list(dict.fromkeys([*self._steered, *ranking]))[:most]
         self._pieces: Iterator[Piece] = vlm.stream(
@@ -79,21 +76,21 @@ class Telling:
             max_new_tokens=start.max_tokens,
         )
 
-    def point(self, region: Region | None, heads: tuple[tuple[int, int], ...]) -> None:
-        """Points these heads at a region, and no others, from the next token on.
+    def point(self, start: Start) -> None:
+        """Points its heads at its region with its strength, and no others, from the next token on.
 
         Raises:
             RegionError: it lies outside the picture or covers no image token.
             HeadError: a head does not exist.
         """
-        steered = HeadSet.of(heads)
+        region, steered = start.region, HeadSet.of(start.heads)
         steered.check(*self._shape)
         if region is not None:
             self._tokens.indices(region)
             self._known[region.name] = region
         self._region, self._steered = region, steered.heads
         for head, target in self._targets.items():
-            target.move(region if head in steered else None)
+            target.move(region if head in steered else None, start.delta)
 
     def more(self) -> Told | None:
         """The next token; None when the text has ended."""

@@ -95,15 +95,15 @@ class Visitor:
             case Steer(region) if self._start is not None:
                 where = messages.region_of(region, self._start.panels)
                 self._turn(replace(self._start, region=where))
-            case Heads(heads) if self._start is not None:
-                self._turn(replace(self._start, heads=heads))
+            case Heads(heads, delta) if self._start is not None:
+                self._turn(replace(self._start, heads=heads, delta=delta))
             case Stop():
                 await self._stop()
 
     def _turn(self, start: Start) -> None:
         """Points the text elsewhere, or the text to come while it waits for its seat."""
         if self._telling is not None:
-            self._telling.point(start.region, start.heads)
+            self._telling.point(start)
         self._start = start
 
     async def _stop(self) -> None:
@@ -144,7 +144,7 @@ class Visitor:
         telling = await house.run(Telling, model.vlm, picture, bounded, model.ranking)
         self._telling = telling
         if self._start is not None:  # the page may have moved meanwhile
-            telling.point(self._start.region, self._start.heads)
+            telling.point(self._start)
         count = 0
         while True:
             await asyncio.wait_for(self._wanted.wait(), house.limits.patience)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -20,9 +19,6 @@ from gazeheads.regions import Region
 
 if TYPE_CHECKING:
     from gazeheads.vlm import VLM
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-ENGINE = Path(__file__).parents[3] / "src/gazeheads/demo/static/assets/engine.js"
 
 
 def scores_of(vlm: VLM) -> HeadScores:
@@ -118,28 +114,6 @@ def exported_four_bits(rounded: VLM, once: Callable[..., Path], strips: tuple[An
     settings = WebSettings(weights="int4", k=4)
     own = scores_of(rounded)
     return once("tiny-rounded", lambda out: export_web(rounded, own, out, settings, strips))
-
-
-@pytest.fixture(scope="session")
-def playwright_driver() -> Iterator[Any]:
-    """Starts browsers."""
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if not ENGINE.is_file():
-        pytest.skip("the page was not built (npm ci && npm run build in web/)")
-    with playwright.sync_playwright() as driver:
-        yield driver
-
-
-@pytest.fixture(scope="session")
-def browser(playwright_driver: Any) -> Iterator[Any]:
-    """A headless Chromium with WebGPU in software."""
-    started = playwright_driver.chromium.launch(
-        executable_path=CHROMIUM, args=["--no-sandbox", "--enable-unsafe-webgpu"]
-    )
-    yield started
-    started.close()
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from demo.visiting import CHROMIUM, ENGINE
 from gazeheads.demo.export.check import reference
 from gazeheads.demo.export.prompt import prepare
 from gazeheads.heads import HeadSet
 from gazeheads.steering import Schedule, Steering
 
-from .conftest import CHROMIUM, ENGINE, noisy_strips
+from .conftest import noisy_strips
 
 if TYPE_CHECKING:
     from gazeheads.heads import HeadScores
@@ -33,7 +34,7 @@ window.pixels = async (url) => {
   context.drawImage(image, 0, 0);
   return context.getImageData(0, 0, image.width, image.height);
 };
-// writes a text; hovers[n] is where the pointer goes after n tokens
+// writes a text; hovers[n] is where the pointer goes after n tokens, or a new strength
 window.write = async (engine, request, hovers) => {
   const steps = [];
   const image = await pixels("picture.png");
@@ -44,6 +45,7 @@ window.write = async (engine, request, hovers) => {
     steps.push({ ...step, attention: [...step.attention] });
     const where = hovers[steps.length];
     if (where === "stop") engine.stop();
+    else if (where?.delta !== undefined) engine.setHeads(request.heads, where.delta);
     else if (where !== undefined) engine.steer(where);
   });
   return { ending, steps, first, seconds: (performance.now() - begun) / 1000 };
@@ -104,7 +106,7 @@ def write(
 ) -> Any:
     """What the browser writes; `hovers` are panels (or None, or "stop") by number of tokens."""
 
-    def where(panel: int | str | None) -> Any:
+    def where(panel: Any) -> Any:
         return {"panel": panel} if isinstance(panel, int) else panel
 
     request: dict[str, Any] = {
@@ -169,22 +171,23 @@ def test_writes_the_models_tokens_whatever_is_hovered(
 
 
 @pytest.mark.slow
-def test_a_hover_acts_on_the_next_token_and_leaving_stops(
+def test_a_hover_and_a_strength_act_on_the_next_token_and_leaving_stops(
     opened: Callable[..., Any], exported: Path, scores: HeadScores, strips: tuple[Any, ...]
 ) -> None:
     page = opened(exported, strips[0].image)
-    done = write(page, strips[0], scores.top(16), None, {2: 3, 7: "stop"})
+    done = write(page, strips[0], scores.top(16), None, {2: 3, 7: {"delta": 0}, 9: "stop"})
     assert done["ending"] == "stopped"
     regions = [step["region"] for step in done["steps"]]
-    assert regions == [None, None, *[{"panel": 3}] * 5]
+    assert regions == [None, None, *[{"panel": 3}] * 7]
     rows, columns = done["steps"][0]["grid"]
     attention = np.array([step["attention"] for step in done["steps"]])
-    assert attention.shape == (7, rows * columns)
+    assert attention.shape == (9, rows * columns)
     third = np.tile(np.arange(columns) + 0.5 > columns * 2 / 3, rows)
     # every head is steered: all of its attention lies on the panel, none elsewhere
-    np.testing.assert_allclose(attention[2:, third].sum(1), 1, atol=1e-5)
-    assert attention[:2, ~third].sum(1).min() > 0.01
-    assert np.abs(attention[2:, ~third]).max() < 1e-6
+    np.testing.assert_allclose(attention[2:7, third].sum(1), 1, atol=1e-5)
+    assert np.abs(attention[2:7, ~third]).max() < 1e-6
+    # before, and with a strength of nothing: as in the plain model
+    assert attention[[0, 1, 7, 8]][:, ~third].sum(1).min() > 0.01
 
 
 @pytest.mark.slow

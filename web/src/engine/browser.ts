@@ -10,7 +10,7 @@ import {
   type Region,
   type Request,
 } from "./engine";
-import type { Call, Reply, Results, Written } from "./protocol";
+import type { Call, Reply, Results, Steering, Written } from "./protocol";
 
 type Waiting = { resolve: (result: never) => void; reject: (error: Error) => void };
 
@@ -25,8 +25,7 @@ export class BrowserEngine implements Engine {
   private calls = 0;
   /** Number of the generation that is to go on; any other ends. */
   private current = 0;
-  private region: Region | null = null;
-  private heads: Head[] = [];
+  private steering: Steering = { region: null, heads: [], delta: Infinity };
 
   /** @param folder address of the exported model's folder, ending in a slash. */
   constructor(private readonly folder: string | URL = new URL("model/", document.baseURI)) {
@@ -41,13 +40,12 @@ export class BrowserEngine implements Engine {
 
   async start(request: Request, onStep: OnStep): Promise<Ending> {
     const own = ++this.current;
-    const { image, region, heads, ...rest } = request;
-    this.region = region;
-    this.heads = heads;
+    const { image, region, heads, delta, ...rest } = request;
+    this.steering = { region, heads, delta };
     const { width, height, data } = image;
     const beginning = { ...rest, image: { width, height, data } as ImageData };
     for (let count = 0; count < request.maxTokens; count++) {
-      const steering = { region: this.region, heads: this.heads };
+      const { steering } = this;
       const written: Written | null =
         count === 0
           ? await this.ask<"begin">({ call: "begin", beginning, steering })
@@ -61,11 +59,11 @@ export class BrowserEngine implements Engine {
   }
 
   steer(region: Region | null): void {
-    this.region = region;
+    this.steering = { ...this.steering, region };
   }
 
-  setHeads(heads: Head[]): void {
-    this.heads = heads;
+  setHeads(heads: Head[], delta: number): void {
+    this.steering = { ...this.steering, heads, delta };
   }
 
   stop(): void {

@@ -86,8 +86,8 @@ export interface Engine {
   start(request: Request, onStep: OnStep): Promise<Ending>;
   /** Points the heads elsewhere from the next token on; null lets them go. */
   steer(region: Region | null): void;
-  /** Steers other heads from the next token on. */
-  setHeads(heads: Head[]): void;
+  /** Steers other heads, or with another `delta`, from the next token on. */
+  setHeads(heads: Head[], delta: number): void;
   /** Ends the generation before the next token. */
   stop(): void;
 }

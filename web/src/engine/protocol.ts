@@ -3,17 +3,17 @@
 import type { Box, Head, ModelInfo, Region } from "./engine";
 import type { Pixels } from "./picture";
 
-/** Where the heads look while a token is computed. */
+/** Where which heads look while a token is computed, and how strongly they are steered. */
 export interface Steering {
   region: Region | null;
   heads: Head[];
+  delta: number;
 }
 
 export interface Beginning {
   image: Pixels;
   panels: Box[];
   prompt: string;
-  delta: number;
   maxTokens: number;
 }
 

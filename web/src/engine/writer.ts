@@ -14,7 +14,6 @@ interface Text {
   image: ImageTensors;
   layout: Layout;
   prompt: Prompt;
-  delta: number;
   tokens: number[];
   /** What was handed over of the tokens' text. */
   told: string;
@@ -43,7 +42,7 @@ export class Writer {
     const rgba = stretch(asked.image, columns * picture.cell, rows * picture.cell);
     const image = await this.graphs.see(rgba, rows, columns, picture.cell);
     const layout = { width, height, rows, columns, panels: asked.panels, first: prompt.first };
-    this.text = { image, layout, prompt, delta: asked.delta, tokens: [], told: "" };
+    this.text = { image, layout, prompt, tokens: [], told: "" };
     return this.write(this.text, prompt.ids, prompt.positions, steering);
   }
 
@@ -59,7 +58,7 @@ export class Writer {
     text: Text,
     ids: number[],
     positions: number[],
-    { region, heads }: Steering,
+    { region, heads, delta }: Steering,
   ): Promise<Written | null> {
     const { layers, heads: perLayer } = this.description.graph;
     const watched = heads.length ? heads : this.description.info.ranking.slice(0, SHOWN_HEADS);
@@ -68,7 +67,7 @@ export class Writer {
       ids,
       positions,
       headFlags: headTable(region ? heads : [], layers, perLayer, 1),
-      keyBias: keyBias(region, text.layout, keys, text.delta),
+      keyBias: keyBias(region, text.layout, keys, delta),
       watch: headTable(watched, layers, perLayer, 1 / watched.length),
     });
     const token = likeliest(logits);

@@ -4,18 +4,12 @@ import { DELTAS, counts, headsOf, inWords, strength, type Choice, type Settings 
 import { byId } from "./dom";
 import { Staircase, headMap, matrices } from "./figures";
 import { write, type Linked } from "./link";
+import { PROMPTS, type Question } from "./question";
 import type { Scene } from "./scene";
 import { Session, type Audience, type Turn } from "./session";
 import type { Stage } from "./stage";
 import { Story } from "./story";
 
-/** The study's questions; the first is asked at first. */
-export const PROMPTS = [
-  "Please describe what happens in each panel, in order.",
-  "What is happening in this panel of the comic strip?",
-  "What is the main action or event happening in this comic strip? Answer briefly.",
-  "Describe this comic briefly.",
-];
 const MOST_TOKENS = 120;
 const SHOWN_MATRICES = 6;
 
@@ -23,7 +17,6 @@ export class App {
   private readonly session: Session;
   private readonly story = new Story(byId("story"), byId("log"), byId("herald"));
   private readonly trail = new Staircase(byId<HTMLCanvasElement>("trail"));
-  private readonly prompt = byId<HTMLInputElement>("prompt");
   private settings: Settings;
   private ks: number[];
   /** How the latest text of the main story was steered. */
@@ -33,6 +26,7 @@ export class App {
     engine: Engine,
     private readonly model: ModelInfo,
     private readonly stage: Stage,
+    private readonly question: Question,
     private scene: Scene,
     linked: Linked,
   ) {
@@ -78,7 +72,7 @@ export class App {
         ? "Rest on a region to have it described. Drag to mark another. Delete takes a region away, Alt and arrows move it."
         : "Drag over a part of your picture to mark a region."
       : matchMedia("(hover: none)").matches
-        ? "Tap a panel to turn the gaze there, tap it again to stop."
+        ? "Tap a panel; tap it again to stop."
         : "Hover or press 1 to 6. Leave the strip or press Escape to stop.";
     byId("own-note").textContent =
       `The picture stays between this page and its model. ${this.model.name === "comic-tiny" ? "comic-tiny has seen nothing but drawn comics: do not expect much of it elsewhere." : ""}`;
@@ -87,7 +81,7 @@ export class App {
 
   /** The digits of the keyboard, wherever the focus is. */
   key(event: KeyboardEvent): void {
-    if (event.target instanceof HTMLInputElement && !["radio", "range", "file"].includes(event.target.type)) return;
+    if (event.target instanceof HTMLTextAreaElement || event.target instanceof HTMLSelectElement) return;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") this.leave();
     const digit = Number(event.key);
@@ -115,9 +109,9 @@ export class App {
     this.write(first.region, [...rest]);
   }
 
-  private write(region: number | null, script: Turn[] = [], prompt = this.prompt.value, audience = this.audience()): void {
+  private write(region: number | null, script: Turn[] = [], prompt = this.question.text, audience = this.audience()): void {
     const asked = {
-      scene: this.scene, prompt: prompt.trim() || PROMPTS[0], delta: this.settings.delta,
+      scene: this.scene, prompt, delta: this.settings.delta,
       heads: headsOf(this.model, this.settings), maxTokens: MOST_TOKENS,
     };
     App.trouble("");
@@ -137,10 +131,9 @@ export class App {
         this.trail.add(piece);
         this.stage.look(piece.step);
       },
-      turns: (turn) => {
-        this.story.turn(turn);
-        this.stage.mark(turn.region);
-        this.tell(turn.region);
+      turns: (region) => {
+        this.stage.mark(region);
+        this.tell();
       },
       ends: (how) => this.ended(how),
     };
@@ -173,14 +166,15 @@ export class App {
     this.trail.end();
     this.stage.mark(null);
     this.stage.unveil();
-    this.tell(null);
-    byId<HTMLButtonElement>("again").disabled = false;
+    this.tell();
+    byId<HTMLButtonElement>("again").disabled = !this.turns.length;
     this.remember();
     if (how instanceof EngineError) App.trouble(how.message);
     else if (how instanceof Error) App.trouble(`The model stopped: ${how.message}`);
   }
 
-  private tell(region: number | null): void {
+  private tell(): void {
+    const region = this.session.writing ? this.session.aimed : null;
     const what = this.scene.origin === "own" ? "region" : "panel";
     const heads = inWords(this.model, this.settings);
     byId("status").textContent = !this.session.writing
@@ -201,15 +195,11 @@ export class App {
     const changed = () => {
       const choice = radios.find((radio) => radio.checked)?.value as Choice;
       this.settings = { choice, k: this.ks[Number(k.value)], delta: DELTAS[Number(delta.value)] };
-      this.session.setHeads(headsOf(this.model, this.settings));
+      this.session.setHeads(headsOf(this.model, this.settings), this.settings.delta);
       this.settled();
     };
     for (const input of [k, delta, ...radios]) input.addEventListener("input", changed);
-    byId("ask").addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.prompt.blur();
-    });
-    this.prompt.addEventListener("change", () => this.remember());
+    this.question.onChange = () => this.remember();
     this.button("plain", () => this.write(null));
     const narrate = () => this.write(null, [], PROMPTS[0], this.narrator());
     this.button("narrate", narrate);
@@ -242,7 +232,7 @@ export class App {
     const share = ((100 * count) / (this.model.layers * this.model.heads)).toFixed(1);
     byId("heads-line").textContent =
       `${inWords(this.model, this.settings)}, ${share}% of ${this.model.name}. A row is a layer; the shade is the gaze score.`;
-    this.tell(null);
+    this.tell();
     this.remember();
   }
 
@@ -264,7 +254,7 @@ export class App {
     share.hidden = origin === "own";
     if (origin === "own") return;
     const { turns, settings } = this;
-    history.replaceState(null, "", `#${write({ origin, seed, prompt: this.prompt.value, turns, ...settings })}`);
+    history.replaceState(null, "", `#${write({ origin, seed, prompt: this.question.text, turns, ...settings })}`);
   }
 
   private async share(): Promise<void> {

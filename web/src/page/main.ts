@@ -1,17 +1,16 @@
 /** Starts the page: a strip at once, then the engine, then everything else. */
 import type { ModelInfo } from "../engine/engine";
-import { App, PROMPTS } from "./app";
+import { App } from "./app";
 import { byId, el } from "./dom";
 import { findEngine } from "./engines";
 import { read, type Linked } from "./link";
+import { Question } from "./question";
 import { drawn, fromFile, fromGallery, gallery, type Scene } from "./scene";
 import { Stage } from "./stage";
 
 async function start(): Promise<void> {
   const linked = read(location.hash);
-  const prompt = byId<HTMLInputElement>("prompt");
-  prompt.value = linked.prompt ?? PROMPTS[0];
-  byId("prompts").append(...PROMPTS.map((each) => el("option", { value: each })));
+  const question = new Question(linked.prompt);
   const shelf = await gallery();
   const notices = { waiting: tellWaiting, refused: App.trouble };
   const { engine, where, draws } = await findEngine(notices);
@@ -20,7 +19,7 @@ async function start(): Promise<void> {
   stage.show(scene);
   const model = await engine.load(tellProgress);
   tellReady(model, where);
-  const app = new App(engine, model, stage, scene, linked);
+  const app = new App(engine, model, stage, question, scene, linked);
   document.addEventListener("keydown", (event) => app.key(event));
   pictures(app, shelf, draws);
 }

@@ -69,7 +69,7 @@ export class ServerEngine implements Engine {
       this.sent = request.image;
     }
     const { prompt, panels, region, heads, maxTokens } = request;
-    const delta = Number.isFinite(request.delta) ? request.delta : null;
+    const delta = inJson(request.delta);
     return new Promise((resolve, reject) => {
       this.running = { text, onStep, end: resolve, fail: reject };
       this.say({ type: "start", text, prompt, panels, region, heads, delta, maxTokens });
@@ -80,8 +80,8 @@ export class ServerEngine implements Engine {
     if (this.running) this.say({ type: "steer", region });
   }
 
-  setHeads(heads: Head[]): void {
-    if (this.running) this.say({ type: "heads", heads });
+  setHeads(heads: Head[], delta: number): void {
+    if (this.running) this.say({ type: "heads", heads, delta: inJson(delta) });
   }
 
   stop(): void {
@@ -121,6 +121,11 @@ export class ServerEngine implements Engine {
     this.running = null;
     tell();
   }
+}
+
+/** A strength; JSON has no infinity. */
+function inJson(delta: number): number | null {
+  return Number.isFinite(delta) ? delta : null;
 }
 
 /** The picture as a PNG: lossless, so that the server's model sees the page's pixels. */

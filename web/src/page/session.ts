@@ -19,8 +19,8 @@ export interface Piece {
 export interface Audience {
   begins(scene: Scene): void;
   hears(piece: Piece): void;
-  /** The steering changed, before `token` is written. */
-  turns(turn: Turn): void;
+  /** The heads are pointed elsewhere; a token that is being computed may still come from before. */
+  turns(region: number | null): void;
   ends(how: Ending | Error): void;
 }
 
@@ -36,6 +36,7 @@ export class Session {
   private audience: Audience | null = null;
   private scene: Scene | null = null;
   private turns: Turn[] = [];
+  private aim: number | null = null;
   private script: Turn[] = [];
   private written = 0;
   private count = 0;
@@ -46,7 +47,12 @@ export class Session {
     return this.audience !== null;
   }
 
-  /** How the latest text was steered. */
+  /** Where the heads are pointed now. */
+  get aimed(): number | null {
+    return this.aim;
+  }
+
+  /** How the tokens of the latest text were steered. */
   get log(): readonly Turn[] {
     return this.turns;
   }
@@ -60,9 +66,9 @@ export class Session {
     this.stop();
     const mine = ++this.count;
     const { scene, prompt, heads, delta, maxTokens } = asked;
-    Object.assign(this, { audience, scene, script, written: 0, turns: [{ token: 0, region }] });
+    Object.assign(this, { audience, scene, script, written: 0, turns: [], aim: region });
     audience.begins(scene);
-    audience.turns(this.turns[0]);
+    audience.turns(region);
     const request: Request = {
       image: scene.image, panels: scene.origin === "own" ? [] : scene.boxes,
       prompt, heads, delta, maxTokens, region: regionOf(scene, region),
@@ -77,14 +83,14 @@ export class Session {
 
   /** Points the heads of the text under way elsewhere, from the next token on. */
   turn(region: number | null): void {
-    if (!this.scene || !this.audience || this.turns.at(-1)?.region === region) return;
+    if (!this.audience || this.aim === region) return;
     this.script = [];
-    this.apply({ token: this.written, region });
+    this.apply(region);
   }
 
-  /** Steers other heads from the next token on. */
-  setHeads(heads: Head[]): void {
-    if (this.writing) this.engine.setHeads(heads);
+  /** Steers other heads, or with another strength, from the next token on. */
+  setHeads(heads: Head[], delta: number): void {
+    if (this.writing) this.engine.setHeads(heads, delta);
   }
 
   /** Ends the text; no further token is shown. */
@@ -95,19 +101,20 @@ export class Session {
     this.end("stopped");
   }
 
-  private apply(turn: Turn): void {
+  private apply(region: number | null): void {
     if (!this.scene) return;
-    if (this.turns.at(-1)?.token === turn.token) this.turns.pop(); // nothing was written in between
-    this.turns.push(turn);
-    this.engine.steer(regionOf(this.scene, turn.region));
-    this.audience?.turns(turn);
+    this.aim = region;
+    this.engine.steer(regionOf(this.scene, region));
+    this.audience?.turns(region);
   }
 
   private async hear(mine: number, step: Step): Promise<void> {
     if (mine !== this.count || !this.scene) return;
+    const region = numberOf(this.scene, step.region);
+    if (this.turns.at(-1)?.region !== region) this.turns.push({ token: this.written, region });
     this.written++;
-    this.audience?.hears({ text: step.text, region: numberOf(this.scene, step.region), step });
-    while (this.script.length && this.script[0].token <= this.written) this.apply(this.script.shift() as Turn);
+    this.audience?.hears({ text: step.text, region, step });
+    while (this.script.length && this.script[0].token <= this.written) this.apply((this.script.shift() as Turn).region);
     await new Promise((resolve) => setTimeout(resolve, PACE));
   }
 

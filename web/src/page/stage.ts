@@ -26,6 +26,7 @@ interface Tile {
 const LEAST_DRAG = 10;
 const NUDGE = 0.02; // of the picture's side, per key press
 const VEIL = 0.8;
+const SEAM = 3 / 256; // half of it, as a share of a panel's height
 
 export class Stage {
   private scene: Scene | null = null;
@@ -59,7 +60,7 @@ export class Stage {
     const own = scene.origin === "own";
     this.root.className = own ? "stage whole" : "stage strip";
     this.root.style.setProperty("--columns", String(scene.boxes.length));
-    this.tiles = (own ? [whole] : scene.boxes).map((crop) => tile(scene.image, crop));
+    this.tiles = (own ? [whole] : scene.boxes.map(withoutSeam)).map((crop) => tile(scene.image, crop));
     this.buttons = scene.boxes.map((_, i) => this.button(i + 1, scene));
     const frames = this.tiles.map((each, i) => {
       const inside = own ? this.buttons : [this.buttons[i]];
@@ -219,6 +220,12 @@ function spread(cells: ImageData, { crop, veil }: Tile, image: ImageData): void 
   context.clearRect(0, 0, veil.width, veil.height);
   context.imageSmoothingQuality = "high";
   context.drawImage(inside, x0 - left, y0 - top, x1 - x0, y1 - y0, 0, 0, veil.width, veil.height);
+}
+
+/** The white seam between panels is no part of what a panel shows. */
+function withoutSeam([x0, y0, x1, y1]: Box): Box {
+  const seam = SEAM * (y1 - y0);
+  return [x0 + seam, y0 + seam, x1 - seam, y1 - seam];
 }
 
 function tile(image: ImageData, crop: Box): Tile {

@@ -1,12 +1,13 @@
 /** The text: words tinted by the region that steers them, and the texts before. */
 import { el, hue } from "./dom";
-import type { Piece, Turn } from "./session";
+import type { Piece } from "./session";
 
 const KEPT = 4;
 
 export class Story {
   private current: HTMLParagraphElement | null = null;
   private run: HTMLSpanElement | null = null;
+  private written = 0;
 
   /**
    * @param root holds the paragraphs, latest first.
@@ -24,33 +25,24 @@ export class Story {
     this.current?.classList.remove("writing");
     this.current = el("p", { class: "text writing" });
     this.run = null;
+    this.written = 0;
     for (const old of [...this.root.querySelectorAll("p")]) if (!old.textContent) old.remove();
     this.root.prepend(this.current);
     while (this.root.children.length > KEPT) this.root.lastElementChild?.remove();
     this.log.replaceChildren();
   }
 
-  /** Adds a token in the colour of its region. */
+  /** Adds a token in the colour of its region, and to the log when that changes. */
   add(piece: Piece): void {
     const region = piece.region === null ? "" : String(piece.region);
     if (!this.run || this.run.dataset.region !== region) {
       this.run = el("span", { "data-region": region });
       this.run.style.setProperty("--hue", hue(piece.region));
       this.current?.append(this.run);
+      this.note(this.written, piece.region);
     }
     this.run.append(el("span", { class: "token" }, piece.text));
-  }
-
-  /** Notes a turn of the heads in the log. */
-  turn(turn: Turn): void {
-    const last = this.log.lastElementChild as HTMLElement | null;
-    if (last?.dataset.token === String(turn.token)) last.remove();
-    const where = turn.region === null ? "let go" : String(turn.region);
-    const text = turn.token === 0 && turn.region === null ? "unsteered" : where;
-    const entry = el("li", { "data-token": turn.token, "data-region": turn.region ?? "" }, text);
-    entry.title = `before token ${turn.token + 1}`;
-    entry.style.setProperty("--hue", hue(turn.region));
-    this.log.append(entry);
+    this.written++;
   }
 
   /** The text is over. */
@@ -65,5 +57,14 @@ export class Story {
     this.current = this.run = null;
     this.root.replaceChildren();
     this.log.replaceChildren();
+  }
+
+  private note(token: number, region: number | null): void {
+    const free = token === 0 ? "unsteered" : "let go";
+    const text = region === null ? free : String(region);
+    const entry = el("li", { "data-token": token, "data-region": region ?? "" }, text);
+    entry.title = `from token ${token + 1} on`;
+    entry.style.setProperty("--hue", hue(region));
+    this.log.append(entry);
   }
 }
