@@ -165,13 +165,13 @@ def this_panel_question(rng: random.Random, page: Page) -> QA:
     return QA("this panel", rng.choice(_THIS_PANEL), headline(page.truths[0]))
 
 
-_THINGS_ASKED = 0.9
+def existence_question(rng: random.Random, present: Sequence[str], things: float = 0.6) -> QA:
+    """Is there a ...? Half of the answers are no; a share of ``things`` does not ask for characters.
 
-
-def existence_question(rng: random.Random, present: Sequence[str]) -> QA:
-    """Is there a ...? Half of the answers are no; most ask for things, which are harder to see."""
+    By default every noun is asked for as often as any other.
+    """
     wanted = rng.random() < 0.5
-    kind = THINGS if rng.random() < _THINGS_ASKED else CHARACTERS
+    kind = THINGS if rng.random() < things else CHARACTERS
     nouns = [noun for noun in kind if (noun in present) == wanted]
     noun = rng.choice(nouns or [w for w in CHARACTERS + THINGS if (w in present) == wanted])
     place = rng.choice(("", " in this picture", " in this image", " here"))
@@ -236,7 +236,9 @@ def narration_question(rng: random.Random, page: Page) -> QA:
 
 
 def _existence_on_strip(rng: random.Random, page: Page) -> QA:
-    return existence_question(rng, [w for t in page.truths for w in (t.character, t.thing)])
+    """Nearly always about things: characters are recognised long before."""
+    present = [word for truth in page.truths for word in (truth.character, truth.thing)]
+    return existence_question(rng, present, things=0.9)
 
 
 _STRIP_MIX: tuple[tuple[float, Callable[[random.Random, Page], QA]], ...] = (
