@@ -166,7 +166,7 @@ def this_panel_question(rng: random.Random, page: Page) -> QA:
 
 
 def existence_question(rng: random.Random, present: Sequence[str], things: float = 0.6) -> QA:
-    """Is there a ...? Half of the answers are no; a share of ``things`` does not ask for characters.
+    """Is there a ...? Half of the answers are no; ``things`` is the share that ask for things.
 
     By default every noun is asked for as often as any other.
     """
