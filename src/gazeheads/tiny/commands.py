@@ -20,8 +20,8 @@ tiny_app = typer.Typer(
 @tiny_app.command("train")
 def train_command(
     out: Annotated[Path, typer.Argument(help="Run folder; a run that was stopped continues.")],
-    encoder_steps: Annotated[int, typer.Option(min=0, help="Steps of the encoder alone.")] = 1600,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of question answering.")] = 3300,
+    encoder_steps: Annotated[int, typer.Option(min=0, help="Steps of the encoder alone.")] = 2600,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of question answering.")] = 8000,
     images: Annotated[int, typer.Option(min=1, help="Images per process and step.")] = 8,
     processes: Annotated[int, typer.Option(min=1, help="Processes, one core each.")] = 2,
     panels: Annotated[int, typer.Option(min=100, help="Drawn panels to train on.")] = 30_000,

@@ -39,8 +39,8 @@ class TrainSettings:
         heads_kept: Heads of the language model left alive; the others are pruned on the way.
     """
 
-    encoder_steps: int = 1600
-    steps: int = 3300
+    encoder_steps: int = 2600
+    steps: int = 8000
     images: int = 8
     processes: int = 2
     panels: int = 30_000
