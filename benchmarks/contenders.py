@@ -19,8 +19,8 @@ from benchmarks.models import build
 from benchmarks.page import NEW_TOKENS, Page
 from gazeheads import prompts
 from gazeheads.heads import HeadSet
+from gazeheads.models import wrap
 from gazeheads.steering import LiveTarget, Steering
-from gazeheads.vlm import wrap
 
 Answers = list[list[int]]
 PAPER_DELTA = 10_000.0

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 from gazeheads import prompts
+from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.heads import HeadSet
 from gazeheads.regions import Region
-from gazeheads.strips.drawn import draw_strips
 
 PANELS = 6
 NEW_TOKENS = 15

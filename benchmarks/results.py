@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gazeheads.atomic import write_text
+from gazeheads.files import write_text
 
 Measured = dict[str, Any]
 Key = tuple[str, str, int, int]

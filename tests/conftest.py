@@ -12,11 +12,11 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-from gazeheads import cli
+from gazeheads.cli.main import main
 from gazeheads.regions import Region
 
 if TYPE_CHECKING:
-    from gazeheads.vlm import VLM
+    from gazeheads.models import VLM
 
 PANEL = 64
 Command = Callable[..., tuple[int, str, str]]
@@ -43,7 +43,7 @@ def vlm(request: pytest.FixtureRequest, processor: Any) -> VLM:
     """A tiny model: 4 layers x 4 heads, with and without grouped keys."""
     from tiny_models import make_model
 
-    from gazeheads.vlm import wrap
+    from gazeheads.models import wrap
 
     return wrap(make_model(processor, *request.param), processor, "tiny-random")
 
@@ -52,7 +52,7 @@ def vlm(request: pytest.FixtureRequest, processor: Any) -> VLM:
 def gqa(processor: Any) -> VLM:
     from tiny_models import make_model
 
-    from gazeheads.vlm import wrap
+    from gazeheads.models import wrap
 
     return wrap(make_model(processor, 4, 2), processor, "tiny-random")
 
@@ -126,7 +126,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         monkeypatch.setattr(sys, "argv", ["gazeheads", *map(str, words)])
         capfd.readouterr()
         with pytest.raises(SystemExit) as stop:
-            cli.main()
+            main.main()
         return (int(stop.value.code or 0), *capfd.readouterr())
 
     return call

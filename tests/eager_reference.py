@@ -11,7 +11,7 @@ import torch
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
-from gazeheads.vlm import VLM, Encoded
+from gazeheads.models import VLM, Encoded
 
 
 @dataclass

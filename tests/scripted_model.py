@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from gazeheads.data.drawn.captions import headline
+from gazeheads.data.strip import Strip
 from gazeheads.heads import Head, HeadScores
-from gazeheads.strips.captions import headline
-from gazeheads.strips.strip import Strip
 
 GAZE = (Head(2, 1), Head(1, 3))
 LAYERS, HEADS = 4, 4

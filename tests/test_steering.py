@@ -10,8 +10,8 @@ import torch
 from eager_reference import STATE, Bias, bias_of, tokens_of
 
 from gazeheads import GazeheadsError, HeadSet, LiveTarget, Region, Schedule, Steering
-from gazeheads.running import running
-from gazeheads.vlm.rows import prepare
+from gazeheads.attention.state import running
+from gazeheads.models.rows import prepare
 
 PROMPTS = ["what happens in this panel?", "what is it?", "in the strip of this comic: what?"]
 HEADS = HeadSet.of([(1, 0), (1, 3), (2, 2), (3, 1)])

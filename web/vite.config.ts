@@ -18,7 +18,7 @@ const cleanAssets: Plugin = {
 export default defineConfig({
   base: "./",
   build: {
-    outDir: here("../src/gazeheads/demo/static"),
+    outDir: here("../src/gazeheads/live/static"),
     emptyOutDir: false,
     target: "es2022",
     rolldownOptions: {

@@ -9,13 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gazeheads.discovery.gaze import discover
     from gazeheads.errors import GazeheadsError
     from gazeheads.heads import Head, HeadScores, HeadSet
+    from gazeheads.models import VLM, load, wrap
     from gazeheads.regions import Region
-    from gazeheads.scores.gaze import discover
     from gazeheads.steering import LiveTarget, Schedule, Steering
-    from gazeheads.vlm import VLM, load, wrap
-    from gazeheads.watching import GazeTrace
+    from gazeheads.trace import GazeTrace
 
 __version__ = "0.1.0"
 
@@ -25,14 +25,14 @@ _HOME = {
     "HeadScores": "gazeheads.heads",
     "HeadSet": "gazeheads.heads",
     "Region": "gazeheads.regions",
-    "discover": "gazeheads.scores.gaze",
+    "discover": "gazeheads.discovery.gaze",
     "LiveTarget": "gazeheads.steering",
     "Schedule": "gazeheads.steering",
     "Steering": "gazeheads.steering",
-    "VLM": "gazeheads.vlm",
-    "load": "gazeheads.vlm",
-    "wrap": "gazeheads.vlm",
-    "GazeTrace": "gazeheads.watching",
+    "VLM": "gazeheads.models",
+    "load": "gazeheads.models",
+    "wrap": "gazeheads.models",
+    "GazeTrace": "gazeheads.trace",
 }
 
 __all__ = [

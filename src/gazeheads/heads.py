@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from gazeheads.atomic import read_json, write_json
 from gazeheads.errors import GazeheadsError
+from gazeheads.files import read_json, write_json
 
 Pool = Literal["layers", "bottom", "below-median"]
 BOTTOM_SHARE = 0.05  # the released code draws its control heads from this share of the ranking

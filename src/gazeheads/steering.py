@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from gazeheads.attention.plan import Mode, Steer, Target, TargetAt, When, check_strength
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import Head, HeadSet
-from gazeheads.plan import Mode, Steer, Target, TargetAt, When, check_strength
 from gazeheads.regions import ImageTokens, Region, Rule
 
 PAPER_DELTA = 10_000.0

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gazeheads import prompts
-from gazeheads.strips.captions import headline
-from gazeheads.strips.truth import PanelTruth, sample_truths
+from gazeheads.data.drawn.captions import headline
+from gazeheads.data.drawn.truth import PanelTruth, sample_truths
 from gazeheads.tiny.questions import (
     Page,
     existence_question,

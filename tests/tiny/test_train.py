@@ -6,10 +6,10 @@ import torch
 from rich.console import Console
 
 from gazeheads.errors import GazeheadsError
-from gazeheads.tiny.bank import build_bank
 from gazeheads.tiny.batches import CURRICULUM, BatchMaker
 from gazeheads.tiny.loop import TrainSettings
 from gazeheads.tiny.packing import Packer
+from gazeheads.tiny.panel_cache import build_bank
 from gazeheads.tiny.train import train
 
 from .conftest import SMALL

@@ -14,11 +14,11 @@ from PIL import Image
 from torch import Tensor
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
-from gazeheads.strips.scenes import Scene, draw_scene
-from gazeheads.strips.strip import SEAM, paint_label
-from gazeheads.tiny.bank import PANEL, Bank
+from gazeheads.data.drawn.scenes import Scene, draw_scene
+from gazeheads.data.strip import SEAM, paint_label
 from gazeheads.tiny.model import CELL, MAX_PIXELS, MIN_PIXELS
 from gazeheads.tiny.packing import Packed, Packer
+from gazeheads.tiny.panel_cache import PANEL, Bank
 from gazeheads.tiny.questions import (
     QA,
     Page,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gazeheads.strips.truth import CHARACTERS, PLACES, THINGS, sample_truths
+from gazeheads.data.drawn.truth import CHARACTERS, PLACES, THINGS, sample_truths
 from gazeheads.tiny.questions import (
     Page,
     narration_question,

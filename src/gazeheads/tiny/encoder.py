@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gazeheads.strips.scenes import Scene
-from gazeheads.strips.strip import LABEL_CENTRE
-from gazeheads.strips.truth import ACTIONS, CHARACTERS, PLACES, THINGS, WEATHERS
+from gazeheads.data.drawn.scenes import Scene
+from gazeheads.data.drawn.truth import ACTIONS, CHARACTERS, PLACES, THINGS, WEATHERS
+from gazeheads.data.strip import LABEL_CENTRE
 from gazeheads.tiny.batches import DIGITS, LETTERS, SCENE, Sheet
 from gazeheads.tiny.model import CELL
 from gazeheads.tiny.questions import Page

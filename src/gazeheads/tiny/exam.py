@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from gazeheads.strips.drawn import draw_strips
-from gazeheads.strips.scenes import draw_scene
+from gazeheads.data.drawn.scenes import draw_scene
+from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.tiny.batches import LETTERS
 from gazeheads.tiny.questions import (
     QA,

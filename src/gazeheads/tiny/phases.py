@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gazeheads.tiny.bank import Bank, build_bank
 from gazeheads.tiny.batches import (
     CURRICULUM,
     ENCODER_STAGE,
@@ -27,6 +26,7 @@ from gazeheads.tiny.forward import answer_states, encode_images
 from gazeheads.tiny.loop import Phase, Place, TrainSettings, append_line
 from gazeheads.tiny.model import save_model
 from gazeheads.tiny.packing import IGNORED, Packed, Packer
+from gazeheads.tiny.panel_cache import Bank, build_bank
 from gazeheads.tiny.pruning import HeadPruner
 from gazeheads.tiny.tally import Tally
 

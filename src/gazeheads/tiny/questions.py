@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gazeheads import prompts
-from gazeheads.strips.captions import event, headline, setting_first, with_article
-from gazeheads.strips.truth import CHARACTERS, THINGS, WEATHERS, PanelTruth
+from gazeheads.data.drawn.captions import event, headline, setting_first, with_article
+from gazeheads.data.drawn.truth import CHARACTERS, THINGS, WEATHERS, PanelTruth
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 _SUFFIXES = ("st", "nd", "rd", "th", "th", "th", "th", "th")

@@ -6,9 +6,9 @@ import random
 from dataclasses import dataclass
 
 from gazeheads import prompts
-from gazeheads.strips.captions import with_article
-from gazeheads.strips.scenes import Scene
-from gazeheads.strips.truth import PLACES
+from gazeheads.data.drawn.captions import with_article
+from gazeheads.data.drawn.scenes import Scene
+from gazeheads.data.drawn.truth import PLACES
 from gazeheads.tiny.questions import QA, existence_question
 
 

@@ -22,7 +22,6 @@ from rich.console import Console
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from gazeheads.errors import GazeheadsError
-from gazeheads.tiny.bank import build_bank
 from gazeheads.tiny.corpus import tokenizer_texts
 from gazeheads.tiny.loop import Place, TrainSettings
 from gazeheads.tiny.model import (
@@ -32,6 +31,7 @@ from gazeheads.tiny.model import (
     build_tokenizer,
     save_model,
 )
+from gazeheads.tiny.panel_cache import build_bank
 from gazeheads.tiny.phases import AnswerPhase, EncoderPhase, Pupil
 
 

@@ -1,0 +1,1 @@
+"""What the model does with attention under an intervention, and what is recorded of it."""

@@ -1,0 +1,165 @@
+"""``gazeheads demo``: the live demo as a local page."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from gazeheads.errors import GazeheadsError
+from gazeheads.live.page import DESCRIPTION
+
+if TYPE_CHECKING:
+    from gazeheads.heads import HeadScores
+    from gazeheads.live.worker import Prepare
+    from gazeheads.models import VLM
+
+Engine = Literal["auto", "browser", "server"]
+PORT = 8017
+LOCAL = ("127.0.0.1", "localhost", "::1")
+SHUTDOWN_SECONDS = 5
+
+
+def demo_command(
+    model: Annotated[
+        str, typer.Option(help="comic-tiny, a model folder, or a hub id.")
+    ] = "comic-tiny",
+    heads: Annotated[
+        Path | None, typer.Option(help="Head scores, as JSON; default: discovered at the start.")
+    ] = None,
+    k: Annotated[int | None, typer.Option("--k", help="Heads steered at first.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="Where the model runs: browser, server, or auto.")
+    ] = "auto",
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = PORT,
+    open_page: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
+    ] = True,
+    seats: Annotated[int, typer.Option(min=1, help="Texts the server writes at once.")] = 16,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Further names visitors may call the server by.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of discovery.")] = 0,
+) -> None:
+    """Serve the live demo as a local page: hover a panel and the model describes it."""
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise GazeheadsError("the demo needs `pip install 'gazeheads[serve]'`") from error
+    from gazeheads.live.page import page_files
+    from gazeheads.live.server import make_app
+    from gazeheads.live.worker import House, HouseLimits
+
+    files = page_files()
+    limits = HouseLimits(seats=seats)
+    chosen = choose_engine(engine, model, heads, files)
+    house = None
+    if chosen == "server":
+        scores = read_scores(heads) if heads is not None else None
+        house = House(preparing(model, scores, k, seed), limits)
+    names = [*(LOCAL if host in LOCAL else [host]), *(allow_host or [])]
+    app = make_app(house, files, ["*"] if host in ("0.0.0.0", "::") and not allow_host else names)
+    listening = listen(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{listening.getsockname()[1]}/"
+    typer.echo(f"gazeheads demo: {url}  ({chosen} engine, {model}; Ctrl-C ends it)")
+    if open_page:
+        threading.Timer(0.5, webbrowser.open, [url]).start()
+    config: dict[str, Any] = {
+        "log_level": "warning",
+        "ws_max_size": limits.max_frame,
+        "ws_max_queue": 8,
+        "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
+        "server_header": False,
+    }
+    uvicorn.Server(uvicorn.Config(app, **config)).run(sockets=[listening])
+
+
+def choose_engine(
+    engine: str, model: str, heads: Path | None, files: dict[str, bytes]
+) -> Literal["browser", "server"]:
+    """Where the model runs; "auto" is the browser when the page carries the model asked for.
+
+    Raises:
+        GazeheadsError: there is no such engine, or the page carries no such model.
+    """
+    shipped = model == "comic-tiny" and heads is None and DESCRIPTION in files
+    if engine == "auto":
+        return "browser" if shipped else "server"
+    if engine == "server":
+        return "server"
+    if engine != "browser":
+        raise GazeheadsError(f"unknown engine {engine!r}: use auto, browser or server")
+    if not shipped:
+        raise GazeheadsError(
+            "the page carries comic-tiny only, and only if it was exported: use --engine server, "
+            "or `gazeheads export web` for a page with another model"
+        )
+    return "browser"
+
+
+def read_scores(path: Path) -> HeadScores:
+    """Head scores with matrices, which the page shows."""
+    from gazeheads.heads import HeadScores
+
+    scores = HeadScores.load(path)
+    if scores.matrices is None:
+        raise GazeheadsError(f"{path} holds no matrices to show: use scores of gazeheads discover")
+    return scores
+
+
+def preparing(model: str, scores: HeadScores | None, k: int | None, seed: int) -> Prepare:
+    """How the model gets ready: loaded, and its heads found unless they are known."""
+
+    def prepare(report: Callable[[float, str], None]) -> tuple[VLM, HeadScores, int]:
+        report(0.0, "Loading the model")
+        from gazeheads.cli.resolve import (
+            DISCOVERY_STRIPS,
+            TUNING_SEED,
+            best_heads,
+            check_k,
+            strips_for,
+        )
+        from gazeheads.cli.terminal import load_quietly
+
+        vlm = load_quietly(model)
+        check_k(vlm, k)
+        found = scores
+        if found is None:
+            from gazeheads.discovery.gaze import discover
+
+            report(0.2, "Drawing strips to find its gaze heads on")
+            drawn = strips_for(None, DISCOVERY_STRIPS, seed + TUNING_SEED)
+            found = discover(
+                vlm,
+                drawn,
+                seed=seed,
+                progress=lambda done, total: report(0.3 + 0.7 * done / total, "Finding gaze heads"),
+            )
+        chosen = best_heads(found, k)
+        chosen.check(vlm.num_layers, vlm.num_heads, vlm.name)
+        return vlm, found, len(chosen)
+
+    return prepare
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; a port that is taken is an error before anything is printed."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(256)
+    except OSError as error:
+        listening.close()
+        raise GazeheadsError(
+            f"cannot listen at {host}:{port}: {error.strerror or error}; try --port 0"
+        ) from error
+    return listening

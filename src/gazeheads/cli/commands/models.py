@@ -1,0 +1,79 @@
+"""``gazeheads tokens``, the list of model families, and the options of loading of any command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; default: the best.")]
+Dtype = Annotated[
+    str | None,
+    typer.Option(help="float32, bfloat16 ...; default: float32 on CPU, else auto."),
+]
+DeviceMap = Annotated[
+    str | None, typer.Option(help="auto: spread the model over devices (needs accelerate).")
+]
+Quantization = Annotated[
+    str | None, typer.Option(help="bnb-4bit, bnb-8bit, torchao-int8 or torchao-int4.")
+]
+FitOption = Annotated[
+    str | None,
+    typer.Option(help="Wide pictures: squash, keep or grid; default: the model family's own."),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Use local files of models only.")]
+Trust = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
+]
+NoCheck = Annotated[
+    bool, typer.Option("--no-check", help="Skip the check of a model on a small image.")
+]
+
+
+def tokens_command(
+    image: Annotated[Path, typer.Argument(help="An image.")],
+    model: Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")] = (
+        "comic-tiny"
+    ),
+    out: Annotated[Path, typer.Option("--out", "-o", help="The figure.")] = Path("tokens.png"),
+) -> None:
+    """Draw a model's image tokens over an image, to check where they lie."""
+    from gazeheads.cli import terminal
+    from gazeheads.models.fit import loss
+    from gazeheads.models.inputs import open_image
+    from gazeheads.models.token_figure import draw_tokens
+    from gazeheads.study.runs import check_writable
+
+    check_writable(out.parent)
+    opened = open_image(image)
+    vlm = terminal.load_quietly(model)
+    encoded = vlm.encode(opened, "")
+    tokens = encoded.tokens
+    placed = int((tokens.boxes[:, 0] == tokens.boxes[:, 0]).sum())
+    said = f"{vlm.family.name}, {len(tokens)} image tokens, {placed} with a place in the image"
+    draw_tokens(opened, tokens, out, f"{image.name}: {said}")
+    terminal.out.print(f"{said}\n{loss(tokens, encoded.shown)}", markup=False)
+    terminal.out.print(f"Figure: {out}", markup=False)
+
+
+def list_families() -> None:
+    """Print the model families, what works with each, and how that was verified."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from gazeheads.cli import terminal
+    from gazeheads.models.families import FAMILIES
+
+    table = Table("family", "model types", "steer", "record", "share vision", "share prefix")
+    for family in FAMILIES:
+        kinds = [f"[{k}]" if k in family.unverified else k for k in family.model_types]
+        shares = "yes" if family.shares_prefix else "no: one bidirectional block"
+        table.add_row(family.name, Text(", ".join(kinds)), "yes", "yes", "yes", shares)
+    terminal.out.print(table)
+    terminal.out.print(
+        "Verified on tiny random models built from each type's own classes (types in brackets "
+        "share a verified type's code and were not built). No published checkpoint was run here: "
+        "each is tried on one small image when it is loaded.",
+        markup=False,
+    )

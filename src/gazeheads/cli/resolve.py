@@ -1,0 +1,191 @@
+"""From what a user names on the command line to strips, heads and regions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from gazeheads.cli.terminal import Stages, in_a_grid, load_quietly
+from gazeheads.data.drawn.strips import draw_strips
+from gazeheads.data.folders import read_strips
+from gazeheads.data.layout import relaid, relaid_picture
+from gazeheads.data.strip import Strip
+from gazeheads.errors import GazeheadsError
+from gazeheads.heads import HeadError, HeadScores, HeadSet
+from gazeheads.regions import Region
+from gazeheads.study.experiments.steered_answers import GAZE_SHARE
+
+if TYPE_CHECKING:
+    from gazeheads.models import VLM
+
+TUNING_SEED = 1_000_003
+"""Distance of the seeds of tuning strips and evaluation strips."""
+LENGTH_SEED = 10_007
+"""Distance of the seeds of strips of different lengths."""
+DISCOVERY_STRIPS = 12
+"""Enough to rank heads when a command needs them at once."""
+
+
+def strips_for(folder: Path | None, limit: int, seed: int, panels: int = 6) -> list[Strip]:
+    """The first strips of a folder, or held-out drawn ones."""
+    if limit < 1:
+        raise GazeheadsError(f"--limit must be at least 1, not {limit}")
+    strips = read_strips(folder)[:limit] if folder is not None else None
+    strips = strips or draw_strips(limit, seed, panels)
+    return [relaid(strip) for strip in strips] if in_a_grid() else strips
+
+
+def tuning_strips(strips: Sequence[Strip], seed: int) -> list[Strip]:
+    """As many drawn strips of the same shape, none of them among `strips`."""
+    first = strips[0]
+    if any(len(strip) != len(first) for strip in strips):
+        raise GazeheadsError("all strips must have the same number of panels")
+    return draw_strips(len(strips), seed + TUNING_SEED, len(first), columns=first.columns)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The picture to ask about.
+
+    Attributes:
+        name: in outputs.
+        image: what the model sees.
+        panels: its panels in reading order; none if they are not known.
+    """
+
+    name: str
+    image: Image.Image
+    panels: tuple[Region, ...]
+
+    def targets(self, panel: int | None, box: str | None) -> tuple[Region, ...]:
+        """Where to point the heads: a box, a panel, or every panel in turn.
+
+        Raises:
+            GazeheadsError: both were named, neither is known, or it lies outside.
+        """
+        if panel is not None and box is not None:
+            raise GazeheadsError("name either --panel or --box, not both")
+        if box is not None:
+            region = _box(box)
+            region.check_inside(*self.image.size)
+            return (region,)
+        if not self.panels:
+            raise GazeheadsError(
+                f"where in {self.name}? Name a --box x0,y0,x1,y1 in pixels, or say with --panels "
+                "how many panels it has"
+            )
+        if panel is None:
+            return self.panels
+        if not 1 <= panel <= len(self.panels):
+            raise GazeheadsError(
+                f"no panel {panel}: {self.name} has panels 1 to {len(self.panels)}"
+            )
+        return (self.panels[panel - 1],)
+
+
+def shown_at(
+    path: Path, comic: str | None, panels: int | None = None, columns: int | None = None
+) -> Shown:
+    """A comic of a strips folder, or an image, cut into equal panels if it has any.
+
+    Args:
+        path: of the folder or the image.
+        comic: id or number of the comic in a folder; None: the first.
+        panels, columns: of an image; columns None: one row.
+    """
+    if path.is_dir():
+        strip = relaid(_comic(path, comic)) if in_a_grid() else _comic(path, comic)
+        return Shown(strip.id, strip.image, strip.regions)
+    from gazeheads.models.inputs import open_image
+
+    image = open_image(path)
+    cut = _cut(image.size, panels, columns) if panels else ()
+    if cut and in_a_grid():
+        image, cut = relaid_picture(image, cut)
+    return Shown(path.name, image, cut)
+
+
+def _comic(folder: Path, comic: str | None) -> Strip:
+    strips = read_strips(folder)
+    if comic is None:
+        return strips[0]
+    for number, strip in enumerate(strips, 1):
+        if comic in (strip.id, str(number)):
+            return strip
+    raise GazeheadsError(
+        f"no comic {comic!r} in {folder}: name its id ({strips[0].id} ...) or its number, "
+        f"1 to {len(strips)}"
+    )
+
+
+def _cut(size: tuple[int, int], panels: int, columns: int | None) -> tuple[Region, ...]:
+    """Equal panels in rows."""
+    across = columns or panels
+    if panels < 1 or across < 1:
+        raise GazeheadsError(f"cannot cut an image into {panels} panels in {across} columns")
+    width, height = size[0] / across, size[1] / -(-panels // across)
+    corners = [(n % across * width, n // across * height) for n in range(panels)]
+    return tuple(
+        Region.from_box(x, y, x + width, y + height, f"panel {n}")
+        for n, (x, y) in enumerate(corners, 1)
+    )
+
+
+def _box(text: str) -> Region:
+    try:
+        x0, y0, x1, y1 = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise GazeheadsError(f"--box wants x0,y0,x1,y1 in pixels, not {text!r}") from error
+    return Region.from_box(x0, y0, x1, y1, f"box {text}")
+
+
+def read_heads(path: Path, k: int | None) -> HeadSet:
+    """Heads from a file of scores or of a head set.
+
+    Args:
+        path: of the file.
+        k: how many; None: the whole set, or of scores the study's share.
+    """
+    try:
+        chosen = HeadSet.load(path)
+    except GazeheadsError as first:
+        try:
+            return best_heads(HeadScores.load(path), k)
+        except HeadError:
+            raise
+        except GazeheadsError:
+            raise first from None
+    return chosen.top(k) if k is not None else chosen
+
+
+def best_heads(scores: HeadScores, k: int | None) -> HeadSet:
+    """The top `k` heads, or the study's share of the model."""
+    return scores.top(k if k is not None else max(1, round(GAZE_SHARE * len(scores))))
+
+
+def check_k(vlm: VLM, k: int | None) -> None:
+    """Raises GazeheadsError unless the model has `k` heads."""
+    heads = vlm.num_layers * vlm.num_heads
+    if k is not None and not 1 <= k <= heads:
+        raise GazeheadsError(f"K = {k} does not exist: {vlm.name} has {heads} heads")
+
+
+def model_and_heads(
+    model: str, file: Path | None, k: int | None, seed: int, stages: Stages
+) -> tuple[VLM, HeadSet]:
+    """The model, and its heads from a file or discovered now on drawn strips."""
+    read = read_heads(file, k) if file is not None else None
+    vlm = load_quietly(model)
+    check_k(vlm, k)
+    if read is not None:
+        read.check(vlm.num_layers, vlm.num_heads, vlm.name)
+        return vlm, read
+    from gazeheads.discovery.gaze import discover
+
+    drawn = strips_for(None, DISCOVERY_STRIPS, seed + TUNING_SEED)
+    scores = discover(vlm, drawn, progress=stages("Finding gaze heads"), seed=seed)
+    return vlm, best_heads(scores, k)

@@ -1,0 +1,189 @@
+"""One command of an experiment at work: the options all of them share, and what they load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gazeheads.cli.judge_options import (
+    Choice,
+    JudgeBaseUrl,
+    JudgeKeyEnv,
+    JudgeModel,
+    JudgeName,
+    JudgeService,
+    Name,
+)
+from gazeheads.cli.service_options import Protocol
+
+if TYPE_CHECKING:
+    from gazeheads.cli.terminal import Stages
+    from gazeheads.data.strip import Strip
+    from gazeheads.models import VLM
+    from gazeheads.study.context import Bench
+    from gazeheads.study.runs import RunOptions
+
+
+@dataclass(frozen=True)
+class Common:
+    """Options of every experiment."""
+
+    model: Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")] = (
+        "comic-tiny"
+    )
+    strips: Annotated[
+        Path | None, typer.Option(help="Folder of strips (comic1/p1.png ...); default: drawn ones.")
+    ] = None
+    heads: Annotated[
+        Path | None,
+        typer.Option(
+            help="Gaze scores as JSON; default: those of `discover` in OUT, made if absent."
+        ),
+    ] = None
+    k: Annotated[
+        int | None,
+        typer.Option("--k", help="Heads to steer; default: the peak of the sweep in OUT, or 8.7%."),
+    ] = None
+    out: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs")
+    limit: Annotated[int, typer.Option(min=1, help="Use so many strips.")] = 20
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows generated at once.")] = 64
+    judge: JudgeName = Name.label
+    judge_service: JudgeService = Protocol.openai
+    judge_model: JudgeModel = None
+    judge_base_url: JudgeBaseUrl = None
+    judge_key_env: JudgeKeyEnv = None
+    shard: Annotated[str | None, typer.Option(help="Do only this share, for example 2/4.")] = None
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False
+
+    @property
+    def chosen_judge(self) -> Choice:
+        """The judge as it was asked for."""
+        return Choice(
+            self.judge,
+            self.judge_service,
+            self.judge_model,
+            self.judge_base_url,
+            self.judge_key_env,
+        )
+
+
+class Session:
+    """One command at work: what was asked for, loaded when it is needed.
+
+    Everything that can be wrong in the options is found out before the model is loaded.
+    """
+
+    def __init__(self, common: Common, stages: Stages) -> None:
+        from gazeheads.cli import resolve
+        from gazeheads.study.runs import Shard, check_writable
+
+        self.common, self.stages = common, stages
+        self.shard = Shard.parse(common.shard)
+        check_writable(common.out)
+        self._given = None
+        if common.strips is not None:
+            self._given = resolve.strips_for(common.strips, common.limit, common.seed)
+        self.judge = common.chosen_judge.judge_of(self._given or ())
+
+    def limited(self, strips: int) -> Session:
+        """The same with at most so many strips."""
+        few = min(strips, self.common.limit)
+        return Session(replace(self.common, limit=few), self.stages)
+
+    def of(self, model: str) -> Session:
+        """The same with another model."""
+        return Session(replace(self.common, model=model), self.stages)
+
+    def only_whole(self, name: str) -> None:
+        """Raises GazeheadsError if a shard was asked of what ends in a report."""
+        from gazeheads.errors import GazeheadsError
+
+        if self.shard is not None:
+            raise GazeheadsError(
+                f"{name} cannot be split into shards: run its experiments one by one with --shard"
+            )
+
+    def only_drawn(self, name: str) -> None:
+        """Raises GazeheadsError if strips were given to an experiment that draws its own."""
+        from gazeheads.errors import GazeheadsError
+
+        if self._given is not None:
+            raise GazeheadsError(f"{name} draws strips of its own: leave --strips out")
+
+    def judges_nothing(self, name: str) -> None:
+        """Raises GazeheadsError if a judge was chosen for an experiment that needs none."""
+        from gazeheads.errors import GazeheadsError
+
+        if self.common.judge is not Name.label:
+            raise GazeheadsError(f"{name} needs no judge: leave --judge out")
+
+    @cached_property
+    def vlm(self) -> VLM:
+        """The model."""
+        from gazeheads.cli import resolve, terminal
+
+        loaded = terminal.load_quietly(self.common.model)
+        resolve.check_k(loaded, self.common.k)
+        return loaded
+
+    @cached_property
+    def strips(self) -> list[Strip]:
+        """To measure on."""
+        from gazeheads.cli import resolve
+
+        return self._given or resolve.strips_for(None, self.common.limit, self.common.seed)
+
+    @property
+    def options(self) -> RunOptions:
+        """Where runs go and how."""
+        from gazeheads.study.runs import RunOptions
+
+        own = self.common
+        return RunOptions(own.out, None, own.fresh, own.batch_size, self.shard)
+
+    @cached_property
+    def bench(self) -> Bench:
+        """The model with its scored heads."""
+        from gazeheads.cli import resolve, terminal
+        from gazeheads.heads import HeadScores
+        from gazeheads.study import context
+        from gazeheads.study.runs import folder_of
+
+        own, options = self.common, self.options
+        read = HeadScores.load(own.heads) if own.heads is not None else None
+        tuning = resolve.tuning_strips(self.strips, own.seed)
+        if read is not None:
+            read.top(1).check(self.vlm.num_layers, self.vlm.num_heads, self.vlm.name)
+        scores = read or context.gaze_scores(self.vlm, tuning, own.seed, options, self.stages)
+        k, why = own.k, "as asked"
+        if k is None:
+            k, why = context.number_of_heads(self.vlm, scores, options)
+        source = own.heads or folder_of(own.out, "discover", self.vlm.name)
+        terminal.err.print(f"{k} of {len(scores)} heads ({why}) by {source}", markup=False)
+        shared = {strip.id for strip in self.strips} & set(scores.provenance.get("strips", ()))
+        if shared:
+            told = f"Note: the heads were found on {len(shared)} of the same strips"
+            terminal.err.print(told, markup=False)
+        return context.Bench(
+            self.vlm, self.strips, tuning, scores, k, own.seed, options, self.stages, self.judge
+        )
+
+    def strips_of_lengths(
+        self, lengths: Sequence[int] = tuple(range(2, 9)), each: int | None = None
+    ) -> list[Strip]:
+        """Drawn strips of every length, `each` or the limit; strips given all have the same one."""
+        from gazeheads.cli import resolve
+        from gazeheads.data.drawn.strips import draw_strips
+
+        own = self.common
+        return [
+            strip
+            for n in lengths
+            for strip in draw_strips(each or own.limit, own.seed + n * resolve.LENGTH_SEED, n)
+        ]

@@ -1,0 +1,1 @@
+"""Comics the package draws itself, with the exact truth of every panel."""

@@ -1,0 +1,1 @@
+"""Comics written by a chat model and painted by an image model."""

@@ -1,0 +1,133 @@
+"""The gaze score: how much a head looks at the panel the question asks about."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import version
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from gazeheads import prompts
+from gazeheads.errors import GazeheadsError
+from gazeheads.heads import HeadScores
+from gazeheads.regions import Region
+
+if TYPE_CHECKING:
+    from gazeheads.models import VLM
+
+Progress = Callable[[int, int], None]
+
+
+class DiscoveryError(GazeheadsError):
+    """Strips that heads cannot be discovered on."""
+
+
+class StripLike(Protocol):
+    """A picture with regions in reading order."""
+
+    @property
+    def id(self) -> str:
+        """Name in records."""
+        ...
+
+    @property
+    def image(self) -> Image.Image:
+        """What the model sees."""
+        ...
+
+    @property
+    def regions(self) -> Sequence[Region]:
+        """The panels."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+def discover(
+    vlm: VLM,
+    strips: Iterable[StripLike],
+    prompt: str | Callable[[int, int], str] | None = None,
+    limit: int | None = None,
+    progress: Progress | None = None,
+    seed: int = 0,
+    batch_size: int = 1,
+) -> HeadScores:
+    """Scores every head by the gaze protocol.
+
+    Per strip one question per panel k; A[k, j] is the raw attention mass from the last prompt token
+    to panel j's image tokens, averaged over strips; the score is the mean of A's diagonal.
+
+    Args:
+        vlm: the model.
+        strips: with the same number of panels each.
+        prompt: the question, with {k} (panel from 1) and {n} (number of panels), or a function of
+            both; default: the study's.
+        limit: use at most so many strips, drawn by `seed` in their order.
+        progress: called with (strips done, strips in all).
+        seed: of the draw.
+        batch_size: strips at once; halved when memory runs out.
+    """
+    chosen = _choose(list(strips), limit, seed)
+    panels = len(chosen[0].regions)
+    for strip in chosen:
+        if len(strip.regions) != panels:
+            raise DiscoveryError(
+                f"strips must have equally many panels: {chosen[0].id!r} has {panels}, "
+                f"{strip.id!r} has {len(strip.regions)}"
+            )
+    questions = [_question(prompt, k, panels) for k in range(1, panels + 1)]
+    total = np.zeros((panels, vlm.num_layers, vlm.num_heads, panels))
+    done = 0
+    remaining = iter(chosen)
+    while part := list(islice(remaining, max(1, batch_size))):
+        items = [(strip.image, questions, strip.regions) for strip in part]
+        for mass in vlm.score_many(items, batch_size):
+            total += mass
+            done += 1
+        if progress is not None:
+            progress(done, len(chosen))
+    matrices = np.moveaxis(total / done, 0, 2)
+    scores = np.trace(matrices, axis1=2, axis2=3) / panels
+    return HeadScores(scores, matrices, "gaze", _provenance(vlm, chosen, questions, seed))
+
+
+def _choose(strips: list[StripLike], limit: int | None, seed: int) -> list[StripLike]:
+    if not strips:
+        raise DiscoveryError("no strips to discover heads on")
+    if limit is None or limit >= len(strips):
+        return strips
+    if limit < 1:
+        raise DiscoveryError(f"limit must be at least 1, not {limit}")
+    kept = np.random.default_rng(seed).choice(len(strips), size=limit, replace=False)
+    return [strips[int(i)] for i in sorted(kept)]
+
+
+def _question(prompt: str | Callable[[int, int], str] | None, k: int, panels: int) -> str:
+    if prompt is None:
+        return prompts.discovery(k, panels)
+    if callable(prompt):
+        return prompt(k, panels)
+    try:
+        return prompt.format(k=k, n=panels)
+    except (KeyError, IndexError, ValueError) as error:
+        raise DiscoveryError(f"prompt may only contain {{k}} and {{n}}: {prompt!r}") from error
+
+
+def _provenance(
+    vlm: VLM, strips: Sequence[StripLike], questions: Sequence[str], seed: int
+) -> dict[str, Any]:
+    return {
+        "model": vlm.name,
+        "strips": [strip.id for strip in strips],
+        "questions": list(questions),
+        "seed": seed,
+        "versions": {
+            "python": platform.python_version(),
+            "torch": version("torch"),
+            "transformers": version("transformers"),
+        },
+    }

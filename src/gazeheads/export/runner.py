@@ -1,0 +1,121 @@
+"""The exported graphs under ONNX Runtime: what the browser engine does, for checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from gazeheads.attention.plan import Target
+from gazeheads.heads import Head
+
+FAR = 20_000.0
+"""Distance between target, text and the rest of the image when only the target counts: a softmax
+gives what is so far below exactly nothing, and half precision still holds twice as much."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """One prompt, ready for the graphs.
+
+    Attributes:
+        rgba: (R, cell, C, cell, 4) uint8 pixels.
+        ids: (S,) tokens.
+        positions: (3, 1, S).
+        next_position: of the first new token.
+    """
+
+    rgba: np.ndarray
+    ids: np.ndarray
+    positions: np.ndarray
+    next_position: int
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What came out: tokens, and the logits each was chosen by."""
+
+    tokens: list[int]
+    logits: np.ndarray
+
+
+class Runner:
+    """Greedy generation with the exported graphs, on the CPU."""
+
+    def __init__(self, vision: Path, decoder: Path) -> None:
+        self._vision = _session(vision)
+        self._decoder = _session(decoder)
+        inputs = {each.name: each for each in self._decoder.get_inputs()}
+        self._flags = tuple(inputs["head_flags"].shape)
+        self._past = [each for name, each in inputs.items() if name.startswith("past_")]
+
+    def image(self, rgba: np.ndarray) -> list[np.ndarray]:
+        """Image tokens (N, D) and deepstack features (levels, N, D)."""
+        return self._vision.run(None, {"rgba": rgba})
+
+    def generate(
+        self,
+        prompt: Exported,
+        tokens: int,
+        heads: Sequence[Head] = (),
+        target: Callable[[int], Target | None] = lambda step: None,
+        delta: float = np.inf,
+    ) -> Answer:
+        """So many tokens, whatever they are.
+
+        Args:
+            prompt: what to answer.
+            tokens: how many.
+            heads: to steer.
+            target: where to, by step.
+            delta: strength.
+        """
+        image, deepstack = self.image(prompt.rgba)
+        flags = np.zeros(self._flags, np.float32)
+        for layer, head in heads:
+            flags[layer, head] = 1
+        feed: dict[str, Any] = {"image_embeds": image, "deepstack": deepstack, "watch": flags}
+        for each in self._past:
+            kind = np.float16 if each.type == "tensor(float16)" else np.float32
+            feed[each.name] = np.zeros((1, each.shape[1], 0, each.shape[3]), kind)
+        ids, positions = prompt.ids[None], prompt.positions
+        chosen: list[int] = []
+        kept = []
+        for step in range(tokens):
+            where = target(step)
+            bias = key_bias(where, len(prompt.ids) + step, delta)
+            feed |= {"input_ids": ids, "position_ids": positions, "key_bias": bias}
+            feed["head_flags"] = flags if where is not None else np.zeros_like(flags)
+            logits, _, *present = self._decoder.run(None, feed)
+            feed |= {each.name: cache for each, cache in zip(self._past, present, strict=True)}
+            chosen.append(int(logits.argmax()))
+            kept.append(logits)
+            ids = np.array([[chosen[-1]]], np.int64)
+            positions = np.full((3, 1, 1), prompt.next_position + step, np.int64)
+        return Answer(chosen, np.stack(kept))
+
+
+def key_bias(target: Target | None, keys: int, delta: float) -> np.ndarray:
+    """(keys,) float32: what the graphs add to a steered head's scores."""
+    bias = np.zeros(keys, np.float32)
+    if target is None:
+        return bias
+    if np.isinf(delta):
+        bias -= FAR
+        bias[target.positions] = 0
+        bias[target.others] = -2 * FAR
+    else:
+        bias[target.positions] = delta
+        bias[target.others] = -delta
+    return bias
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,124 @@
+"""One text while it is written: its heads and its target can be moved, its attention is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from gazeheads.heads import Head, HeadSet
+from gazeheads.live.messages import Start
+from gazeheads.regions import ImageTokens, Region
+from gazeheads.steering import LiveTarget, Steering
+
+if TYPE_CHECKING:
+    from gazeheads.models import VLM, Piece
+
+RECORDED = 4_000_000
+"""Attention values kept per text at most: bounds the memory, and with it the heads watched."""
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """One new token.
+
+    Attributes:
+        text: what it adds.
+        region: what the heads were pointed at, None if unsteered.
+        attention: (T,) mass per image token in reading order, mean over the steered heads (as
+            many of the best while nothing is steered); empty if none of them is watched.
+        grid: rows and columns of the image tokens.
+    """
+
+    text: str
+    region: Region | None
+    attention: np.ndarray
+    grid: tuple[int, int]
+
+
+class Telling:
+    """A text about one picture. `more` runs the model and may be called by any thread at a time.
+
+    Every head of the model has a live target of its own, so that heads and their
+    strength can change between two tokens.
+    """
+
+    def __init__(self, vlm: VLM, image: Image.Image, start: Start, ranking: Sequence[Head]) -> None:
+        """Encodes the prompt; nothing is generated yet.
+
+        Args:
+            vlm: the model.
+            image: the picture.
+            start: what was asked for.
+            ranking: every head, best first.
+
+        Raises:
+            GazeheadsError: a head does not exist, a region lies outside, the prompt is refused.
+        """
+        self._shape = (vlm.num_layers, vlm.num_heads)
+        self._ranking = ranking
+        self._targets = {head: LiveTarget() for head in ranking}
+        self._known: dict[str, Region] = {}
+        encoded = vlm.encode(image, start.prompt)
+        self._tokens = encoded.tokens
+        self._order, self.grid = reading_order(encoded.tokens)
+        self.point(start)
+        steerings = [Steering(HeadSet((head,)), target) for head, target in self._targets.items()]
+        most = max(1, RECORDED // (len(self._tokens) * start.max_tokens))
+        self._watched = list(dict.fromkeys([*self._steered, *ranking]))[:most]
+        self._pieces: Iterator[Piece] = vlm.stream(
+            encoded,
+            steering=steerings,
+            watch=HeadSet(tuple(self._watched)),
+            max_new_tokens=start.max_tokens,
+        )
+
+    def point(self, start: Start) -> None:
+        """Points its heads at its region with its strength, and no others, from the next token on.
+
+        Raises:
+            RegionError: it lies outside the picture or covers no image token.
+            HeadError: a head does not exist.
+        """
+        region, steered = start.region, HeadSet.of(start.heads)
+        steered.check(*self._shape)
+        if region is not None:
+            self._tokens.indices(region)
+            self._known[region.name] = region
+        self._region, self._steered = region, steered.heads
+        for head, target in self._targets.items():
+            target.move(region if head in steered else None, start.delta)
+
+    def more(self) -> Told | None:
+        """The next token; None when the text has ended."""
+        heads = self._steered if self._region is not None and self._steered else None
+        piece = next(self._pieces, None)
+        if piece is None:
+            return None
+        region = self._known[piece.region] if piece.region else None
+        return Told(piece.text, region, self._seen(piece.attention, heads), self.grid)
+
+    def _seen(self, attention: np.ndarray | None, heads: Sequence[Head] | None) -> np.ndarray:
+        """(T,) mean over `heads`, in reading order; over the best watched heads if None."""
+        chosen = self._ranking[: max(1, len(self._steered))] if heads is None else heads
+        rows = [self._watched.index(head) for head in chosen if head in self._watched]
+        if attention is None or not rows:
+            return np.zeros(0, np.float32)
+        return attention[rows].mean(0)[self._order].astype(np.float32)
+
+
+def reading_order(tokens: ImageTokens) -> tuple[np.ndarray, tuple[int, int]]:
+    """Which tokens stand for a part of the picture, row by row, and how many rows and columns.
+
+    Tokens without a box (row ends, separators) are left out.
+    """
+    real = np.flatnonzero(~np.isnan(tokens.boxes[:, 0]))
+    boxes = tokens.boxes[real]
+    order = real[np.lexsort((boxes[:, 0], boxes[:, 1]))]
+    rows, columns = len(np.unique(boxes[:, 1])), len(np.unique(boxes[:, 0]))
+    if rows * columns != len(real):
+        return order, (1, len(real))
+    return order, (rows, columns)

@@ -1,0 +1,149 @@
+"""The house visitors come to: one model, one thread that runs it, and the limits for everyone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gazeheads.errors import GazeheadsError
+from gazeheads.heads import Head, HeadScores
+from gazeheads.live.info import model_info
+from gazeheads.live.slots import Seats
+from gazeheads.live.uploads import PictureLimits
+
+if TYPE_CHECKING:
+    from gazeheads.models import VLM
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class HouseLimits:
+    """What one server gives, so that no visitor can take it from the others.
+
+    Attributes:
+        visitors: connections at once.
+        seats: texts written at once; each holds a KV cache.
+        queue: texts that may wait for a seat.
+        max_tokens: of one text.
+        text_seconds: a text may last.
+        patience: seconds a text waits for the page to ask for its next token.
+        pictures: of uploads.
+    """
+
+    visitors: int = 200
+    seats: int = 16
+    queue: int = 100
+    max_tokens: int = 300
+    text_seconds: float = 120.0
+    patience: float = 10.0
+    pictures: PictureLimits = field(default_factory=PictureLimits)
+
+    @property
+    def max_frame(self) -> int:
+        """Bytes of a frame; a larger one ends the visit, a picture in between is refused."""
+        return 2 * self.pictures.max_bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model that is ready.
+
+    Attributes:
+        vlm: the model.
+        ranking: its heads, best first.
+        info: what pages are told about it.
+    """
+
+    vlm: VLM
+    ranking: tuple[Head, ...]
+    info: dict[str, Any]
+
+
+Prepare = Callable[[Callable[[float, str], None]], tuple["VLM", HeadScores, int]]
+"""Loads the model and its head scores; reports (share, what is being done). The last: K."""
+
+
+class House:
+    """Prepares the model once, then runs its steps for all visitors in one thread.
+
+    A visitor has at most one step under way and the thread takes them in order of arrival, so the
+    model goes round the visitors token by token and none of them starves.
+    """
+
+    def __init__(self, prepare: Prepare, limits: HouseLimits) -> None:
+        self.limits = limits
+        self.seats = Seats(limits.seats, limits.queue)
+        self.visitors = 0
+        self.progress: tuple[float, str] = (0.0, "Starting")
+        self.failure: str | None = None
+        self._prepare = prepare
+        self._ready: asyncio.Future[Model] | None = None
+        self._thread = ThreadPoolExecutor(1, "gazeheads-model")
+
+    def open(self) -> None:
+        """Begins to prepare the model."""
+        loop = asyncio.get_running_loop()
+        self._ready = loop.create_future()
+        self._ready.add_done_callback(self._opened)
+        # a daemon: loading cannot be interrupted, and must not hold up the end of the program
+        threading.Thread(target=self._load, args=(loop, self._ready), daemon=True).start()
+
+    def close(self) -> None:
+        """Ends after the step under way."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the model is there."""
+        return self._ready is not None and self._ready.done() and self.failure is None
+
+    async def model(self, wait: float | None = None) -> Model:
+        """The model, once it is ready.
+
+        Raises:
+            TimeoutError: not within `wait` seconds.
+            GazeheadsError: it cannot be loaded.
+        """
+        if self._ready is None:
+            raise RuntimeError("the house was not opened")
+        return await asyncio.wait_for(asyncio.shield(self._ready), wait)
+
+    async def run(self, call: Callable[..., T], *args: Any) -> T:
+        """Runs `call` in the model's thread, after those that came before."""
+        work = partial(call, *args)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _load(self, loop: asyncio.AbstractEventLoop, ready: asyncio.Future[Model]) -> None:
+        tell: Callable[[], None]
+        try:
+            vlm, scores, k = self._prepare(self._report)
+            tell = partial(ready.set_result, Model(vlm, scores.ranking(), model_info(scores, k)))
+        except Exception as error:
+            tell = partial(ready.set_exception, error)
+        with suppress(RuntimeError):  # the server has ended meanwhile
+            loop.call_soon_threadsafe(tell)
+
+    def _report(self, share: float, what: str) -> None:
+        self.progress = (share, what)
+
+    def _opened(self, ready: asyncio.Future[Model]) -> None:
+        if ready.cancelled():
+            return
+        error = ready.exception()
+        if error is None:
+            self.progress = (1.0, "Ready")
+            return
+        expected = isinstance(error, GazeheadsError)
+        self.failure = (
+            str(error) if expected else "the model cannot be loaded; see the server's log"
+        )
+        log.error("the model cannot be loaded: %s", error, exc_info=None if expected else error)

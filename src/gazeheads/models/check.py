@@ -1,0 +1,97 @@
+"""What is tried right after loading, on one small image, before anybody trusts the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from gazeheads.attention import function
+from gazeheads.attention.install import ModelError
+from gazeheads.attention.plan import AttentionPlan, Record
+from gazeheads.attention.state import PlanRun, running
+from gazeheads.errors import GazeheadsError
+from gazeheads.models.inputs import Encoded
+from gazeheads.models.vlm import VLM
+
+SIZE = (64, 48)
+PROMPT = "What is this?"
+
+
+def check(vlm: VLM) -> None:
+    """Tries a loaded model on one small image.
+
+    The number of image features equals the geometry's, every recorded attention row sums to one,
+    and the model under an empty plan is the plain model.
+
+    Raises:
+        ModelError: names the family and what differed.
+    """
+    noise = np.random.default_rng(0).integers(0, 255, (*SIZE[::-1], 3), dtype=np.uint8)
+    try:
+        encoded = vlm.encode(Image.fromarray(noise), PROMPT)
+        _check_count(vlm, encoded)
+        _check_rows(vlm, encoded)
+        _check_plain(vlm, encoded)
+    except ModelError:
+        raise
+    except GazeheadsError as error:
+        raise _failed(vlm, str(error)) from error
+    except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise _failed(vlm, f"the model failed: {said}") from error
+
+
+def _failed(vlm: VLM, what: str) -> ModelError:
+    return ModelError(
+        f"{vlm.name} ({vlm.family.name}) does not pass the check on a small image: {what} "
+        "(check=False or --no-check loads it anyway)"
+    )
+
+
+def _check_count(vlm: VLM, encoded: Encoded) -> None:
+    inputs = {name: tensor.to(vlm.device) for name, tensor in encoded.inputs.items()}
+    with torch.no_grad():
+        features = vlm.family.vision(vlm.model, inputs).pooler_output
+    count = sum(part.shape[:-1].numel() for part in features)
+    if count != len(encoded.tokens):
+        raise _failed(
+            vlm, f"its vision tower makes {count} features for {len(encoded.tokens)} image tokens"
+        )
+
+
+def _check_rows(vlm: VLM, encoded: Encoded) -> None:
+    length = len(encoded)
+    record = Record((np.arange(length),), when="prefill")
+    run = PlanRun(AttentionPlan(1, length, record=record), vlm.text_config)
+    _logits(vlm, encoded, run)
+    if run.recording is None:
+        raise _failed(vlm, "nothing was recorded")
+    sums = run.recording.attention()[0, 0].sum(-1)
+    wrong = float(np.abs(sums - 1).max())
+    if len(sums) != vlm.num_layers * vlm.num_heads or not wrong < 1e-2:
+        raise _failed(vlm, f"attention rows should sum to 1, one is off by {wrong:.3g}")
+
+
+def _check_plain(vlm: VLM, encoded: Encoded) -> None:
+    """Plain is transformers' sdpa attention; soft-capped models have only the eager one."""
+    text: Any = vlm.text_config
+    capped = getattr(text, "attn_logit_softcapping", None) is not None
+    part = "" if text is vlm.model.config else "text_config"
+    ours = _logits(vlm, encoded, PlanRun(AttentionPlan(1, len(encoded)), text))
+    try:
+        vlm.model.set_attn_implementation({part: "eager" if capped else "sdpa"})
+        plain = _logits(vlm, encoded, None)
+    finally:
+        vlm.model.set_attn_implementation({part: function.NAME})
+    differ = float((ours - plain).abs().max() / plain.abs().max().clamp(min=1e-6))
+    if not differ <= (5e-2 if capped else 1e-3):
+        raise _failed(vlm, f"an empty plan changes the logits by {differ:.2g} of their size")
+
+
+def _logits(vlm: VLM, encoded: Encoded, run: PlanRun | None) -> torch.Tensor:
+    inputs = {name: tensor.to(vlm.device) for name, tensor in encoded.inputs.items()}
+    with torch.no_grad(), running(run):
+        return vlm.model(**inputs, use_cache=False, logits_to_keep=1).logits.float()

@@ -1,0 +1,28 @@
+"""The model families: one small module per rule of where image tokens lie."""
+
+from __future__ import annotations
+
+from gazeheads.models.families.anyres import LlavaNext, LlavaOnevision
+from gazeheads.models.families.family import Family
+from gazeheads.models.families.mistral import Mistral3
+from gazeheads.models.families.molmo import Molmo2
+from gazeheads.models.families.qwen import Glm, Qwen
+from gazeheads.models.families.square import FastVlm, Gemma3, Llava, PaliGemma
+from gazeheads.models.families.tiled import AyaVision, Idefics3, InternVL, Ovis2
+
+FAMILIES: tuple[Family, ...] = (
+    Qwen(),
+    InternVL(),
+    Llava(),
+    LlavaNext(),
+    LlavaOnevision(),
+    Ovis2(),
+    Idefics3(),
+    Gemma3(),
+    PaliGemma(),
+    Mistral3(),
+    Glm(),
+    FastVlm(),
+    Molmo2(),
+    AyaVision(),
+)

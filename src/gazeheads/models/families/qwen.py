@@ -1,0 +1,66 @@
+"""Qwen-VL and GLM-V: the image is stretched to a grid of its own shape; positions are 3D."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from gazeheads.models.families.cells import cells, whole
+from gazeheads.models.families.family import Family, FamilyError, Prompt
+
+
+class Qwen(Family):
+    """Every token is one cell of a grid over the whole image, row by row."""
+
+    name = "Qwen-VL"
+    model_types = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
+
+    def boxes(self, prompt: Prompt) -> list[np.ndarray]:
+        """See `Family.boxes`."""
+        merge = int(prompt.config.vision_config.spatial_merge_size)
+        grids = prompt.inputs["image_grid_thw"].tolist()
+        if len(grids) != len(prompt.sizes):
+            raise FamilyError(
+                f"the prompt has {len(grids)} images, {len(prompt.sizes)} sizes were given"
+            )
+        if any(frames != 1 for frames, _, _ in grids):
+            raise FamilyError("videos are not supported")
+        return [
+            cells(whole(size), width // merge, height // merge)
+            for (_, height, width), size in zip(grids, prompt.sizes, strict=True)
+        ]
+
+    def positions(
+        self,
+        model: Any,
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        rows: Sequence[Mapping[str, torch.Tensor]],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(3, B, S) positions: time, row, column; see `Family.positions`.
+
+        Computed here and passed to the model, because the model would keep them on itself, where
+        two threads overwrite each other's.
+        """
+        config = model.config
+        kinds = (ids == config.image_token_id).to(torch.int32)
+        grids = torch.cat([row["image_grid_thw"] for row in rows]).to(ids.device)
+        positions, delta = model.base_model.get_rope_index(
+            ids, mm_token_type_ids=kinds, image_grid_thw=grids, attention_mask=mask
+        )
+        return positions, mask.sum(-1) + delta[:, 0].to(mask.device)
+
+    def next_positions(self, first: torch.Tensor) -> torch.Tensor:
+        """Text tokens count alike in all three dimensions."""
+        return first[None].expand(3, -1, -1)
+
+
+class Glm(Qwen):
+    """The same rule with GLM's own patch size and processor."""
+
+    name = "GLM-V"
+    model_types = ("glm4v", "glm4v_moe", "glm46v", "glm_ocr")
+    unverified = ("glm4v_moe", "glm46v", "glm_ocr")

@@ -1,0 +1,122 @@
+"""Families that cut an image into tiles and add a thumbnail: InternVL, Ovis2, Idefics3, SmolVLM."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
+
+from gazeheads.models.families.cells import cells, pixel_size, runs, tiles, whole
+from gazeheads.models.families.family import Family, FamilyError, Prompt
+
+
+class InternVL(Family):
+    """Tiles of the best canvas, thumbnail last; an image that fits one tile has no thumbnail."""
+
+    name = "InternVL"
+    model_types: tuple[str, ...] = ("internvl", "qianfan_ocr")
+
+    def boxes(self, prompt: Prompt) -> list[np.ndarray]:
+        """See `Family.boxes`."""
+        pixels = prompt.pixels
+        tile = (pixels.size.height, pixels.size.width)
+        side = self._side(prompt.processor)
+        found = []
+        for size in prompt.sizes:
+            columns, rows = get_optimal_tiled_canvas(
+                (size[1], size[0]), tile, pixels.min_patches, pixels.max_patches
+            )
+            boxes = tiles(size, columns, rows, side, side)
+            if columns * rows > 1:
+                boxes = np.concatenate([boxes, cells(whole(size), side, side)])
+            found.append(boxes)
+        return found
+
+    def square(self, processor: Any) -> tuple[int, int]:
+        """One tile."""
+        return pixel_size(processor)
+
+    def _side(self, processor: Any) -> int:
+        """Tokens along the edge of a tile."""
+        return math.isqrt(int(processor.image_seq_length))
+
+
+class AyaVision(InternVL):
+    """InternVL's tiles, announced in the text; the processor counts tokens by their pixels."""
+
+    name = "Aya Vision"
+    model_types = ("aya_vision",)
+
+    def _side(self, processor: Any) -> int:
+        """Tokens along the edge of a tile."""
+        return int(processor.img_size) // int(processor.patch_size)
+
+
+class Ovis2(Family):
+    """Thumbnail first, then tiles; indicator tokens between them tell the tiles' layout."""
+
+    name = "Ovis2"
+    model_types = ("ovis2",)
+
+    def boxes(self, prompt: Prompt) -> list[np.ndarray]:
+        """See `Family.boxes`."""
+        tokenizer = prompt.processor.tokenizer
+        end, row = tokenizer.convert_tokens_to_ids(["<IMG_END>", "<IMG_ROW>"])
+        count = int(prompt.processor.image_seq_length)
+        side = math.isqrt(count)
+        found = []
+        ids = prompt.inputs["input_ids"][0].cpu().numpy()
+        start = 0
+        for size, stop in zip(prompt.sizes, np.flatnonzero(ids == end).tolist(), strict=False):
+            squares = int((ids[start:stop] == prompt.config.image_token_id).sum()) // count
+            boxes = cells(whole(size), side, side)
+            if squares > 1:
+                rows = 1 + int((ids[start:stop] == row).sum())
+                layout = tiles(size, (squares - 1) // rows, rows, side, side)
+                boxes = np.concatenate([boxes, layout])
+            found.append(boxes)
+            start = stop + 1
+        return found
+
+    def square(self, processor: Any) -> tuple[int, int]:
+        """One tile."""
+        return pixel_size(processor)
+
+
+class Idefics3(Family):
+    """Tiles, each announced by its row and column in the text; the whole image last."""
+
+    name = "Idefics3, SmolVLM"
+    model_types = ("idefics3", "smolvlm")
+    _ANNOUNCED = re.compile(r"<row_(\d+)_col_(\d+)>\s*$")
+    _REACH = 24  # tokens to look back for the announcement, should it be no token of its own
+
+    def boxes(self, prompt: Prompt) -> list[np.ndarray]:
+        """See `Family.boxes`."""
+        side = math.isqrt(int(prompt.processor.image_seq_len))
+        ids = prompt.inputs["input_ids"][0]
+        found: list[np.ndarray] = []
+        columns = rows = 0
+        for run in runs(prompt.positions):
+            before = ids[max(0, int(run[0]) - self._REACH) : int(run[0])]
+            tile = self._ANNOUNCED.search(prompt.processor.tokenizer.decode(before))
+            if tile:
+                rows, columns = int(tile[1]), int(tile[2])
+                continue
+            if len(found) == len(prompt.sizes):
+                raise FamilyError(f"the prompt has more than {len(prompt.sizes)} images")
+            size = prompt.sizes[len(found)]
+            boxes = cells(whole(size), side, side)
+            if rows:
+                boxes = np.concatenate([tiles(size, columns, rows, side, side), boxes])
+            found.append(boxes)
+            columns = rows = 0
+        return found
+
+    def square(self, processor: Any) -> tuple[int, int]:
+        """One tile."""
+        edge = int(processor.image_processor.max_image_size["longest_edge"])
+        return edge, edge

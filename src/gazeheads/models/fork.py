@@ -1,0 +1,128 @@
+"""One prefill for many steerings of one prompt: rows share every layer below their own steering.
+
+Steering a head changes the hidden states of all tokens from that layer on, and nothing before. So
+rows of one prompt run as one stream, and each gets a stream of its own at the first layer where it
+is steered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from gazeheads.attention.plan import AttentionPlan
+from gazeheads.attention.state import PlanRun, current_run, running
+from gazeheads.models.batch import Batch
+from gazeheads.models.families.family import Family
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Where each row of a plan leaves the shared stream.
+
+    Attributes:
+        first: per row, its first layer with a stream of its own; the number of layers if it never
+            gets one.
+        layers: number of layers.
+        shared: whether any row uses the shared stream at all; it is then stream 0.
+    """
+
+    first: tuple[int, ...]
+    layers: int
+    shared: bool
+
+    @property
+    def initial(self) -> int:
+        """Streams at layer 0."""
+        return int(self.shared) + len(self.starting(0))
+
+    def starting(self, layer: int) -> list[int]:
+        """Rows whose own stream starts at a layer."""
+        return [row for row, first in enumerate(self.first) if first == layer]
+
+    def streams(self, layer: int) -> list[int]:
+        """The stream of every row at a layer."""
+        own = sorted(
+            (f, row) for row, f in enumerate(self.first) if f <= min(layer, self.layers - 1)
+        )
+        place = {row: i + int(self.shared) for i, (_, row) in enumerate(own)}
+        return [place.get(row, 0) for row in range(len(self.first))]
+
+
+def plan_fork(plan: AttentionPlan, layers: int, earliest: int) -> Fork | None:
+    """How the rows of a plan (all of one prompt) share a prefill; None if they can't.
+
+    Args:
+        plan: what is done to them.
+        layers: of the model.
+        earliest: first layer where the number of streams may change.
+    """
+    first = [layers] * plan.rows
+    for steer in plan.steers:
+        if steer.acts_in(decoding=False) and steer.target(0) is not None:
+            lowest = min(head.layer for head in steer.heads)
+            first[steer.row] = min(first[steer.row], lowest)
+    # below the earliest layer a row must be in the batch from the start
+    first = [0 if layer < earliest else layer for layer in first]
+    shared = any(layer > 0 for layer in first)
+    fork = Fork(tuple(first), layers, shared)
+    return fork if fork.initial < plan.rows else None
+
+
+def fork_rows(
+    layer: int, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Before a block: adds the streams that start at its layer, as copies of the shared one."""
+    del module
+    run = current_run()
+    if run is None or run.fork is None:
+        return None
+    mask = kwargs.get("attention_mask")
+    if mask is not None and mask.shape[0] > 1:
+        # rows of one prompt see alike: one mask broadcasts to any number of streams
+        kwargs = {**kwargs, "attention_mask": mask[:1]}
+    added = len(run.fork.starting(layer)) if layer else 0
+    if not added:
+        return args, kwargs
+    hidden = args[0] if args else kwargs["hidden_states"]
+    hidden = torch.cat([hidden, hidden[:1].expand(added, *hidden.shape[1:])])
+    if args:
+        return (hidden, *args[1:]), kwargs
+    return args, {**kwargs, "hidden_states": hidden}
+
+
+def prefill(family: Family, model: Any, batch: Batch, run: PlanRun | None) -> tuple[Any, Any]:
+    """Reads the prompts: (B, V) logits of the last tokens and the cache of all rows."""
+    fork = None
+    if batch.alike and batch.rows > 1:
+        layers = int(model.config.get_text_config().num_hidden_layers)
+        plan = run.plan if run else AttentionPlan(batch.rows, batch.ids.shape[1])
+        fork = plan_fork(plan, layers, family.fork_from(batch.features[0]))
+        run = run or PlanRun(plan, model.config.get_text_config())
+    with torch.no_grad(), running(run):
+        if fork is None or run is None:
+            out = model(**batch.forward_inputs(family), use_cache=True, logits_to_keep=1)
+            return out.logits[:, -1], out.past_key_values
+        inputs = batch.select([0] * fork.initial).forward_inputs(family)
+        # positions of one row, alike for all: they broadcast to any number of streams
+        inputs["position_ids"] = inputs["position_ids"].narrow(-2, 0, 1)
+        with _forked(run, fork):
+            out = model(**inputs, use_cache=True, logits_to_keep=1)
+    cache = out.past_key_values
+    for index, layer in enumerate(cache.layers):
+        layer.batch_select_indices(torch.tensor(fork.streams(index), device=layer.device))
+    last = torch.tensor(fork.streams(fork.layers), device=out.logits.device)
+    return out.logits[last, -1], cache
+
+
+@contextmanager
+def _forked(run: PlanRun, fork: Fork) -> Iterator[None]:
+    run.set_fork(fork)
+    try:
+        yield
+    finally:
+        run.set_fork(None)

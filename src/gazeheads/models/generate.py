@@ -1,0 +1,193 @@
+"""Token by token: prefill a batch, then one forward pass per new token, under a plan or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import (
+    LogitsProcessorList,
+    NoRepeatNGramLogitsProcessor,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from gazeheads.attention.state import PlanRun, running
+from gazeheads.errors import GazeheadsError
+from gazeheads.models.batch import Batch
+from gazeheads.models.families.family import Family
+from gazeheads.models.fork import prefill
+
+
+class DecodingError(GazeheadsError):
+    """A decoding option that is not supported here."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How tokens are chosen; greedy by default.
+
+    Options left at None come from the model's generation config, as in transformers.
+
+    Attributes:
+        max_new_tokens: at most so many.
+        do_sample: sample instead of taking the likeliest token.
+        temperature, top_k, top_p: of sampling.
+        repetition_penalty, no_repeat_ngram_size: as in transformers.
+        seed: of sampling; None: torch's global generator.
+        ignore_eos: go on to `max_new_tokens` whatever the model says.
+    """
+
+    max_new_tokens: int = 64
+    do_sample: bool = False
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    repetition_penalty: float | None = None
+    no_repeat_ngram_size: int | None = None
+    seed: int | None = None
+    ignore_eos: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise DecodingError(f"max_new_tokens must be at least 1, not {self.max_new_tokens}")
+
+    @classmethod
+    def of(cls, **options: Any) -> Decoding:
+        """From keyword options; refuses what is not supported."""
+        if options.pop("num_beams", 1) != 1:
+            raise DecodingError(
+                "beam search is not supported here; inside `with vlm.steer(...)` use the model's "
+                "own generate"
+            )
+        unknown = sorted(set(options) - set(cls.__dataclass_fields__))
+        if unknown:
+            raise DecodingError(f"unknown decoding options: {', '.join(unknown)}")
+        return cls(**options)
+
+    def processors(self, config: Any) -> LogitsProcessorList:
+        """What is done to the logits before a token is chosen."""
+
+        def option(name: str) -> Any:
+            own = getattr(self, name)
+            return getattr(config, name, None) if own is None else own
+
+        out = LogitsProcessorList()
+        if (penalty := option("repetition_penalty")) not in (None, 1.0):
+            out.append(RepetitionPenaltyLogitsProcessor(penalty))
+        if size := option("no_repeat_ngram_size"):
+            out.append(NoRepeatNGramLogitsProcessor(size))
+        if self.do_sample:
+            if (temperature := option("temperature")) not in (None, 1.0):
+                out.append(TemperatureLogitsWarper(temperature))
+            if top_k := option("top_k"):
+                out.append(TopKLogitsWarper(top_k))
+            if (top_p := option("top_p")) not in (None, 1.0):
+                out.append(TopPLogitsWarper(top_p))
+        return out
+
+
+def stop_ids(model: Any, tokenizer: Any) -> set[int]:
+    """Tokens that end a text."""
+    ids = getattr(model.generation_config, "eos_token_id", None)
+    if ids is None:
+        ids = tokenizer.eos_token_id
+    if ids is None:
+        return set()
+    return set(ids) if isinstance(ids, list | tuple) else {int(ids)}
+
+
+def pad_id(tokenizer: Any, stops: set[int]) -> int:
+    """Token to pad with; never read, but it must exist."""
+    return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(stops | {0}))
+
+
+def decode(
+    family: Family,
+    model: Any,
+    batch: Batch,
+    run: PlanRun | None,
+    options: Decoding,
+    stops: set[int],
+    pad: int,
+) -> Iterator[list[int | None]]:
+    """Generates; yields the new token of every row, None for rows that have ended.
+
+    The run is in force only while the model runs, never while the caller holds the generator.
+    """
+    stops = set() if options.ignore_eos else stops
+    processors = options.processors(model.generation_config)
+    generator = None
+    if options.do_sample and options.seed is not None:
+        generator = torch.Generator(batch.ids.device).manual_seed(options.seed)
+    ids, mask, padded = batch.ids, batch.mask, batch.padded
+    ended = [False] * len(ids)
+    logits, cache = prefill(family, model, batch, run)
+    for step in range(options.max_new_tokens):
+        with torch.no_grad():
+            chosen = _choose(processors(ids, logits.float()), options, generator)  # type: ignore[arg-type]
+        tokens = chosen.tolist()
+        yield [None if over else token for token, over in zip(tokens, ended, strict=True)]
+        ended = [over or token in stops for token, over in zip(tokens, ended, strict=True)]
+        if all(ended) or step + 1 == options.max_new_tokens:
+            return
+        chosen = torch.tensor(
+            [pad if over else token for token, over in zip(tokens, ended, strict=True)],
+            device=ids.device,
+        )
+        ids = torch.cat([ids, chosen[:, None]], 1)
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
+        positions = family.next_positions((batch.following + step)[:, None])
+        with torch.no_grad(), running(run):
+            out = model(
+                input_ids=chosen[:, None],
+                attention_mask=mask if padded else None,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+            )
+        logits, cache = out.logits[:, -1], out.past_key_values
+
+
+def _choose(
+    logits: torch.Tensor, options: Decoding, generator: torch.Generator | None
+) -> torch.Tensor:
+    if not options.do_sample:
+        return logits.argmax(-1)
+    return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
+
+
+class TextPieces:
+    """Turns tokens into text one by one, holding back halves of characters."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._tokens: list[int] = []
+        self._text = ""
+
+    def push(self, token: int) -> str:
+        """The text that `token` completes; may be empty."""
+        self._tokens.append(token)
+        text = self._tokenizer.decode(self._tokens, skip_special_tokens=True)
+        if text.endswith("\ufffd"):
+            return ""
+        piece, self._text = text[len(self._text) :], text
+        return piece
+
+    def rest(self) -> str:
+        """What is still held back when no more tokens come."""
+        text = self._tokenizer.decode(self._tokens, skip_special_tokens=True)
+        return text[len(self._text) :]
+
+
+def pieces(tokenizer: Any, tokens: Sequence[int]) -> tuple[str, ...]:
+    """The text each token adds; together they are the decoded text."""
+    texts = TextPieces(tokenizer)
+    parts = [texts.push(token) for token in tokens]
+    if parts:
+        parts[-1] += texts.rest()
+    return tuple(parts)

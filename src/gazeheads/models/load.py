@@ -1,0 +1,186 @@
+"""From a name or a folder to a `VLM`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers.utils import cached_file
+
+from gazeheads.attention.install import ModelError
+from gazeheads.models.check import check
+from gazeheads.models.checkpoints import reader_of
+from gazeheads.models.families import FAMILIES
+from gazeheads.models.families.family import Family, Fit
+from gazeheads.models.options import LoadOptions, load_error, quantization_config
+from gazeheads.models.vlm import VLM
+
+COMIC_TINY = "comic-tiny"
+LOAD_ERRORS = (
+    OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, AttributeError,
+    SafetensorError,
+)  # fmt: skip
+
+
+def load(name_or_path: str | os.PathLike[str], **options: Any) -> VLM:
+    """Loads a vision-language model ready to be steered and watched.
+
+    Args:
+        name_or_path: "comic-tiny" (comes with this package), a model id of the Hugging Face hub,
+            or a folder.
+        options: those of `LoadOptions` (device, dtype, device_map, quantization, fit, offline,
+            trust_remote_code, check); further ones go to transformers' `from_pretrained`.
+
+    Raises:
+        ModelError: it does not exist, cannot be read, is not of a supported family, or does not
+            pass the check on a small image.
+    """
+    source, name = _source(name_or_path)
+    wanted, further = LoadOptions.split(options)
+    further |= _placement(wanted)
+    try:
+        raw = _config_file(source, wanted)
+        if reader := reader_of(raw):
+            model, processor, missing = reader(source, raw, wanted.offline, further)
+        else:
+            model, processor, missing = _read(source, name, wanted, further)
+        if wanted.device_map is None and wanted.quantization is None:
+            model = model.to(_device(wanted))
+    except LOAD_ERRORS as error:
+        raise load_error(name, error) from error
+    if missing:
+        raise ModelError(
+            f"cannot load model {name!r}: its checkpoint lacks {len(missing)} weights "
+            f"({missing[0]} ...)"
+        )
+    vlm = VLM(model.eval(), processor, family_of(model.config, name), name, wanted.fit)
+    if wanted.check:
+        check(vlm)
+    return vlm
+
+
+def _config_file(source: str, options: LoadOptions) -> dict[str, Any]:
+    """config.json as it is: published layouts are told apart before any class reads it."""
+    path = cached_file(source, "config.json", local_files_only=options.offline)
+    raw = json.loads(Path(str(path)).read_text(encoding="utf-8"))
+    if not isinstance(raw, dict):
+        raise ValueError("config.json is not a JSON object")
+    return raw
+
+
+def _read(
+    source: str, name: str, options: LoadOptions, further: dict[str, Any]
+) -> tuple[Any, Any, list[str]]:
+    """Model, processor and missing weights of a checkpoint that transformers reads."""
+    # the family first: a wrong model is refused before its weights are read
+    family_of(AutoConfig.from_pretrained(source, **options.source), name)
+    processor = _processor(source, name, options)
+    auto: Any = AutoModelForImageTextToText
+    model, report = auto.from_pretrained(
+        source, output_loading_info=True, **options.source, **further
+    )
+    return model, processor, sorted(report["missing_keys"])
+
+
+def _device(options: LoadOptions) -> torch.device:
+    return torch.device(options.device) if options.device is not None else _best_device()
+
+
+def _placement(options: LoadOptions) -> dict[str, Any]:
+    """Arguments of `from_pretrained`: precision and place."""
+    out: dict[str, Any] = {"dtype": options.dtype}
+    if options.dtype is None:
+        plain_cpu = options.device_map is None and _device(options).type == "cpu"
+        out["dtype"] = torch.float32 if plain_cpu else "auto"
+    if options.quantization is not None:
+        out["quantization_config"] = quantization_config(options.quantization)
+        out["device_map"] = options.device_map or {"": _device(options)}
+    elif options.device_map is not None:
+        out["device_map"] = options.device_map
+    return out
+
+
+def _processor(source: str, name: str, options: LoadOptions) -> Any:
+    """The processor, with its image part.
+
+    Raises:
+        ModelError: a file of it is missing or damaged.
+    """
+    try:
+        processor = AutoProcessor.from_pretrained(source, **options.source)
+    except LOAD_ERRORS as error:
+        said = str(load_error(name, error)).partition(": ")[2]
+        raise ModelError(f"cannot load the processor of model {name!r}: {said}") from error
+    if getattr(processor, "image_processor", None) is None:
+        raise ModelError(
+            f"cannot load the processor of model {name!r}: it has no image processor "
+            "(processor_config.json or preprocessor_config.json is missing)"
+        )
+    return processor
+
+
+def wrap(model: Any, processor: Any, name: str = "", fit: Fit | None = None) -> VLM:
+    """A `VLM` around a model the caller loaded; the model stays usable as it is.
+
+    Args:
+        model, processor: transformers' own.
+        name: for head sets and reports; default: the name it was loaded by.
+        fit: how wide pictures are fitted (see `vlm.fitting`); default: the family's own way.
+    """
+    name = name or str(getattr(model.config, "_name_or_path", "") or type(model).__name__)
+    return VLM(model, processor, family_of(model.config, name), name, fit)
+
+
+def family_of(config: Any, name: str) -> Family:
+    """The family of a model config.
+
+    Raises:
+        ModelError: text-only, encoder-decoder, or no family knows it.
+    """
+    kind = getattr(config, "model_type", "")
+    if getattr(config, "is_encoder_decoder", False):
+        raise ModelError(
+            f"{name!r} is an encoder-decoder model (type {kind!r}): only models that read image "
+            "and text in one decoder can be steered"
+        )
+    for family in FAMILIES:
+        if kind in family.model_types:
+            return family
+    if getattr(config, "vision_config", None) is None:
+        raise ModelError(f"{name!r} is not a vision-language model (its type is {kind!r})")
+    known = ", ".join(sorted(kind for family in FAMILIES for kind in family.model_types))
+    raise ModelError(f"{name!r} is of type {kind!r}, which is not supported; supported: {known}")
+
+
+def _source(name_or_path: str | os.PathLike[str]) -> tuple[str, str]:
+    """Where to load from, and the model's name."""
+    text = os.fspath(name_or_path)
+    if text == COMIC_TINY:
+        folder = Path(__file__).parent.parent / "tiny" / "model"
+        if not (folder / "config.json").exists():
+            raise ModelError(
+                f"comic-tiny is not in this installation (no {folder}): reinstall, or train it "
+                "with `gazeheads tiny train` and load its folder"
+            )
+        return str(folder), COMIC_TINY
+    path = Path(text).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").exists():
+            raise ModelError(f"folder {text} holds no model: config.json is missing")
+        return str(path), path.resolve().name
+    if path.is_absolute() or text.startswith(("./", "../", "~")) or text.count("/") > 1:
+        raise ModelError(f"model folder not found: {text}")
+    return text, text
+
+
+def _best_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")

@@ -1,0 +1,1 @@
+"""The experiments of the study: specs, run folders, statistics and the report."""

@@ -1,0 +1,162 @@
+"""Finding the gaze heads: the gaze score of every head, strip by strip."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gazeheads.data.strip import Strip
+from gazeheads.errors import GazeheadsError
+from gazeheads.heads import HeadScores
+from gazeheads.study.arrays import packed, unpacked
+from gazeheads.study.experiments.steered_answers import GAZE_SHARE
+from gazeheads.study.identity import versions, whole_settings
+from gazeheads.study.runs import RunFolder, RunOptions
+
+if TYPE_CHECKING:
+    from gazeheads.models import VLM
+
+EXPERIMENT = "discover"
+SCORES = "scores.json"
+SHOWN = 24  # heads listed in the summary
+CUT_OFFS = (0.05, 0.1, 0.2, 0.3, 0.5)
+LOW_SCORE = 0.05  # most heads of the study's model score at most this
+
+
+@dataclass(frozen=True)
+class DiscoverSettings:
+    """Settings of `run`.
+
+    Attributes:
+        prompt: the question, with {k} (panel) and {n} (panels); None: the study's.
+        seed: names the strips in reports; discovery itself draws nothing.
+    """
+
+    prompt: str | None = None
+    seed: int = 0
+
+
+def run(
+    vlm: VLM,
+    strips: Sequence[Strip],
+    settings: DiscoverSettings,
+    options: RunOptions,
+) -> RunFolder:
+    """Scores every head; goes on where an earlier run stopped.
+
+    Args:
+        vlm: the model.
+        strips: with equally many panels.
+        settings: see there.
+        options: where to and how.
+    """
+    _check_strips(strips)
+    whole = whole_settings(settings, vlm, strips)
+    with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
+        units = [(strip.id, strip) for strip in strips]
+        folder.work(units, lambda part: [record_of(vlm, part[0], settings)], options.progress)
+        folder.finish(results)
+    return folder
+
+
+def results(folder: RunFolder) -> dict[str, Any]:
+    """The summary of a run; also writes its scores."""
+    scores = _scores(folder)
+    scores.save(folder.path / SCORES)
+    return summary_of(scores)
+
+
+def _check_strips(strips: Sequence[Strip]) -> None:
+    if not strips:
+        raise GazeheadsError("no strips to discover heads on")
+    for strip in strips:
+        if len(strip) != len(strips[0]):
+            raise GazeheadsError(
+                f"strips must have equally many panels: {strips[0].id!r} has {len(strips[0])}, "
+                f"{strip.id!r} has {len(strip)}"
+            )
+
+
+def load_scores(path: str | os.PathLike[str]) -> HeadScores:
+    """The scores of a finished run, from its folder."""
+    return HeadScores.load(os.path.join(path, SCORES))
+
+
+def record_of(vlm: VLM, strip: Strip, settings: DiscoverSettings) -> dict[str, Any]:
+    """The questions about one strip and the matrices of all heads."""
+    from gazeheads.discovery.gaze import discover  # noqa: PLC0415 - loads torch
+
+    found = discover(vlm, [strip], settings.prompt)
+    assert found.matrices is not None
+    return {
+        "questions": found.provenance["questions"],
+        # whole matrices, so that strips can be averaged in any combination later
+        "matrices": packed(found.matrices),
+    }
+
+
+def _scores(folder: RunFolder) -> HeadScores:
+    records = folder.ordered()
+    matrices = np.mean([unpacked(record, "matrices") for record in records], axis=0)
+    scores = np.trace(matrices, axis1=2, axis2=3) / matrices.shape[-1]
+    provenance = {
+        "model": folder.model,
+        "strips": [record["unit"] for record in records],
+        "questions": records[0]["questions"],
+        "seed": folder.settings["seed"],
+        "versions": folder.versions,
+    }
+    return HeadScores(scores, matrices, "gaze", provenance)
+
+
+def summary_of(scores: HeadScores) -> dict[str, Any]:
+    """What a report tells about scores."""
+    assert scores.matrices is not None
+    layers, heads = scores.shape
+    ranking = scores.ranking()
+    gaze = ranking[: max(1, round(GAZE_SHARE * len(scores)))]
+    rankings = {
+        "selectivity": scores.selectivity(),
+        "normalised selectivity": scores.selectivity(normalise=True),
+    }
+    overlaps = {
+        name: {
+            str(k): len(set(ranking[:k]) & set(own.top(k)))
+            for k in sorted({min(10, len(gaze)), len(gaze)})
+        }
+        for name, own in rankings.items()
+    }
+    return {
+        "layers": layers,
+        "heads_per_layer": heads,
+        "panels": scores.matrices.shape[-1],
+        "top": [_head(scores, head) for head in ranking[:SHOWN]],
+        "gaze_heads": len(gaze),
+        "gaze_layers": [sum(head.layer == layer for head in gaze) for layer in range(layers)],
+        "overlaps": overlaps,
+        "cut_offs": [
+            {"score": cut, "heads": int((scores.scores >= cut).sum())} for cut in CUT_OFFS
+        ],
+        "low_score": LOW_SCORE,
+        "low_share": float((scores.scores <= LOW_SCORE).mean()),
+    }
+
+
+def _head(scores: HeadScores, head: tuple[int, int]) -> dict[str, Any]:
+    """One head: its score, and how near to diagonal its matrix is."""
+    assert scores.matrices is not None
+    matrix = scores.matrices[head]
+    diagonal = np.diagonal(matrix)
+    rest = matrix[~np.eye(len(matrix), dtype=bool)]
+    return {
+        "head": f"L{head[0]}H{head[1]}",
+        "layer": head[0],
+        "number": head[1],
+        "score": scores[head],
+        "least_diagonal": float(diagonal.min()),
+        "largest_off_diagonal": float(rest.max()) if rest.size else 0.0,
+    }

@@ -1,0 +1,111 @@
+"""Finding the gaze heads on strips of other lengths and in grids: are they the same heads?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gazeheads.data.strip import Strip
+from gazeheads.heads import HeadScores
+from gazeheads.study.arrays import unpacked
+from gazeheads.study.experiments import discover
+from gazeheads.study.experiments.discover import DiscoverSettings
+from gazeheads.study.identity import model_mark, strips_mark, versions
+from gazeheads.study.runs import RunFolder, RunOptions
+
+if TYPE_CHECKING:
+    from gazeheads.models import VLM
+
+EXPERIMENT = "discover-layouts"
+SEED = 2_000_003
+"""Distance of the seeds of these strips from those that are measured on."""
+
+
+@dataclass(frozen=True)
+class StripLayout:
+    """Panels of a strip, in one row or in a grid."""
+
+    panels: int
+    columns: int | None = None
+
+    @property
+    def name(self) -> str:
+        """In records and reports."""
+        if self.columns is None:
+            return f"{self.panels} in a row"
+        return f"{self.columns} x {-(-self.panels // self.columns)} grid"
+
+
+LAYOUTS = (*(StripLayout(n) for n in range(2, 9)), StripLayout(6, 3), StripLayout(6, 2))
+MAIN = StripLayout(6)
+"""The layout that all others are compared with; also the study's."""
+
+
+def run(
+    vlm: VLM,
+    strips: Mapping[StripLayout, Sequence[Strip]],
+    settings: DiscoverSettings,
+    k: int,
+    options: RunOptions,
+) -> RunFolder:
+    """Scores every head on every layout; goes on where an earlier run stopped.
+
+    Args:
+        vlm: the model.
+        strips: by layout; the main layout among them.
+        settings: of discovery.
+        k: how many of the best heads to compare.
+        options: where to and how.
+    """
+    whole = {
+        **asdict(settings),
+        "k": k,
+        "layouts": [layout.name for layout in strips],
+        "strips_mark": strips_mark([strip for own in strips.values() for strip in own]),
+        "model_mark": model_mark(vlm),
+    }
+    with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
+
+        def do(part: Sequence[tuple[StripLayout, Strip]]) -> list[dict[str, Any]]:
+            ((layout, strip),) = part
+            return [{"layout": layout.name, **discover.record_of(vlm, strip, settings)}]
+
+        units = [
+            (f"{layout.name}: {strip.id}", (layout, strip))
+            for layout, own in strips.items()
+            for strip in own
+        ]
+        folder.work(units, do, options.progress)
+        folder.finish(results)
+    return folder
+
+
+def results(folder: RunFolder) -> dict[str, Any]:
+    """The summary of a run, from its settings and records."""
+    records, k = folder.ordered(), int(folder.settings["k"])
+    scores = {
+        name: _scores([record for record in records if record["layout"] == name])
+        for name in folder.settings["layouts"]
+    }
+    main = set(scores[MAIN.name].top(k))
+    return {
+        "k": k,
+        "layouts": [
+            {
+                "name": name,
+                "best": str(own.ranking()[0]),
+                "score": float(own.scores.max()),
+                "mean_of_top": float(np.mean([own[head] for head in own.top(k)])),
+                "shared": len(main & set(own.top(k))),
+            }
+            for name, own in scores.items()
+        ],
+    }
+
+
+def _scores(records: Sequence[dict[str, Any]]) -> HeadScores:
+    matrices = np.mean([unpacked(record, "matrices") for record in records], axis=0)
+    return HeadScores(np.trace(matrices, axis1=2, axis2=3) / matrices.shape[-1], matrices)

@@ -1,0 +1,96 @@
+"""The main job: find the gaze heads, see how many to steer, steer them, watch a narration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from gazeheads.data.strip import Strip
+from gazeheads.judges import Judge, LabelJudge
+from gazeheads.study.experiments import discover, staircase, steer_vqa
+from gazeheads.study.experiments.steered_answers import GAZE, RANDOM
+from gazeheads.study.runs import Progress, RunFolder, RunOptions
+
+if TYPE_CHECKING:
+    from gazeheads.models import VLM
+
+Stage = Callable[[str], Progress]
+"""Announces a stage and returns what its progress is reported to."""
+
+
+@dataclass(frozen=True)
+class MainJob:
+    """Settings of `run`.
+
+    Attributes:
+        k: number of heads to steer; None: the peak of a sweep.
+        ks: sizes of that sweep; None: chosen by the number of heads.
+        seed: of every random choice.
+        fresh: start over instead of going on with an earlier run.
+        batch_size: rows generated at once.
+        judge: of all answers.
+    """
+
+    k: int | None = None
+    ks: tuple[int, ...] | None = None
+    seed: int = 0
+    fresh: bool = False
+    batch_size: int = 64
+    judge: Judge = field(default_factory=LabelJudge)
+
+
+def run(
+    vlm: VLM,
+    tuning: Sequence[Strip],
+    strips: Sequence[Strip],
+    job: MainJob,
+    out: str | os.PathLike[str],
+    stage: Stage,
+) -> list[RunFolder]:
+    """Runs everything; each part goes on where it stopped.
+
+    Args:
+        vlm: the model.
+        tuning: strips to find the heads on and to choose K on.
+        strips: other strips, to measure on: no choice is made on them.
+        job: settings.
+        out: folder of all runs.
+        stage: announces what is being done.
+    """
+    heads = vlm.num_layers * vlm.num_heads
+    sizes = job.ks or steer_vqa.default_ks(heads)
+    steer_vqa.check_sizes((job.k,) if job.k is not None else sizes, heads)
+    options = RunOptions(out, fresh=job.fresh, batch_size=job.batch_size)
+
+    def announced(name: str) -> RunOptions:
+        return replace(options, progress=stage(name))
+
+    found = discover.run(
+        vlm,
+        tuning,
+        discover.DiscoverSettings(seed=job.seed),
+        announced("Finding gaze heads"),
+    )
+    runs, scores = [found], discover.load_scores(found.path)
+    k = job.k
+    if k is None:
+        sweep = steer_vqa.run(
+            vlm,
+            tuning,
+            scores,
+            steer_vqa.SteerVqaSettings(sizes, (GAZE, RANDOM), seed=job.seed, judge=job.judge.name),
+            announced("Trying how many heads to steer"),
+            experiment=steer_vqa.SWEEP,
+            judge=job.judge,
+        )
+        runs.append(sweep)
+        k = int(sweep.summary["results"]["peak"]["k"])
+    chosen = steer_vqa.SteerVqaSettings((k,), seed=job.seed, judge=job.judge.name)
+    steering = announced(f"Steering {k} heads to every panel")
+    runs.append(steer_vqa.run(vlm, strips, scores, chosen, steering, judge=job.judge))
+    narrations = staircase.StaircaseSettings(k, seed=job.seed, judge=job.judge.name)
+    watching = announced("Watching narrations")
+    runs.append(staircase.run(vlm, strips, scores, narrations, watching, judge=job.judge))
+    return runs

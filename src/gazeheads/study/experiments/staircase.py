@@ -1,0 +1,178 @@
+"""The staircase: where heads look while the model narrates a strip, and nobody steers.
+
+For every decode step the attention of the gaze heads and of as many control heads is summed per
+panel. The narration's own words, judged sentence by sentence, tell which panel is being narrated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gazeheads import prompts
+from gazeheads.data.strip import Strip
+from gazeheads.heads import HeadScores, HeadSet, Pool
+from gazeheads.judges import Judge, chosen_judge
+from gazeheads.judges.narration import narrated, order_narrated, panel_per_step
+from gazeheads.study.experiments.steered_answers import control_heads
+from gazeheads.study.identity import versions, whole_settings
+from gazeheads.study.pictures import keep_picture
+from gazeheads.study.runs import RunFolder, RunOptions
+from gazeheads.study.stats import share
+
+if TYPE_CHECKING:
+    from gazeheads.models import VLM
+    from gazeheads.trace import GazeTrace
+
+EXPERIMENT = "staircase"
+GAZE, CONTROL = "gaze", "control"
+REVERSE = "staircase-reverse"
+STRIPS_AT_ONCE = 5
+_DIGITS = 4  # of attention shares in records
+
+
+@dataclass(frozen=True)
+class StaircaseSettings:
+    """Settings of `run`.
+
+    Attributes:
+        k: number of gaze heads, and of control heads.
+        prompt: asks for a narration.
+        max_new_tokens: at most so many.
+        pool: where control heads come from.
+        seed: of the control heads.
+        judge: name of the judge.
+    """
+
+    k: int
+    prompt: str = prompts.FREE_NARRATION
+    max_new_tokens: int = 300
+    pool: Pool = "layers"
+    seed: int = 0
+    judge: str = "label"
+
+
+def run(
+    vlm: VLM,
+    strips: Sequence[Strip],
+    scores: HeadScores,
+    settings: StaircaseSettings,
+    options: RunOptions,
+    *,
+    experiment: str = EXPERIMENT,
+    judge: Judge | None = None,
+) -> RunFolder:
+    """Watches a narration of every strip; goes on where an earlier run stopped.
+
+    Args:
+        vlm: the model.
+        strips: to narrate.
+        scores: of the heads.
+        settings: see there.
+        options: where to and how.
+        experiment: name of the run folder: of the free narration or the reverse one.
+        judge: default: the label judge.
+    """
+    judge = chosen_judge(judge, settings.judge)
+    sets = {GAZE: scores.top(settings.k)}
+    if drawn := control_heads(scores, settings.k, 1, settings.seed, settings.pool):
+        sets[CONTROL] = drawn[0]
+    drawn_sets = {name: (heads,) for name, heads in sets.items()}
+    whole = whole_settings(settings, vlm, strips, drawn_sets, judge)
+    with RunFolder.open(options, experiment, vlm.name, whole, versions()) as folder:
+
+        def do(part: Sequence[Strip]) -> list[dict[str, Any]]:
+            traces = _watch(vlm, part, sets, settings)
+            return [
+                {
+                    "strip": keep_picture(folder.path, strip),
+                    **record_of(trace, strip, sets, judge),
+                }
+                for strip, trace in zip(part, traces, strict=True)
+            ]
+
+        units = [(strip.id, strip) for strip in strips]
+        folder.work(units, do, options.progress, STRIPS_AT_ONCE)
+        folder.finish(results)
+    return folder
+
+
+def results(folder: RunFolder) -> dict[str, Any]:
+    """The summary of a run, from its settings and records."""
+    return summary_of(folder.ordered(), folder.settings["head_sets"])
+
+
+def _watch(
+    vlm: VLM, strips: Sequence[Strip], sets: dict[str, HeadSet], settings: StaircaseSettings
+) -> list[GazeTrace]:
+    """Narrates several strips in one batch."""
+    every = HeadSet.of(head for heads in sets.values() for head in heads)
+    rows = [vlm.encode(strip.image, settings.prompt) for strip in strips]
+    done = vlm.generate(rows, watch=every, max_new_tokens=settings.max_new_tokens)
+    return [generation.trace for generation in done if generation.trace is not None]
+
+
+def record_of(
+    trace: GazeTrace, strip: Strip, sets: dict[str, HeadSet], judge: Judge
+) -> dict[str, Any]:
+    """The text, the panel narrated per step, and the share of attention per step and panel.
+
+    Attention is weighted by the norms of the value vectors, as in the study, and kept raw too.
+    """
+    passages = narrated(judge, strip, trace.text)
+
+    def by_panel(value_weighted: bool) -> dict[str, list[list[float]]]:
+        return {
+            name: trace.of(heads).by_panel(strip, value_weighted).values.round(_DIGITS).tolist()
+            for name, heads in sets.items()
+        }
+
+    return {
+        "text": trace.text,
+        "pieces": list(trace.pieces),
+        "narrated": panel_per_step(passages, trace.offsets),
+        "order": order_narrated(passages),
+        "attention": by_panel(True),
+        "raw": by_panel(False),
+    }
+
+
+def summary_of(
+    records: Sequence[dict[str, Any]], head_sets: Mapping[str, Sequence[Sequence[str]]]
+) -> dict[str, Any]:
+    """Tracking of both head sets, and how the strips were narrated."""
+    panels = len(records[0]["strip"]["panels"])
+    natural = [record["order"] == sorted(set(record["order"])) for record in records]
+    return {
+        "panels": panels,
+        "chance": 1 / panels,
+        "heads": {name: list(draws[0]) for name, draws in head_sets.items()},
+        "tracking": {name: _tracking(records, "attention", name) for name in head_sets},
+        "tracking_raw": {name: _tracking(records, "raw", name) for name in head_sets},
+        "steps": sum(len(record["narrated"]) for record in records),
+        "judged_steps": sum(
+            panel is not None for record in records for panel in record["narrated"]
+        ),
+        "panels_narrated": sum(len(set(record["order"])) for record in records),
+        "panels_shown": sum(len(record["strip"]["panels"]) for record in records),
+        "in_order": sum(natural),
+        "in_reverse": sum(
+            record["order"] == sorted(set(record["order"]), reverse=True) for record in records
+        ),
+        "strips": len(records),
+    }
+
+
+def _tracking(records: Sequence[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    """Share of decode steps whose most-attended panel is the one being narrated."""
+    hits, totals = [], []
+    for record in records:
+        judged = [
+            (panel, row.index(max(row)) + 1)
+            for panel, row in zip(record["narrated"], record[kind][name], strict=True)
+            if panel is not None
+        ]
+        hits.append(sum(panel == seen for panel, seen in judged))
+        totals.append(len(judged))
+    return share(hits, totals).as_dict()

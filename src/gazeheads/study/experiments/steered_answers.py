@@ -1,0 +1,212 @@
+"""One question about a strip, answered unsteered and steered to every panel by several head sets.
+
+Shared by the experiments that steer: they differ in the question, the heads and the steering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gazeheads.data.strip import Strip
+from gazeheads.heads import HeadError, HeadScores, HeadSet, Pool
+from gazeheads.judges import Judge, Verdict, judge_answers
+from gazeheads.study.pictures import keep_picture
+from gazeheads.study.stats import Estimate, share
+
+if TYPE_CHECKING:
+    from gazeheads.attention.plan import Mode, When
+    from gazeheads.models import VLM
+
+GAZE, RANDOM, ALL = "gaze", "random", "all"
+GAZE_SHARE = 100 / 1152
+"""The study's gaze heads as a share of its model; at least so many never serve as controls."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Heads to steer.
+
+    Attributes:
+        name: "gaze", "random", "all", or another score's name.
+        k: number of heads.
+        draws: the heads; several sets for random heads, used in turn by the strips, so that a
+            lucky draw does not make the result.
+    """
+
+    name: str
+    k: int
+    draws: tuple[HeadSet, ...]
+
+    @property
+    def key(self) -> str:
+        """Name in records."""
+        return f"{self.name}-{self.k}"
+
+    def heads(self, strip_number: int) -> HeadSet:
+        """The heads to steer on the n-th strip."""
+        return self.draws[strip_number % len(self.draws)]
+
+
+def control_heads(
+    scores: HeadScores, k: int, draws: int, seed: int, pool: Pool
+) -> tuple[HeadSet, ...]:
+    """Random heads by the study's protocol; none if the model has too few for `k`.
+
+    The excluded gaze heads are the top `k`, and never fewer than the study's share of the model:
+    otherwise the controls of a small `k` would be gaze heads too. If their layers hold too few
+    other heads, more of the ranking is excluded until its layers hold enough.
+    """
+    least = max(k, round(GAZE_SHARE * len(scores)))
+    for count in range(least, len(scores)):
+        try:
+            return tuple(scores.random(k, seed + i, scores.top(count), pool) for i in range(draws))
+        except HeadError:  # the layers of these heads hold too few others
+            continue
+    return ()
+
+
+def conditions_of(
+    scores: HeadScores,
+    ks: Iterable[int],
+    names: Sequence[str],
+    draws: int,
+    seed: int,
+    pool: Pool,
+) -> list[Condition]:
+    """Gaze heads and as many random ones for every k, then all heads once."""
+    found: list[Condition] = []
+    for k in ks:
+        if GAZE in names:
+            found.append(Condition(GAZE, k, (scores.top(k),)))
+        if RANDOM in names and (drawn := control_heads(scores, k, draws, seed, pool)):
+            found.append(Condition(RANDOM, k, drawn))
+    if ALL in names:
+        found.append(Condition(ALL, len(scores), (scores.all(),)))
+    return found
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, and how the heads are steered meanwhile."""
+
+    prompt: str
+    max_new_tokens: int
+    mode: Mode
+    delta: float
+    when: When
+
+
+def ask_strip(
+    vlm: VLM,
+    strip: Strip,
+    number: int,
+    conditions: Sequence[Condition],
+    question: Question,
+    judge: Judge,
+    folder: Path,
+    batch_size: int,
+) -> dict[str, Any]:
+    """The record of one strip: the unsteered answer and one per condition and panel, judged.
+
+    Args:
+        vlm, judge: who answers and who judges.
+        strip, number: the strip, and its number in the run from 0.
+        conditions, question: what is asked.
+        folder: of the run, where the strip's picture goes.
+        batch_size: rows generated at once; halved when memory runs out.
+    """
+    from gazeheads.models.score import halving  # noqa: PLC0415 - loads torch
+    from gazeheads.steering import Steering  # noqa: PLC0415 - loads torch
+
+    encoded = vlm.encode(strip.image, question.prompt)
+    pairs = [(condition, target) for condition in conditions for target in range(1, len(strip) + 1)]
+    rows: list[Any] = [(encoded, None)]
+    for condition, target in pairs:
+        heads, region = condition.heads(number), strip.panel(target)
+        steering = Steering(heads, region, question.delta, question.mode, question.when)
+        rows.append((encoded, steering))
+    done = halving(
+        lambda part: vlm.generate(part, max_new_tokens=question.max_new_tokens), rows, batch_size
+    )
+    baseline, *texts = (generation.text.strip() for generation in done)
+    own, verdicts = judge_answers(judge, strip, baseline, texts)
+    answers = [
+        {"condition": condition.key, "target": target, "text": text, **verdict.as_record()}
+        for (condition, target), text, verdict in zip(pairs, texts, verdicts, strict=True)
+    ]
+    return {
+        "strip": keep_picture(folder, strip),
+        "baseline": {"text": baseline, **own.as_record()},
+        "answers": answers,
+    }
+
+
+def conditions_summary(
+    head_sets: Mapping[str, Sequence[Sequence[str]]], records: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Accuracy of every condition, as the study counts it and by content alone.
+
+    Args:
+        head_sets: the heads of every condition, as the settings of the run hold them.
+        records: of the strips.
+    """
+    return [_condition_summary(key, draws, records) for key, draws in head_sets.items()]
+
+
+def _condition_summary(
+    key: str, draws: Sequence[Sequence[str]], records: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    name, _, k = key.rpartition("-")
+    return {
+        "condition": name,
+        "k": int(k),
+        "key": key,
+        "heads": [list(heads) for heads in draws],
+        **counted(key, records),
+    }
+
+
+def counted(key: str, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Accuracy under the condition of this key, as the study counts it and by content alone."""
+    judged = [
+        [
+            (int(answer["target"]), Verdict.of_record(answer))
+            for answer in record["answers"]
+            if answer["condition"] == key
+        ]
+        for record in records
+    ]
+    flat = [pair for strip in judged for pair in strip]
+    panels = max((target for target, _ in flat), default=0)
+    return {
+        "accuracy": _share([[v.hits(t) for t, v in strip] for strip in judged]).as_dict(),
+        "content": _share([[v.shows(t) for t, v in strip] for strip in judged]).as_dict(),
+        "by_panel": [
+            _share([[v.hits(t) for t, v in strip if t == panel] for strip in judged]).as_dict()
+            for panel in range(1, panels + 1)
+        ],
+        "pairs": len(flat),
+        "junk": sum(v.reason == "junk" for _, v in flat),
+        "ties": sum(v.reason == "tie" for _, v in flat),
+        "baseline_matches": sum(v.reason == "baseline" for _, v in flat),
+        "unjudged": sum(v.reason == "unjudged" for _, v in flat),
+    }
+
+
+def _share(by_strip: Sequence[Sequence[bool]]) -> Estimate:
+    return share([sum(strip) for strip in by_strip], [len(strip) for strip in by_strip])
+
+
+def unsteered_summary(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Which panels the unsteered answers describe."""
+    panels = max((len(record["strip"]["panels"]) for record in records), default=0)
+    said = [Verdict.of_record(record["baseline"]) for record in records]
+    return {
+        "by_panel": [sum(v.panel == panel for v in said) for panel in range(1, panels + 1)],
+        "junk": sum(v.reason == "junk" for v in said),
+        "ties": sum(v.reason == "tie" for v in said),
+        "strips": len(said),
+    }

@@ -1,0 +1,85 @@
+"""What the records of a run depend on, besides its settings: model, strips, heads, software."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from gazeheads.data.strip import Strip
+from gazeheads.heads import HeadSet
+
+if TYPE_CHECKING:
+    from gazeheads.judges import Judge
+    from gazeheads.models import VLM
+
+_SAMPLED = 64  # numbers of every tensor that enter a model's fingerprint
+_PACKAGES = ("torch", "transformers", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """Of gazeheads, Python and the packages results may depend on."""
+    from gazeheads import __version__  # noqa: PLC0415 - the package imports this lazily
+
+    found = {"gazeheads": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # e.g. vendored: the run is still worth recording
+            found[package] = "unknown"
+    return found
+
+
+def model_mark(vlm: VLM) -> str:
+    """A short mark of the weights, so that records of a model trained again are not mixed."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(vlm.model.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        sample = tensor.flatten()[:_SAMPLED].float().cpu().numpy()
+        digest.update(sample.tobytes())
+    return digest.hexdigest()[:12]
+
+
+def strips_mark(strips: Iterable[Strip]) -> str:
+    """A short mark of strips: ids, truths and pixels."""
+    digest = hashlib.sha256()
+    for strip in strips:
+        truths = [truth.attributes() for truth in strip.truths or ()]
+        digest.update(json.dumps([strip.id, strip.image.size, truths]).encode())
+        digest.update(strip.image.tobytes())
+    return digest.hexdigest()[:12]
+
+
+def whole_settings(
+    settings: Any,
+    vlm: VLM,
+    strips: Sequence[Strip],
+    head_sets: Mapping[str, Sequence[HeadSet]] | None = None,
+    judge: Judge | None = None,
+) -> dict[str, Any]:
+    """A settings dataclass with everything else the records depend on.
+
+    Args:
+        settings: of the experiment.
+        vlm, strips: enter as short marks.
+        head_sets: by name the heads, and of random ones every draw; entered in full.
+        judge: of the texts, if there is one; its own settings enter.
+    """
+    whole = {
+        **asdict(settings),
+        "strips": len(strips),
+        "strips_mark": strips_mark(strips),
+        "model_mark": model_mark(vlm),
+    }
+    if judge is not None:
+        whole["judge_settings"] = dict(judge.about)
+    if head_sets is not None:
+        whole["head_sets"] = {
+            name: [[str(head) for head in heads] for heads in draws]
+            for name, draws in head_sets.items()
+        }
+    return whole

@@ -1,0 +1,62 @@
+"""Where a run goes and how it is carried out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gazeheads.study.disk import RunError
+
+Progress = Callable[[int, int], None]
+"""Called with (units done, units in all)."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One machine's share of a run: every `count`-th part of the work, from the `number`-th.
+
+    Attributes:
+        number: from 1 to `count`.
+        count: shards in all.
+    """
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count:
+            raise RunError(f"shard {self.number}/{self.count} does not exist: use 1/2, 2/2 ...")
+
+    @classmethod
+    def parse(cls, text: str | None) -> Shard | None:
+        """From "2/4"; None stays None."""
+        if text is None:
+            return None
+        try:
+            number, count = (int(part) for part in text.split("/"))
+        except ValueError as error:
+            raise RunError(f"a shard is written like 2/4, not {text!r}") from error
+        return cls(number, count)
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where a run goes and how it is carried out; nothing that its records depend on.
+
+    Attributes:
+        out: folder of all runs.
+        progress: called with (units done, units in all).
+        fresh: start over instead of going on with an earlier run.
+        batch_size: rows generated at once; halved when memory runs out.
+        shard: do only this share of the work.
+    """
+
+    out: str | os.PathLike[str]
+    progress: Progress | None = None
+    fresh: bool = False
+    batch_size: int = 64
+    shard: Shard | None = None

@@ -1,0 +1,182 @@
+"""What a report is made of: sections of blocks, plain values for the template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gazeheads.study.report.theme import PANEL_COLOURS, Picture, data_uri
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number of the headline."""
+
+    value: str
+    label: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class FigureBlock:
+    """A figure, what it shows, and the files with its numbers."""
+
+    picture: Picture
+    alt: str
+    caption: str
+    data: tuple[Path, ...]
+    kind: str = "figure"
+
+
+@dataclass(frozen=True)
+class TableBlock:
+    """A table; cells are text."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str = ""
+    kind: str = "table"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One steered or unsteered answer, judged.
+
+    Attributes:
+        text: what the model said.
+        mark: "hit", "miss" or "same".
+        told: the verdict in words.
+        colour: of the panel it describes; empty if none.
+    """
+
+    text: str
+    mark: str
+    told: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class PanelCard:
+    """One panel of an example with the answers steered to it, by condition."""
+
+    number: int
+    colour: str
+    crop: str
+    caption: str
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A strip with its unsteered answer and the answers steered to every panel."""
+
+    name: str
+    picture: str
+    baseline: Answer
+    cards: tuple[PanelCard, ...]
+
+
+@dataclass(frozen=True)
+class StripsBlock:
+    """Examples of one question and many answers.
+
+    Attributes:
+        question: asked about every strip.
+        conditions: names of the answers of a card, the main one first.
+        examples: shown at once.
+        folded: shown when asked for.
+    """
+
+    question: str
+    conditions: tuple[str, ...]
+    examples: tuple[Example, ...]
+    folded: tuple[Example, ...] = ()
+    kind: str = "strips"
+
+
+@dataclass(frozen=True)
+class NarrationBlock:
+    """A narration, every piece in the colour of the panel it is about."""
+
+    pieces: tuple[tuple[str, str], ...]
+    caption: str
+    kind: str = "narration"
+
+
+Block = FigureBlock | TableBlock | StripsBlock | NarrationBlock
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report; `text` is one paragraph per entry."""
+
+    id: str
+    title: str
+    text: tuple[str, ...] = ()
+    blocks: tuple[Block, ...] = ()
+
+
+def colour_of(panel: int | None) -> str:
+    """The colour of a panel (from 1), or nothing."""
+    return "" if panel is None else PANEL_COLOURS[(panel - 1) % len(PANEL_COLOURS)]
+
+
+def answer_of(record: dict[str, Any], target: int | None = None) -> Answer:
+    """An answer as a record keeps it; without a target it is the unsteered one."""
+    panel, reason = record["panel"], record["reason"]
+    if reason == "described":
+        told = f"describes panel {panel}"
+    elif reason == "baseline":
+        told = "same as unsteered"
+    else:
+        told = {
+            "tie": "mixes several panels",
+            "junk": "describes no panel",
+            "unjudged": "not judged",
+        }[reason]
+    if target is None:
+        mark = ""
+    elif reason == "described" and panel == target:
+        mark = "hit"
+    else:
+        mark = "same" if reason == "baseline" and panel == target else "miss"
+    return Answer(record["text"], mark, told, colour_of(panel))
+
+
+def example_of(record: dict[str, Any], folder: Path, conditions: Sequence[str]) -> Example:
+    """One strip of a steering run.
+
+    Args:
+        record: of the strip.
+        folder: of the run.
+        conditions: keys of the conditions, in the order of the answers.
+    """
+    strip = record["strip"]
+    by_place = {(a["condition"], a["target"]): a for a in record["answers"]}
+    cards = tuple(
+        PanelCard(
+            number,
+            colour_of(number),
+            crop_css(box, strip["aspect"]),
+            (strip["captions"] or [""] * number)[number - 1],
+            tuple(answer_of(by_place[key, number], number) for key in conditions),
+        )
+        for number, box in enumerate(strip["panels"], 1)
+    )
+    picture = data_uri(folder / strip["picture"], "image/webp")
+    return Example(record["unit"], picture, answer_of(record["baseline"]), cards)
+
+
+def crop_css(box: Sequence[float], aspect: float) -> str:
+    """CSS that shows one part of a background image; the box is in shares of its sides."""
+    x0, y0, x1, y1 = box
+    width, height = x1 - x0, y1 - y0
+    across = 100 * x0 / (1 - width) if width < 1 else 0.0
+    down = 100 * y0 / (1 - height) if height < 1 else 0.0
+    return (
+        f"background-size:{100 / width:.2f}% {100 / height:.2f}%;"
+        f"background-position:{across:.2f}% {down:.2f}%;"
+        f"aspect-ratio:{aspect * width / height:.4f}"
+    )

@@ -1,0 +1,110 @@
+"""The section about the dynamic narration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gazeheads.study import published
+from gazeheads.study.experiments import steer_dynamic
+from gazeheads.study.report import charts
+from gazeheads.study.report.blocks import (
+    FigureBlock,
+    NarrationBlock,
+    Section,
+    TableBlock,
+    colour_of,
+)
+from gazeheads.study.report.numbers import Results, Runs, percent
+from gazeheads.study.report.tables import write_csv
+from gazeheads.study.report.theme import save
+from gazeheads.study.report.variants import ANOTHER_MODEL
+
+
+def dynamic_section(runs: Runs) -> Section:
+    """Whether a text follows a gaze that moves while it is written."""
+    run = runs[steer_dynamic.EXPERIMENT]
+    results, segment = run.summary["results"], run.settings["segment"]
+    sets = results["sets"]
+    numbers = [str(n) for n in range(1, len(sets[0]["by_segment"]) + 1)]
+    head = (
+        "heads steered", "segments on schedule", "rho with schedule", "rho with natural order",
+        "switches followed", "tokens until then", "segments about no panel",
+        *(["unjudged"] if (unjudged := any(own["unjudged"] for own in sets)) else []), "published",
+    )  # fmt: skip
+    rows = tuple(_row(own, unjudged) for own in sets)
+    figure = FigureBlock(
+        save(
+            run.path,
+            "dynamic",
+            lambda theme: charts.estimates(
+                theme,
+                numbers,
+                {f"{own['name']} heads": own["by_segment"] for own in sets},
+                xlabel=f"segment of {segment} tokens",
+                ylabel="segments on schedule",
+                reference=results["chance"],
+            ),
+        ),
+        "Share of segments about the scheduled panel.",
+        "Share of segments that describe the panel the heads were then pointed at. Dotted: chance.",
+        (write_csv(run.path / "dynamic.csv", head, rows),),
+    )
+    note = (
+        "rho: Spearman's, the mean over strips whose segments tell at least three panels. "
+        f"Published: rho with the schedule, and what a judge blind to it found. {ANOTHER_MODEL}"
+    )
+    record = next(iter(run.ordered()))
+    return Section(
+        "dynamic",
+        "A gaze that moves while the text is written",
+        (
+            f"While the model narrates, its heads are pointed at another panel every {segment} "
+            "tokens, in an order in which no panel has its own place. The judge "
+            f"({run.settings['judge']}) sees the segments, not the schedule.",
+        ),
+        (figure, TableBlock(head, rows, note), _example(record, sets[0]["name"])),
+    )
+
+
+def _row(own: Results, unjudged: bool) -> tuple[str, ...]:
+    name, delay = own["name"], own["tokens_until_followed"]
+    return (
+        f"{name} ({own['k']})",
+        percent(own["segments"], interval=True),
+        rho(own["rho_schedule"]),
+        rho(own["rho_natural"]),
+        f"{own['followed']} of {own['switches']}",
+        "never" if delay is None else f"{delay:g}",
+        str(own["junk"]),
+        *([str(own["unjudged"])] if unjudged else []),
+        _published(name),
+    )
+
+
+def rho(own: Results | None) -> str:
+    """A correlation with its interval."""
+    if own is None:
+        return "none"
+    return f"{own['value']:+.2f} ({own['low']:+.2f} to {own['high']:+.2f})"
+
+
+def _published(name: str) -> str:
+    parts = []
+    if name in published.RHO_DYNAMIC:
+        parts.append(f"rho {published.RHO_DYNAMIC[name]:+.2f}")
+    if blind := published.BLIND.get(name):
+        parts.append(
+            f"blind: {blind['segments']:.1f}%, {blind['rho_schedule']:+.2f} with the schedule, "
+            f"{blind['rho_natural']:+.2f} with natural order"
+        )
+    return "; ".join(parts)
+
+
+def _example(record: dict[str, Any], name: str) -> NarrationBlock:
+    segments = record["narrations"][name]["segments"]
+    pieces = tuple(
+        (f"{' '.join(s['text'].split())}\n", colour_of(s["panel"])) for s in segments if s["text"]
+    )
+    order = ", ".join(map(str, record["schedule"]))
+    told = f"Strip {record['unit']}, schedule {order}: every line is a segment, in the colour of "
+    return NarrationBlock(pieces, told + "the panel it is about.")

@@ -1,0 +1,136 @@
+"""The sections about finding heads: the gaze heads, and the same on other layouts."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from gazeheads.heads import Head
+from gazeheads.study import published
+from gazeheads.study.experiments import discover, discover_layouts
+from gazeheads.study.experiments.discover import load_scores
+from gazeheads.study.report import figures, tables
+from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
+from gazeheads.study.report.numbers import Results, Runs, steered_heads
+from gazeheads.study.report.theme import Theme, save
+from gazeheads.study.runs import RunFolder
+
+SHOWN_HEADS = 4
+
+
+def heads_section(runs: Runs) -> Section:
+    """The matrices, the map and the histogram."""
+    run = runs[discover.EXPERIMENT]
+    results, scores, k = run.summary["results"], load_scores(run.path), steered_heads(runs)
+    chosen: list[Head] = list(scores.ranking()[:k]) if k else []
+    best = results["top"][0]
+    listed = tables.write_scores(run.path, scores)
+    shown = FigureBlock(
+        save(run.path, "matrices", lambda theme: figures.matrices(theme, scores, SHOWN_HEADS)),
+        f"Attention matrices; the best head, {best['head']}, scores {best['score']:.2f}.",
+        "Each square: when asked about one panel (rows), how much attention goes to each panel "
+        "(columns). A gaze head is a diagonal: it looks at the panel in question.",
+        (tables.write_matrices(run.path, scores, SHOWN_HEADS),),
+    )
+    mapped = FigureBlock(
+        save(run.path, "head-map", lambda theme: figures.head_map(theme, scores, chosen)),
+        "Map of gaze scores by layer and head.",
+        "Every head of the model by its gaze score.",
+        (listed,),
+    )
+    counted = FigureBlock(
+        save(
+            run.path,
+            "histogram",
+            lambda theme: figures.histogram(theme, scores, k, discover.CUT_OFFS),
+        ),
+        "Histogram of gaze scores.",
+        "How many heads have which gaze score; the count is logarithmic. Dotted: the cut-offs of "
+        "the table below.",
+        (listed,),
+    )
+    units = run.summary["units"]
+    return Section(
+        "heads",
+        "The heads that look",
+        (
+            f"Asked about each panel of {units} strips in turn, every head is scored by how much "
+            "of its attention goes to the panel in question. The best head, "
+            f"{best['head']}, gives that panel {best['score']:.2f} of its attention on average and "
+            f"at most {best['largest_off_diagonal']:.2f} to any other; "
+            f"{100 * results['low_share']:.0f}% of all heads score {results['low_score']} or less.",
+        ),
+        (shown, mapped, counted, _by_layer(run, results), *_tables(results, len(scores))),
+    )
+
+
+def _by_layer(run: RunFolder, results: Results) -> FigureBlock:
+    rows = list(enumerate(results["gaze_layers"]))
+    return FigureBlock(
+        save(run.path, "heads-per-layer", lambda theme: _layers_figure(theme, results)),
+        "Gaze heads per layer.",
+        f"In which layers the {results['gaze_heads']} best heads lie. Those of {published.MODEL}, "
+        f"another model, lie in layers {published.GAZE_LAYERS[0]} to {published.GAZE_LAYERS[1]} of "
+        f"{published.LAYERS}.",
+        (tables.write_csv(run.path / "heads-per-layer.csv", ("layer", "gaze_heads"), rows),),
+    )
+
+
+def _layers_figure(theme: Theme, results: Results) -> Figure:
+    figure = Figure(figsize=(figures.WIDTH, 2.1))
+    axes = figure.subplots()
+    axes.bar(range(results["layers"]), results["gaze_layers"], color=theme.gaze, width=0.8)
+    axes.set_xlabel("layer")
+    axes.set_ylabel("gaze heads")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(axis="y")
+    return figure
+
+
+def _tables(results: Results, heads: int) -> tuple[TableBlock, TableBlock]:
+    cuts = tuple(
+        (f"{own['score']:g}", str(own["heads"]), f"{100 * own['heads'] / heads:.1f}%")
+        for own in results["cut_offs"]
+    )
+    shared = tuple(
+        (name, *(f"{n} of {k}" for k, n in own.items()))
+        for name, own in results["overlaps"].items()
+    )
+    sizes = next(iter(results["overlaps"].values()))
+    return (
+        TableBlock(("gaze score of at least", "heads", "of all"), cuts),
+        TableBlock(
+            ("heads shared with the ranking by", *(f"top {k}" for k in sizes)),
+            shared,
+            "Selectivity is the mean of a matrix's diagonal minus that of the rest; normalised, "
+            "after dividing every row by its sum.",
+        ),
+    )
+
+
+def layouts_section(runs: Runs) -> Section:
+    """Whether other strip lengths and grids have the same gaze heads."""
+    run = runs[discover_layouts.EXPERIMENT]
+    results = run.summary["results"]
+    k = results["k"]
+    rows = tuple(
+        (
+            own["name"],
+            own["best"],
+            f"{own['score']:.2f}",
+            f"{own['mean_of_top']:.2f}",
+            f"{own['shared']} of {k}",
+        )
+        for own in results["layouts"]
+    )
+    head = (
+        "panels", "best head", "its score", f"mean of the top {k}",
+        f"in the top {k} of {discover_layouts.MAIN.name}",
+    )  # fmt: skip
+    tables.write_csv(run.path / "layouts.csv", head, rows)
+    return Section(
+        "layouts",
+        "The same heads on other layouts?",
+        ("Discovery repeated on strips of other lengths and on panels in a grid.",),
+        (TableBlock(head, rows),),
+    )

@@ -1,0 +1,50 @@
+"""Small things every section needs: the runs of a model, and how shares are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gazeheads.study.experiments import steer_vqa
+from gazeheads.study.runs import RunFolder
+
+Results = dict[str, Any]
+Runs = dict[str, RunFolder]
+"""The runs of one model by experiment."""
+
+
+def percent(own: Results, interval: bool = False) -> str:
+    """A share as "95.0%", or as "95.0% (90.8-98.3)"."""
+    text = f"{100 * own['value']:.1f}%"
+    if interval:
+        text += f" ({100 * own['low']:.1f}\N{EN DASH}{100 * own['high']:.1f})"
+    return text
+
+
+def counts(conditions: Sequence[Results]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """What became of the answers: column names, and the cells of every condition.
+
+    Answers that a judge declined to judge get a column only if there are any.
+    """
+    numbers = {
+        "pairs": "pairs", "no panel": "junk", "several panels": "ties",
+        "as unsteered": "baseline_matches", "unjudged": "unjudged",
+    }  # fmt: skip
+    if not any(condition["unjudged"] for condition in conditions):
+        del numbers["unjudged"]
+    cells = [
+        (
+            percent(condition["accuracy"], interval=True),
+            percent(condition["content"], interval=True),
+            *(str(condition[key]) for key in numbers.values()),
+        )
+        for condition in conditions
+    ]
+    return ("follow", "by content alone", *numbers), cells
+
+
+def steered_heads(runs: Runs) -> int | None:
+    """How many gaze heads were steered, if they were."""
+    run = runs.get(steer_vqa.EXPERIMENT) or runs.get(steer_vqa.SWEEP)
+    peak = run.summary["results"]["peak"] if run else None
+    return int(peak["k"]) if peak else None

@@ -1,0 +1,232 @@
+"""The sections about the order of reading: the directions, and what adding them does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gazeheads.study import published
+from gazeheads.study.experiments import reading_directions, reading_order
+from gazeheads.study.report import charts
+from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock, colour_of
+from gazeheads.study.report.dynamic import rho
+from gazeheads.study.report.figures import WIDTH
+from gazeheads.study.report.numbers import Results, Runs, percent
+from gazeheads.study.report.tables import write_csv
+from gazeheads.study.report.theme import Theme, save
+from gazeheads.study.report.variants import ANOTHER_MODEL
+
+
+def directions_section(runs: Runs) -> Section:
+    """Whether the model answers in both orders, and where it keeps which panel is meant."""
+    run = runs[reading_directions.EXPERIMENT]
+    results = run.summary["results"]
+    head = ("labels on panels", "right, plain", "right, asked to read in reverse")
+    rows = tuple(
+        (own["name"], percent(own["plain"], interval=True), percent(own["reverse"], interval=True))
+        for own in results["layouts"]
+    )
+    blocks: list[FigureBlock | TableBlock] = []
+    if results["positions"]["layer"] is not None:
+        blocks.append(_positions(run.path, results["positions"]))
+    return Section(
+        "reading-directions",
+        "Which panel is meant: states before the answer",
+        (
+            "Letters or digits are painted on the panels and the model is asked for one of them, "
+            "plainly and with the request to read in reverse. Everything below rests on the "
+            "model answering such questions; the table tells how often it does.",
+        ),
+        (TableBlock(head, rows), *blocks),
+    )
+
+
+def _positions(folder: Path, positions: Results) -> FigureBlock:
+    layer = positions["layer"]
+    rows = [(i, f"{score:.6f}") for i, score in enumerate(positions["silhouette"])]
+    return FigureBlock(
+        save(folder, "positions", lambda theme: _positions_figure(theme, positions)),
+        "States by panel asked about, and silhouette score by layer.",
+        f"Left: states at the last token on their first two principal components at layer {layer}, "
+        "coloured by the panel asked about. Right: how well they are told apart, layer by layer. "
+        f"The silhouette of {published.MODEL}, another model, peaks at layer "
+        f"{published.SILHOUETTE_LAYER} of {published.LAYERS}.",
+        (write_csv(folder / "silhouette.csv", ("layer", "silhouette"), rows),),
+    )
+
+
+def _positions_figure(theme: Theme, positions: Results) -> Figure:
+    figure = Figure(figsize=(WIDTH, 2.7))
+    left, right = figure.subplots(1, 2)
+    points, panels = np.array(positions["points"]), np.array(positions["panels"])
+    for panel in sorted(set(positions["panels"])):
+        own = points[panels == panel]
+        left.scatter(own[:, 0], own[:, 1], s=14, color=colour_of(panel), label=str(panel))
+    left.set_xticks([])
+    left.set_yticks([])
+    left.legend(title="panel", loc="best", handletextpad=0.1, fontsize=7.5)
+    left.set_title(f"layer {positions['layer']}")
+    right.plot(positions["silhouette"], marker="o", markersize=3.5, color=theme.gaze)
+    right.set_xlabel("layer")
+    right.set_title("silhouette score")
+    right.grid(axis="y")
+    return figure
+
+
+def order_section(runs: Runs) -> Section:
+    """What the directions do: flips by layer, other orders, narration."""
+    run = runs[reading_order.EXPERIMENT]
+    results = run.summary["results"]
+    layouts = results["layouts"]
+    main = layouts[0]
+    return Section(
+        "reading-order",
+        "Turning the order of reading without a word",
+        (
+            "The direction from plain reading to reading in reverse is added to the residual "
+            "stream after one layer while a plain question is asked. An answer flips when it names "
+            "the label that reading in reverse would find.",
+            f"{_best(main)} Unsteered, {percent(main['plain'])} of the answers are right at all.",
+        ),
+        (
+            _by_layer(run.path, layouts),
+            _flip_table(run.model, layouts),
+            _orders_table(run.path, results["orders"]),
+            _narration_table(results["narration"], results["band"]),
+        ),
+    )
+
+
+def _best(main: Results) -> str:
+    if not main["best"]["hits"]:
+        return "Here no answer flips at any layer."
+    rate = percent(main["best"], interval=True)
+    return f"Here {rate} flip at layer {main['best_layer']}, the best one."
+
+
+def _by_layer(folder: Path, layouts: Sequence[Results]) -> FigureBlock:
+    layers = range(len(layouts[0]["by_layer"]))
+    lines = {own["name"]: [rate["value"] for rate in own["by_layer"]] for own in layouts}
+    rows = [
+        (
+            own["name"],
+            layer,
+            *(f"{own['by_layer'][layer][x]:.6f}" for x in ("value", "low", "high")),
+            own["gap"][layer],
+            own["gap_unsteered"],
+        )
+        for own in layouts
+        for layer in layers
+    ]
+    head = ("labels", "layer", "flips", "low", "high", "logit_difference", "unsteered_difference")
+    return FigureBlock(
+        save(
+            folder,
+            "flips",
+            lambda theme: charts.curves(
+                theme, layers, lines, xlabel="layer", ylabel="answers that flip"
+            ),
+        ),
+        "Flip rate by layer.",
+        "Share of answers that flip when the direction is added after one layer. The file also has "
+        "the difference of the two labels' logits.",
+        (write_csv(folder / "flips.csv", head, rows),),
+    )
+
+
+def _flip_table(model: str, layouts: Sequence[Results]) -> TableBlock:
+    ours = [
+        (
+            f"{model}, {own['name']}",
+            percent(own["best"], interval=True),
+            str(own["best_layer"]) if own["best"]["hits"] else "none",
+            f"{own['gap_unsteered']:+.2f}",
+            f"{own['gap'][own['best_layer']]:+.2f}",
+            percent(own["plain"]),
+        )
+        for own in layouts
+    ]
+    theirs = [
+        (f"{name}, published", f"{rate:.1f}%", str(layer), "", "", "")
+        for name, (rate, layer) in published.FLIPS.items()
+    ]
+    panels = ", ".join(f"{n}: {rate:.0f}%" for n, rate in published.FLIPS_BY_PANELS.items())
+    note = (
+        f"{published.MODEL} by number of panels: {panels}; digits instead of letters: "
+        f"{published.FLIPS_DIGITS:.0f}%. {ANOTHER_MODEL}"
+    )
+    head = (
+        "model and labels", "flip", "layer", "logit difference unsteered", "at that layer",
+        "right unsteered",
+    )  # fmt: skip
+    return TableBlock(head, (*ours, *theirs), note)
+
+
+def _orders_table(folder: Path, orders: Sequence[Results]) -> TableBlock:
+    def rate(own: Sequence[int]) -> float:
+        return own[0] / own[1] if own[1] else 0.0
+
+    rows = [
+        (
+            "-".join(map(str, own["order"])),
+            f"{rate(own['steered']):.4f}",
+            f"{rate(own['prompted']):.4f}",
+        )
+        for own in orders
+    ]
+    write_csv(folder / "orders.csv", ("order", "steered", "prompted"), rows)
+    reverse, *others = orders
+    steered = [rate(own["steered"]) for own in others]
+    prompted = [rate(own["prompted"]) for own in others]
+    table = (
+        (
+            "reverse",
+            f"{100 * rate(reverse['steered']):.1f}%",
+            f"{published.ORDERS_REVERSE:.1f}%",
+            f"{100 * rate(reverse['prompted']):.1f}%",
+        ),
+        (
+            f"{len(others)} others, on average",
+            f"{100 * float(np.mean(steered or [0])):.1f}%",
+            f"{published.ORDERS_OTHERS:.1f}% of 719",
+            f"{100 * float(np.mean(prompted or [0])):.1f}%",
+        ),
+        (
+            "the best of them",
+            f"{100 * max(steered, default=0):.1f}%",
+            f"{published.ORDERS_BEST:.1f}%",
+            f"{100 * max(prompted, default=0):.1f}%",
+        ),
+    )
+    head = ("order", "follow the direction", "published", "follow when asked in text")
+    note = (
+        "Directions of other orders are built the same way, from the order asked for in text. In "
+        f"the study every order asked for in text is followed. {ANOTHER_MODEL}"
+    )
+    return TableBlock(head, table, note)
+
+
+def _narration_table(narration: Results, band: Sequence[int]) -> TableBlock:
+    before, after = published.NARRATION_RHO
+    rows = tuple(
+        (
+            name,
+            rho(narration[kind]["rho_reverse"]),
+            f"{theirs:+.2f}",
+            percent(narration[kind]["starts_at_last"], interval=True),
+            last,
+        )
+        for name, kind, theirs, last in (
+            ("unsteered", "plain", before, ""),
+            ("with the direction", "turned", after, f"{published.STARTS_AT_LAST:.0f}%"),
+        )
+    )
+    layers = f"layer{'s' if len(band) > 1 else ''} {', '.join(map(str, band))}"
+    head = (
+        "free narration", "rho with reverse order", "published", "start at the last panel",
+        "published, start",
+    )  # fmt: skip
+    return TableBlock(head, rows, f"The direction is added after {layers}. {ANOTHER_MODEL}")

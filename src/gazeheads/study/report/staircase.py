@@ -1,0 +1,85 @@
+"""The sections about narrations that nobody steers: free and in reverse, weighted and raw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gazeheads.study.experiments import staircase
+from gazeheads.study.report import figures, tables
+from gazeheads.study.report.blocks import (
+    FigureBlock,
+    NarrationBlock,
+    Section,
+    TableBlock,
+    colour_of,
+)
+from gazeheads.study.report.numbers import Results, Runs, percent
+from gazeheads.study.report.theme import save
+
+_NAMES = {staircase.CONTROL: "random"}
+_TITLES = {
+    staircase.EXPERIMENT: "Nobody steering: where the heads look during a narration",
+    staircase.REVERSE: "The same in reverse order",
+}
+
+
+def staircase_section(name: str) -> Callable[[Runs], Section]:
+    """The section of one kind of narration and of attention."""
+
+    def build(runs: Runs) -> Section:
+        run = runs[name]
+        results = run.summary["results"]
+        record = _telling(run.ordered())
+        figure = FigureBlock(
+            save(run.path, "staircase", lambda theme: figures.staircase(theme, record)),
+            "Attention by panel over the words of a narration.",
+            f"Strip {record['unit']}, the first of those that tell most panels: share of attention "
+            "on each panel (rows) as each new token is written. The outline is the panel the "
+            "words are about.",
+            (tables.write_staircase(run.path, record),),
+        )
+        pieces = tuple(
+            (piece, colour_of(panel))
+            for piece, panel in zip(record["pieces"], record["narrated"], strict=True)
+            if piece
+        )
+        told = NarrationBlock(
+            pieces, "The narration, coloured by the panel each sentence is about."
+        )
+        return Section(name, _TITLES[name], _told(results), (figure, told, _table(results)))
+
+    return build
+
+
+def _told(results: Results) -> tuple[str, ...]:
+    tracking = {name: percent(own, interval=True) for name, own in results["tracking"].items()}
+    against = f", random heads for {tracking[staircase.CONTROL]}" if len(tracking) > 1 else ""
+    return (
+        f"Asked to tell the whole strip, the model is only watched. For {tracking['gaze']} of "
+        "the tokens that describe a panel the gaze heads look at that panel more than at any "
+        f"other{against}; chance is {100 * results['chance']:.0f}%.",
+        f"{results['in_order']} of {results['strips']} narrations go through their panels in "
+        f"order, {results['in_reverse']} in reverse order; {results['panels_narrated']} of "
+        f"{results['panels_shown']} panels are told.",
+    )
+
+
+def _table(results: Results) -> TableBlock:
+    rows = tuple(
+        (
+            f"{_NAMES.get(name, name)} ({len(results['heads'][name])})",
+            percent(own, interval=True),
+            percent(results["tracking_raw"][name], interval=True),
+            str(own["total"]),
+        )
+        for name, own in results["tracking"].items()
+    )
+    head = ("heads watched", "most on the panel told", "by raw attention", "tokens")
+    note = "Attention is weighted by the norms of the value vectors, as in the study, or raw."
+    return TableBlock(head, rows, note)
+
+
+def _telling(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The first narration that tells most of its panels."""
+    return max(records, key=lambda record: len(set(record["order"])))

@@ -1,0 +1,133 @@
+"""The sections about steering: examples, accuracy, and the published figures beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gazeheads.study import published
+from gazeheads.study.experiments import steer_vqa
+from gazeheads.study.experiments.steered_answers import GAZE
+from gazeheads.study.report import figures, tables
+from gazeheads.study.report.blocks import FigureBlock, Section, StripsBlock, TableBlock, example_of
+from gazeheads.study.report.numbers import Results, Runs, counts, percent
+from gazeheads.study.report.theme import save
+
+SHOWN_STRIPS, FOLDED_STRIPS = 4, 16
+
+
+def steering_section(runs: Runs) -> Section:
+    """Strips with one question and one answer per panel."""
+    run = runs[steer_vqa.EXPERIMENT]
+    results, settings = run.summary["results"], run.settings
+    keys = [c["key"] for c in results["conditions"]]
+    records = list(run.records.values())[: SHOWN_STRIPS + FOLDED_STRIPS]
+    examples = [example_of(record, run.path, keys) for record in records]
+    names = tuple(figures.CONDITIONS[c["condition"]] for c in results["conditions"])
+    block = StripsBlock(
+        settings["prompt"],
+        names,
+        tuple(examples[:SHOWN_STRIPS]),
+        tuple(examples[SHOWN_STRIPS:]),
+    )
+    count = results["unsteered"]["strips"]
+    return Section(
+        "answers",
+        "The same question, looking at each panel in turn",
+        (
+            "The model sees the whole strip as one picture and is asked the same question every "
+            "time. All that changes is where its gaze heads are made to look: under each panel "
+            "stands what it answers then.",
+            f"These are the first of {count} strips, not picked. The colour of an answer tells "
+            "which panel it describes.",
+        ),
+        (block,),
+    )
+
+
+def conditions_section(runs: Runs) -> Section:
+    """Accuracy of the gaze heads and the controls, and the published figures."""
+    run = runs[steer_vqa.EXPERIMENT]
+    results = run.summary["results"]
+    conditions, folder = results["conditions"], run.path
+    picture = save(
+        folder,
+        "conditions",
+        lambda theme: figures.condition_bars(theme, conditions, results["chance"]),
+    )
+    told = "; ".join(
+        f"{figures.CONDITIONS[c['condition']]} {percent(c['accuracy'])}" for c in conditions
+    )
+    data = (
+        tables.write_conditions(folder, "conditions.csv", conditions),
+        tables.write_by_panel(folder, conditions),
+    )
+    bars = FigureBlock(
+        picture,
+        f"Bars of steering accuracy: {told}.",
+        "Share of answers that describe the panel the heads were pointed at, with 95% bootstrap "
+        "intervals over strips. The dotted line is chance.",
+        data,
+    )
+    unsteered = results["unsteered"]
+    return Section(
+        "accuracy",
+        "How often the answer follows",
+        (
+            "By the study's rules an incoherent answer is a miss, and so is one that equals the "
+            "unsteered answer, even where that describes the panel in question. The pale bars "
+            "count content alone.",
+            f"Unsteered, the {unsteered['strips']} answers describe "
+            f"{_counts(unsteered['by_panel'])}; {unsteered['ties']} of them mix several panels and "
+            f"{unsteered['junk']} describe none.",
+        ),
+        (bars, _counts_table(conditions), _beside_published(run.model, results)),
+    )
+
+
+def _counts(by_panel: Sequence[int]) -> str:
+    told = [f"panel {panel} {_times(n)}" for panel, n in enumerate(by_panel, 1) if n]
+    return ", ".join(told) if told else "no panel"
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def _counts_table(conditions: Sequence[Results]) -> TableBlock:
+    named, cells = counts(conditions)
+    rows = tuple(
+        (f"{figures.CONDITIONS[c['condition']]} ({c['k']})", *told)
+        for c, told in zip(conditions, cells, strict=True)
+    )
+    return TableBlock(("steered", *named), rows)
+
+
+def _beside_published(model: str, results: Results) -> TableBlock:
+    by_name = {c["condition"]: c for c in results["conditions"]}
+    gaze = by_name.get(GAZE)
+    k = gaze["k"] if gaze else 0
+    ours = [
+        percent(by_name[name]["accuracy"], interval=True) if name in by_name else "not run"
+        for name in published.VQA_ACCURACY
+    ]
+    theirs = [f"{value:.1f}%" for value in published.VQA_ACCURACY.values()]
+    rows = (
+        (
+            f"{model}, here",
+            f"{k} of {results['heads']} ({100 * k / results['heads']:.1f}%)",
+            *ours,
+        ),
+        (
+            f"{published.MODEL}, published",
+            f"{published.PEAK_K} of {published.HEADS:,} "
+            f"({100 * published.PEAK_K / published.HEADS:.1f}%)",
+            *theirs,
+        ),
+    )
+    return TableBlock(
+        ("model", "heads steered", "gaze", "random", "all"),
+        rows,
+        f"{published.MODEL} is another model, far larger, on other comics with another judge: its "
+        f"figures are those of {published.STUDY} and show the shape to expect, not a score to "
+        "beat.",
+    )

@@ -1,0 +1,227 @@
+"""Sections about the question with one thing changed: sweeps, narration, other head sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from gazeheads.study import published
+from gazeheads.study.experiments import head_sets, steer_vqa, sweeps
+from gazeheads.study.report import charts
+from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
+from gazeheads.study.report.numbers import Results, Runs, counts
+from gazeheads.study.report.tables import write_csv
+from gazeheads.study.report.theme import save
+
+ANOTHER_MODEL = (
+    f"Published: {published.MODEL}, another and far larger model on other comics with another "
+    f"judge, from {published.STUDY}."
+)
+_SWEEPS = {
+    sweeps.DELTA: ("How hard the heads are pushed", "delta", "strength (delta)"),
+    sweeps.PROMPTS: ("Other wordings of the question", "prompts", "wording"),
+    sweeps.POOLS: ("Where random heads come from", "pools", "pool of random heads"),
+    sweeps.PANELS: ("Strips of other lengths", "panels", "panels of the strip"),
+}
+
+
+def sweep_section(name: str) -> Callable[[Runs], Section]:
+    """The section of one sweep."""
+
+    def build(runs: Runs) -> Section:
+        run = runs[name]
+        title, short, xlabel = _SWEEPS[name]
+        variants = run.summary["results"]["variants"]
+        theirs = _published(name, [variant["name"] for variant in variants])
+        known = any(value is not None for value in theirs)
+        own = [
+            (variant["name"], c, _shown(value))
+            for variant, value in zip(variants, theirs, strict=True)
+            for c in variant["conditions"]
+        ]
+        named, cells = counts([c for _, c, _ in own])
+        rows = tuple(
+            (variant, f"{c['condition']} ({c['k']})", *told, *([value] if known else []))
+            for (variant, c, value), told in zip(own, cells, strict=True)
+        )
+        head = (xlabel, "heads steered", *named, *(["published"] if known else []))
+        names = list(dict.fromkeys(c["condition"] for v in variants for c in v["conditions"]))
+        series = {
+            f"{each} heads": [
+                next((c["accuracy"] for c in v["conditions"] if c["condition"] == each), None)
+                for v in variants
+            ]
+            for each in names
+        }
+        labels = [
+            str(i) if name == sweeps.PROMPTS else v["name"] for i, v in enumerate(variants, 1)
+        ]
+        chances = {variant["chance"] for variant in variants}
+        chance = chances.pop() if len(chances) == 1 else None
+        figure = FigureBlock(
+            save(
+                run.path,
+                short,
+                lambda theme: charts.estimates(
+                    theme,
+                    labels,
+                    series,
+                    theirs,
+                    xlabel=xlabel,
+                    reference=chance,
+                ),
+            ),
+            f"Accuracy by {xlabel}.",
+            "Share of answers that follow, with 95% bootstrap intervals over strips.",
+            (write_csv(run.path / f"{short}.csv", head, rows),),
+        )
+        note = ANOTHER_MODEL if known else ""
+        return Section(short, title, (), (figure, TableBlock(head, rows, note)))
+
+    return build
+
+
+def _published(sweep: str, names: list[str]) -> list[float | None]:
+    if sweep == sweeps.PROMPTS:
+        return list[float | None](published.PROMPT_ACCURACY[: len(names)])
+    return [published.SWEEPS.get(sweep, {}).get(name) for name in names]
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}%"
+
+
+def narration_section(runs: Runs) -> Section:
+    """Static narration: a hundred tokens about "this panel"."""
+    run = runs[steer_vqa.NARRATION]
+    table = _conditions_table(run.path, run.summary["results"], published.NARRATION_ACCURACY)
+    figure = _by_panel(run.path, run.summary["results"])
+    text = (
+        f"Asked “{run.settings['prompt']}” without being told which panel, the model describes "
+        "the panel its heads are pointed at, or not."
+    )
+    return Section("narration", "“This panel”: steering a longer text", (text,), (figure, table))
+
+
+def head_sets_section(runs: Runs) -> Section:
+    """Gaze heads against heads chosen by earlier methods."""
+    run = runs[head_sets.EXPERIMENT]
+    results = run.summary["results"]
+    sizes = _published_sizes(run.settings["ks"])
+    tables = [
+        _conditions_table(run.path, results, published.SET_ACCURACY[size], k, size)
+        for k, size in sizes.items()
+    ]
+    shared = [
+        _overlap_table(run.path, own, results["heads"], sizes[own["k"]])
+        for own in results["overlaps"]
+    ]
+    return Section(
+        "head-sets",
+        "Is it the gaze? Heads chosen in other ways",
+        (
+            "The same intervention on heads that earlier work singled out: image heads (arXiv "
+            "2510.02790) look at the image at all, localization heads (arXiv 2503.06287) look at "
+            "one clump of it. “Averaged” applies the latter's criteria once to averaged maps, as "
+            "the gaze study did.",
+        ),
+        (_set_figure(run.path, results), *tables, *shared),
+    )
+
+
+def _published_sizes(ks: list[int]) -> dict[int, int]:
+    """By our sizes the study's: the peak stands beside its peak, the small one beside its 10."""
+    peak = next((k for k in ks if k != head_sets.SMALL), ks[0])
+    return {k: published.PEAK_K if k == peak else head_sets.SMALL for k in ks}
+
+
+def _conditions_table(
+    folder: Path,
+    results: Results,
+    theirs: dict[str, float],
+    k: int | None = None,
+    size: int = published.PEAK_K,
+) -> TableBlock:
+    """What became of the answers, with the published accuracies at the study's `size`."""
+    own = [c for c in results["conditions"] if k is None or c["k"] in (k, results["heads"])]
+    named, cells = counts(own)
+    rows = tuple(
+        (f"{c['condition']} ({c['k']})", *told, _shown(theirs.get(c["condition"])))
+        for c, told in zip(own, cells, strict=True)
+    )
+    head = ("heads steered", *named, f"published, K = {size}")
+    write_csv(folder / f"conditions{'' if k is None else f'-{k}'}.csv", head, rows)
+    return TableBlock(head, rows, ANOTHER_MODEL)
+
+
+def _by_panel(folder: Path, results: Results) -> FigureBlock:
+    conditions = results["conditions"]
+    panels = [str(n) for n in range(1, len(conditions[0]["by_panel"]) + 1)]
+    series = {f"{c['condition']} heads": c["by_panel"] for c in conditions}
+    rows = [
+        (c["condition"], c["k"], panel, *(f"{own[x]:.6f}" for x in ("value", "low", "high")))
+        for c in conditions
+        for panel, own in zip(panels, c["by_panel"], strict=True)
+    ]
+    head = ("condition", "heads", "panel", "accuracy", "low", "high")
+    return FigureBlock(
+        save(
+            folder,
+            "by-panel",
+            lambda theme: charts.estimates(
+                theme, panels, series, xlabel="panel steered to", reference=results["chance"]
+            ),
+        ),
+        "Accuracy by panel.",
+        "Share of narrations that describe the panel steered to, by panel. Dotted: chance.",
+        (write_csv(folder / "by-panel.csv", head, rows),),
+    )
+
+
+def _set_figure(folder: Path, results: Results) -> FigureBlock:
+    conditions = results["conditions"]
+    names = list(dict.fromkeys(c["condition"] for c in conditions))
+    ks = sorted({c["k"] for c in conditions if c["k"] < results["heads"]})
+    series = {
+        f"{k} heads": [
+            next((c["accuracy"] for c in conditions if (c["condition"], c["k"]) == (n, k)), None)
+            for n in names
+        ]
+        for k in [*ks, results["heads"]]
+    }
+    rows = [
+        (c["condition"], c["k"], *(f"{c['accuracy'][x]:.6f}" for x in ("value", "low", "high")))
+        for c in conditions
+    ]
+    return FigureBlock(
+        save(
+            folder,
+            "head-sets",
+            lambda theme: charts.estimates(theme, names, series, reference=results["chance"]),
+        ),
+        "Accuracy by head set.",
+        "Share of answers that follow, by how the heads were chosen. Dotted: chance.",
+        (write_csv(folder / "head-sets.csv", ("set", "heads", "accuracy", "low", "high"), rows),),
+    )
+
+
+def _overlap_table(folder: Path, own: Results, heads: int, size: int) -> TableBlock:
+    k, theirs = own["k"], published.OVERLAPS[size]
+    rows = tuple(
+        (
+            " and ".join(pair["sets"]),
+            f"{pair['shared']} of {k}",
+            f"{k * k / heads:.1f}",
+            f"{theirs['+'.join(pair['sets'])]} of {size}"
+            if "+".join(pair["sets"]) in theirs
+            else "",
+        )
+        for pair in own["pairs"]
+    )
+    head = (f"sets of {k}", "heads shared", "by chance", "published")
+    write_csv(folder / f"overlaps-{k}.csv", head, rows)
+    note = (
+        f"{own['shared_by_all']} heads are in all of these sets; in the study "
+        f"{published.SHARED_BY_ALL[size]} of {size} are in all of its three. {ANOTHER_MODEL}"
+    )
+    return TableBlock(head, rows, note)

@@ -1,0 +1,225 @@
+"""The report: complete, self-contained, and true to the summaries."""
+
+from __future__ import annotations
+
+import csv
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+from scripted_model import ScriptedVlm, scores
+
+from gazeheads.data.drawn.strips import draw_strips
+from gazeheads.data.drawn.truth import PanelTruth
+from gazeheads.data.strip import Strip
+from gazeheads.errors import GazeheadsError
+from gazeheads.study import published
+from gazeheads.study.experiments import main_job, steer_vqa
+from gazeheads.study.experiments.steer_vqa import SteerVqaSettings
+from gazeheads.study.report.blocks import answer_of, crop_css
+from gazeheads.study.report.numbers import counts, percent
+from gazeheads.study.report.page import write_report
+from gazeheads.study.runs import RunFolder, RunOptions, find_runs
+
+if TYPE_CHECKING:
+    from gazeheads.models import VLM
+
+
+class Page(HTMLParser):
+    """What a page loads, links to and says."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.linked: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.styles = ""
+        self.text = ""
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        own = dict(attrs)
+        self.tags.append(tag)
+        self.loaded += [own[name] for name in ("src", "srcset", "data", "poster") if name in own]
+        if "href" in own:
+            (self.linked if tag == "a" else self.loaded).append(own["href"])
+        if "id" in own:
+            self.ids.append(own["id"])
+        self.styles += own.get("style") or ""
+
+    def handle_data(self, data: str) -> None:
+        if self.tags[-1:] == ["style"]:
+            self.styles += data
+        else:
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def out(gqa: VLM, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The main job on a random model, with its report."""
+    folder = tmp_path_factory.mktemp("runs")
+    strips = draw_strips(4, 31, 2, size=32)
+    runs = main_job.run(
+        gqa,
+        strips[:2],
+        strips[2:],
+        main_job.MainJob(ks=(1, 3), seed=7),
+        folder,
+        lambda name: lambda done, total: None,
+    )
+    write_report(runs, folder / "report.html")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(out: Path) -> Page:
+    return Page(out / "report.html")
+
+
+def test_nothing_is_loaded_from_anywhere(page: Page) -> None:
+    assert page.loaded and all(part.startswith("data:") for part in page.loaded)
+    assert "script" not in page.tags and "@import" not in page.styles
+    for part in page.styles.split("url(")[1:]:
+        assert part.startswith("data:")
+
+
+def test_every_link_is_a_file_beside_the_page(page: Page, out: Path) -> None:
+    assert len(page.linked) >= 8
+    for link in page.linked:
+        assert "://" not in link and not link.startswith("/")
+        assert (out / link).is_file()
+
+
+def test_the_page_tells_the_numbers_of_the_summaries(page: Page, out: Path) -> None:
+    for condition in RunFolder(out / "steer-vqa" / "tiny-random").summary["results"]["conditions"]:
+        assert percent(condition["accuracy"], interval=True) in page.text
+        assert percent(condition["content"], interval=True) in page.text
+    tracking = RunFolder(out / "staircase" / "tiny-random").summary["results"]["tracking"]
+    for own in tracking.values():
+        assert percent(own, interval=True) in page.text
+    best = RunFolder(out / "discover" / "tiny-random").summary["results"]["top"][0]
+    assert best["head"] in page.text and f"{best['score']:.2f}" in page.text
+    assert "seed 7" in page.text and "torch" in page.text
+
+
+def test_published_figures_are_labelled_as_another_models(page: Page) -> None:
+    assert f"{published.MODEL}, published" in page.text
+    assert f"{published.MODEL} is another model" in page.text
+    for value in published.VQA_ACCURACY.values():
+        assert f"{value:.1f}%" in page.text
+
+
+def test_every_figure_comes_as_png_in_both_appearances_as_pdf_and_as_numbers(out: Path) -> None:
+    figures = {
+        "discover": {
+            "matrices": "matrices.json",
+            "head-map": "head-scores.csv",
+            "histogram": "head-scores.csv",
+        },
+        "sweep-k": {"k-curve": "k-curve.csv"},
+        "steer-vqa": {"conditions": "conditions.csv"},
+        "staircase": {"staircase": "staircase.json"},
+    }
+    for experiment, own in figures.items():
+        folder = out / experiment / "tiny-random"
+        for name, numbers in own.items():
+            assert (folder / f"{name}.pdf").read_bytes()[:4] == b"%PDF"
+            assert (folder / numbers).stat().st_size > 0
+            for picture in (f"{name}.png", f"{name}-dark.png"):
+                with Image.open(folder / picture) as image:
+                    assert image.width >= 2 * 500  # twice the pixels of a screen
+
+
+def test_the_tables_hold_the_numbers_of_the_figures(out: Path) -> None:
+    folder = RunFolder(out / "sweep-k" / "tiny-random")
+    rows = list(csv.DictReader((folder.path / "k-curve.csv").open()))
+    conditions = folder.summary["results"]["conditions"]
+    assert len(rows) == len(conditions)
+    for row, condition in zip(rows, conditions, strict=True):
+        assert (row["condition"], int(row["heads"])) == (condition["condition"], condition["k"])
+        assert float(row["accuracy"]) == pytest.approx(condition["accuracy"]["value"], abs=1e-6)
+        assert int(row["junk"]) == condition["junk"]
+    listed = list(csv.DictReader((out / "discover/tiny-random/head-scores.csv").open()))
+    values = [float(row["gaze_score"]) for row in listed]
+    assert len(values) == 16 and values == sorted(values, reverse=True)
+    record = json.loads((out / "staircase/tiny-random/staircase.json").read_text())
+    assert len(record["attention"]["gaze"]) == len(record["pieces"]) == len(record["narrated"])
+
+
+def steered(out: Path, strips: list[Strip], name: str = "scripted") -> RunFolder:
+    vlm = ScriptedVlm(strips, [], name)
+    settings = SteerVqaSettings((2,))
+    return steer_vqa.run(vlm, strips, scores(name), settings, RunOptions(out))  # type: ignore[arg-type]
+
+
+def test_examples_show_every_answer_with_its_verdict(tmp_path: Path) -> None:
+    strips = draw_strips(6, 5, 3, size=32)
+    page = Page(write_report([steered(tmp_path, strips)], tmp_path / "report.html"))
+    for strip in strips:
+        assert strip.captions is not None
+        for wordings in strip.captions:
+            assert wordings[0] in page.text
+    assert page.text.count("describes panel 3") == 6
+    assert page.text.count("same as unsteered") == 6 * (1 + 3)  # panel 1, and all random heads
+    assert page.text.count("describes no panel") == 6 * 3  # all heads
+    assert "2 more strips" in page.text
+    assert "random" in page.text and "no no no no no" in page.text
+
+
+def test_a_models_words_cannot_become_markup(tmp_path: Path) -> None:
+    blank = Image.new("RGB", (32, 32))
+    rude = PanelTruth("cat", "rides", "<script>alert(1)</script>", "city")
+    strip = Strip("<b>id</b>", (blank, blank), (rude, PanelTruth("dog", "cuts", "ball", "reef")))
+    page = Page(write_report([steered(tmp_path, [strip])], tmp_path / "report.html"))
+    assert "script" not in page.tags
+    assert "<script>alert(1)</script>" in page.text
+
+
+def test_two_models_stand_in_one_page_one_after_the_other(tmp_path: Path) -> None:
+    strips = draw_strips(1, 5, 2, size=32)
+    for name in ("org/one", "two"):
+        steered(tmp_path, strips, name)
+    runs = find_runs([tmp_path])
+    page = Page(write_report(runs, tmp_path / "pages" / "report.html"))
+    assert "Gaze heads of org/one, two" in page.text
+    assert len(page.ids) == len(set(page.ids))
+    assert all((tmp_path / "pages" / link).is_file() for link in page.linked)
+    with pytest.raises(GazeheadsError, match="same experiment"):
+        write_report([*runs, runs[0]], tmp_path / "twice.html")
+    assert not (tmp_path / "twice.html").exists()
+
+
+def test_an_unfinished_run_has_no_report(tmp_path: Path) -> None:
+    run = steered(tmp_path, draw_strips(1, 5, 2, size=32))
+    (run.path / "summary.json").unlink()
+    with pytest.raises(GazeheadsError, match="not finished"):
+        write_report([run], tmp_path / "report.html")
+    with pytest.raises(GazeheadsError, match="no runs"):
+        write_report([], tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_crop_shows_exactly_its_part_of_the_picture() -> None:
+    # the second of four panels in a 2 x 2 grid of a picture twice as wide as high
+    css = crop_css((0.5, 0, 1, 0.5), 2)
+    assert "background-size:200.00% 200.00%" in css
+    assert "background-position:100.00% 0.00%" in css
+    assert "aspect-ratio:2.0000" in css
+    whole = crop_css((0, 0, 1, 1), 1.5)
+    assert "background-size:100.00% 100.00%;background-position:0.00% 0.00%" in whole
+
+
+def test_answers_nobody_judged_get_a_column_only_if_there_are_any() -> None:
+    share = {"value": 0.5, "low": 0.25, "high": 0.75}
+    own = {"accuracy": share, "content": share, "pairs": 4, "junk": 1, "ties": 0}
+    judged, declined = ({**own, "baseline_matches": 2, "unjudged": n} for n in (0, 1))
+    head, cells = counts([judged])
+    assert "unjudged" not in head and len(cells[0]) == len(head)
+    head, cells = counts([judged, declined])
+    assert head[-1] == "unjudged" and [row[-1] for row in cells] == ["0", "1"]
+    assert answer_of({"text": "x", "panel": None, "reason": "unjudged"}, 1).told == "not judged"
