@@ -126,7 +126,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         monkeypatch.setattr(sys, "argv", ["gazeheads", *map(str, words)])
         capfd.readouterr()
         with pytest.raises(SystemExit) as stop:
-            main.main()
+            main()
         return (int(stop.value.code or 0), *capfd.readouterr())
 
     return call

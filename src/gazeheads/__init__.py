@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gazeheads import moved
+
 if TYPE_CHECKING:
     from gazeheads.discovery.gaze import discover
     from gazeheads.errors import GazeheadsError
@@ -51,6 +53,8 @@ __all__ = [
     "load",
     "wrap",
 ]
+
+moved.install()
 
 
 def __getattr__(name: str) -> Any:

@@ -9,15 +9,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from gazeheads.attention.plan import AttentionPlan, PlanError, Steer
 from gazeheads.attention.state import PlanRun, current_run, set_run
-from gazeheads.models.inputs import Encoded, Encoder
 from gazeheads.regions import ImageTokens
 from gazeheads.steering import Steering
+
+if TYPE_CHECKING:
+    from gazeheads.models.inputs import Encoded, Encoder
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ import torch
 
 from gazeheads.attention import function
 from gazeheads.attention.ambient import before_forward
+from gazeheads.attention.fork import fork_rows
 from gazeheads.errors import GazeheadsError
-from gazeheads.models.fork import fork_rows
 
 
 class ModelError(GazeheadsError):

@@ -20,7 +20,7 @@ from gazeheads.attention.state import PlanRun, running
 from gazeheads.errors import GazeheadsError
 from gazeheads.models.batch import Batch
 from gazeheads.models.families.family import Family
-from gazeheads.models.fork import prefill
+from gazeheads.models.prefill import prefill
 
 
 class DecodingError(GazeheadsError):

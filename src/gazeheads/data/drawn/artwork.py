@@ -13,7 +13,7 @@ from PIL import Image, ImageChops, ImageDraw
 
 from gazeheads.data.drawn.props import PROPS, draw_prop
 
-SPRITE_FOLDER = files("gazeheads.data") / "sprites"
+SPRITE_FOLDER = files("gazeheads.data.drawn") / "sprites"
 
 
 @cache

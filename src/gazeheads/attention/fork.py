@@ -15,9 +15,7 @@ from typing import Any
 import torch
 
 from gazeheads.attention.plan import AttentionPlan
-from gazeheads.attention.state import PlanRun, current_run, running
-from gazeheads.models.batch import Batch
-from gazeheads.models.families.family import Family
+from gazeheads.attention.state import PlanRun, current_run
 
 
 @dataclass(frozen=True)
@@ -95,32 +93,9 @@ def fork_rows(
     return args, {**kwargs, "hidden_states": hidden}
 
 
-def prefill(family: Family, model: Any, batch: Batch, run: PlanRun | None) -> tuple[Any, Any]:
-    """Reads the prompts: (B, V) logits of the last tokens and the cache of all rows."""
-    fork = None
-    if batch.alike and batch.rows > 1:
-        layers = int(model.config.get_text_config().num_hidden_layers)
-        plan = run.plan if run else AttentionPlan(batch.rows, batch.ids.shape[1])
-        fork = plan_fork(plan, layers, family.fork_from(batch.features[0]))
-        run = run or PlanRun(plan, model.config.get_text_config())
-    with torch.no_grad(), running(run):
-        if fork is None or run is None:
-            out = model(**batch.forward_inputs(family), use_cache=True, logits_to_keep=1)
-            return out.logits[:, -1], out.past_key_values
-        inputs = batch.select([0] * fork.initial).forward_inputs(family)
-        # positions of one row, alike for all: they broadcast to any number of streams
-        inputs["position_ids"] = inputs["position_ids"].narrow(-2, 0, 1)
-        with _forked(run, fork):
-            out = model(**inputs, use_cache=True, logits_to_keep=1)
-    cache = out.past_key_values
-    for index, layer in enumerate(cache.layers):
-        layer.batch_select_indices(torch.tensor(fork.streams(index), device=layer.device))
-    last = torch.tensor(fork.streams(fork.layers), device=out.logits.device)
-    return out.logits[last, -1], cache
-
-
 @contextmanager
-def _forked(run: PlanRun, fork: Fork) -> Iterator[None]:
+def forked(run: PlanRun, fork: Fork) -> Iterator[None]:
+    """While rows share streams."""
     run.set_fork(fork)
     try:
         yield
