@@ -55,8 +55,8 @@ def test_finite_deltas_and_attention_are_the_models(
     for strip in strips:
         encoded, ready = prepare(gqa, strip.image, "what happens?")
         steering = Steering(heads, strip.regions[1], delta=3.0)
-        target = steering.on(encoded.tokens, 0).target
-        found = runner.generate(ready, 8, heads.heads, target, delta=3.0)
+        acting = steering.on(encoded.tokens, (gqa.num_layers, gqa.num_heads), len(encoded))
+        found = runner.generate(ready, 8, acting)
         wanted = reference(gqa, encoded, steering, 8)
         assert found.tokens == wanted.tokens
         np.testing.assert_allclose(found.logits, wanted.logits, atol=1e-3)

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from gazeheads.attention.plan import AttentionPlan
-from gazeheads.attention.state import PlanRun, current_run
+from gazeheads.attention.plan import ForwardPlan
+from gazeheads.attention.state import ForwardState
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Fork:
         return [place.get(row, 0) for row in range(len(self.first))]
 
 
-def plan_fork(plan: AttentionPlan, layers: int, earliest: int) -> Fork | None:
+def plan_fork(plan: ForwardPlan, layers: int, earliest: int) -> Fork | None:
     """How the rows of a plan (all of one prompt) share a prefill; None if they can't.
 
     Args:
@@ -59,31 +59,30 @@ def plan_fork(plan: AttentionPlan, layers: int, earliest: int) -> Fork | None:
         layers: of the model.
         earliest: first layer where the number of streams may change.
     """
-    first = [layers] * plan.rows
-    for steer in plan.steers:
-        if steer.acts_in(decoding=False) and steer.target(0) is not None:
-            lowest = min(head.layer for head in steer.heads)
-            first[steer.row] = min(first[steer.row], lowest)
     # below the earliest layer a row must be in the batch from the start
-    first = [0 if layer < earliest else layer for layer in first]
+    first = [0 if layer < earliest else layer for layer in plan.lowest_layers(layers)]
     shared = any(layer > 0 for layer in first)
     fork = Fork(tuple(first), layers, shared)
     return fork if fork.initial < plan.rows else None
 
 
 def fork_rows(
-    layer: int, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    state: ForwardState,
+    layer: int,
+    module: torch.nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
     """Before a block: adds the streams that start at its layer, as copies of the shared one."""
     del module
-    run = current_run()
-    if run is None or run.fork is None:
+    plan = state.current
+    if plan is None or plan.fork is None:
         return None
     mask = kwargs.get("attention_mask")
     if mask is not None and mask.shape[0] > 1:
         # rows of one prompt see alike: one mask broadcasts to any number of streams
         kwargs = {**kwargs, "attention_mask": mask[:1]}
-    added = len(run.fork.starting(layer)) if layer else 0
+    added = len(plan.fork.starting(layer)) if layer else 0
     if not added:
         return args, kwargs
     hidden = args[0] if args else kwargs["hidden_states"]
@@ -94,10 +93,10 @@ def fork_rows(
 
 
 @contextmanager
-def forked(run: PlanRun, fork: Fork) -> Iterator[None]:
+def forked(plan: ForwardPlan, fork: Fork) -> Iterator[None]:
     """While rows share streams."""
-    run.set_fork(fork)
+    plan.set_fork(fork)
     try:
         yield
     finally:
-        run.set_fork(None)
+        plan.set_fork(None)
