@@ -104,14 +104,14 @@ class AmbientRun:
     """One generation under surrounding steering.
 
     Attributes:
-        plan: what acts on it.
+        plan: what acts on it; None: it is a prompt that the contexts are not for.
         contexts: that it began under.
         adopted: whether a thread without a `with` of its own took them.
         prompts: per row, the known prompt it is; None for a row that is none of them.
         ids: (B, S) of the latest pass that read the whole sequence.
     """
 
-    plan: ForwardPlan
+    plan: ForwardPlan | None
     contexts: tuple[SteeringContext, ...]
     adopted: bool
     prompts: tuple[KnownPrompt | None, ...]
@@ -136,7 +136,7 @@ class AmbientRun:
         self, state: ForwardState, ids: torch.Tensor | None, kwargs: Mapping[str, Any]
     ) -> bool:
         """Whether a pass without a KV cache reads the same sequence again, and more of it."""
-        if ids is None or ids.shape[0] != self.ids.shape[0]:
+        if ids is None or self.plan is None or ids.shape[0] != self.ids.shape[0]:
             return False
         length = self.ids.shape[1]
         if ids.shape[1] <= length or not torch.equal(ids[:, :length], self.ids):
@@ -155,8 +155,8 @@ def begin_run(
     adopted: bool,
     ids: torch.Tensor | None,
     kwargs: Mapping[str, Any],
-) -> AmbientRun | None:
-    """The plan that steers every row of a batch of prompts; None if no row is one to steer.
+) -> AmbientRun:
+    """The plan that steers every row of a batch of prompts.
 
     Raises:
         UnknownPromptError: a row's image tokens are not known.
@@ -177,10 +177,9 @@ def begin_run(
             own.append(context.steering.on(one_geometry(chosen).shifted(padding), shape, keys))
             context.used = True
         sources.append(own)
-    if not any(sources):
-        return None
     prompts = tuple(k[0] if own else None for k, own in zip(known_of, sources, strict=True))
-    return AmbientRun(ForwardPlan(sources, keys), contexts, adopted, prompts, ids)
+    plan = ForwardPlan(sources, keys) if any(sources) else None
+    return AmbientRun(plan, contexts, adopted, prompts, ids)
 
 
 class _RowPrompts:

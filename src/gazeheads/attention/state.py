@@ -174,9 +174,9 @@ class ForwardState:
                 raise
         self._thread.run = run
         self._thread.uncached = run if cache is None else None
-        if cache is not None and run is not None:
+        if cache is not None:
             self._runs[cache] = run
-        return None if run is None else run.plan
+        return run.plan
 
     def _run_of(self, cache: Any) -> ambient.AmbientRun | None:
         try:
