@@ -30,7 +30,8 @@ export class BrowserEngine implements Engine {
   /** @param folder address of the exported model's folder, ending in a slash. */
   constructor(private readonly folder: string | URL = new URL("model/", document.baseURI)) {
     this.worker.onmessage = ({ data }: MessageEvent<Reply>) => this.hear(data);
-    this.worker.onerror = (event) => this.fail(new EngineError(event.message || "the worker died"));
+    this.worker.onerror = (event) =>
+      this.fail(new EngineError(event.message || "the page's worker did not start: reload the page"));
   }
 
   async load(onProgress: (share: number, what: string) => void): Promise<ModelInfo> {

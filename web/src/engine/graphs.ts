@@ -39,26 +39,35 @@ export class Graphs {
     files: Map<string, Uint8Array<ArrayBuffer>>,
   ): Promise<Graphs> {
     const gpu = description.provider === "webgpu";
-    if (gpu) await checkGpu(description);
     const ort = (await (gpu
       ? import("onnxruntime-web/webgpu")
       : import("onnxruntime-web/wasm"))) as Runtime;
     // two threads were slower than one for small models, and need special headers
     ort.env.wasm.numThreads = 1;
     ort.env.logLevel = "error";
-    const open = (graph: string): Promise<InferenceSession> => {
+    const open = async (graph: string): Promise<InferenceSession> => {
       const externalData = (description.graph.weights[graph] ?? []).map((path) => ({
         path,
         data: take(files, path),
       }));
-      return ort.InferenceSession.create(take(files, `${graph}.onnx`), {
-        executionProviders: [description.provider],
-        externalData,
-        preferredOutputLocation: gpu ? onGpu(graph, description.graph.layers) : "cpu",
-      });
+      const data = take(files, `${graph}.onnx`);
+      try {
+        return await ort.InferenceSession.create(data, {
+          executionProviders: [description.provider],
+          externalData,
+          preferredOutputLocation: gpu ? onGpu(graph, description.graph.layers) : "cpu",
+        });
+      } catch (error) {
+        throw new EngineError(`the browser cannot prepare ${graph}.onnx: ${reason(error)}`);
+      }
     };
     const vision = await open("vision");
-    return new Graphs(ort, vision, await open("decoder"), description.graph);
+    try {
+      return new Graphs(ort, vision, await open("decoder"), description.graph);
+    } catch (error) {
+      await vision.release();
+      throw error;
+    }
   }
 
   /** The tokens of a stretched image of `rows` x `columns` cells. */
@@ -127,7 +136,17 @@ function onGpu(graph: string, layers: number): Record<string, "gpu-buffer"> {
   return Object.fromEntries(names.map((name) => [name, "gpu-buffer" as const]));
 }
 
-async function checkGpu(description: Description): Promise<void> {
+/** The first line of what the runtime says. */
+function reason(error: unknown): string {
+  return String((error as Error)?.message ?? error).split("\n")[0];
+}
+
+/**
+ * Asks, before anything is fetched, whether this browser can run the model.
+ * @throws EngineError if it lacks the graphics card that the model needs.
+ */
+export async function checkGpu(description: Description): Promise<void> {
+  if (description.provider !== "webgpu") return;
   const name = description.info.name;
   if (!("gpu" in navigator)) {
     throw new EngineError(`${name} needs WebGPU, which this browser does not have`);
