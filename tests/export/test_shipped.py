@@ -15,7 +15,7 @@ SHIPPED = Path(gazeheads.__file__).parent / "live/static/model"
 
 @pytest.mark.slow
 def test_the_browsers_comic_tiny_writes_what_comic_tiny_writes() -> None:
-    pytest.importorskip("onnxruntime", reason="the extra [web] is not installed")
+    pytest.importorskip("onnxruntime", reason="needs pip install 'gazeheads[web]'")
     from gazeheads.export.check import compare
     from gazeheads.export.runner import Runner
 

@@ -16,8 +16,8 @@ from gazeheads.heads import HeadScores
 
 from .conftest import scores_of
 
-pytest.importorskip("onnxruntime", reason="needs the extra [web]")
-pytest.importorskip("onnxscript", reason="needs the extra [web]")
+pytest.importorskip("onnxruntime", reason="needs pip install 'gazeheads[web]'")
+pytest.importorskip("onnxscript", reason="needs pip install 'gazeheads[web]'")
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
