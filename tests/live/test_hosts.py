@@ -261,6 +261,17 @@ def test_a_file_that_cannot_be_had_is_one_sentence_with_its_name(
     assert before in said and after in said[said.index(before) :], said
 
 
+@pytest.mark.parametrize("beginning", ["worker", "ort-wasm-simd-threaded-", "engine.js"])
+def test_a_script_that_is_missing_is_told_and_nothing_waits_for_it(
+    context: Any, host: Host, beginning: str
+) -> None:
+    (path,) = (path for path in host.files if path.startswith(f"assets/{beginning}"))
+    del host.files[path]
+    host.start_page = True
+    said = outcome(context, host.url)
+    assert "assets" in said and "\n" not in said
+
+
 def test_files_that_are_compressed_on_the_way_are_as_long_as_described(
     context: Any, host: Host
 ) -> None:

@@ -58,7 +58,7 @@ export class Graphs {
           preferredOutputLocation: gpu ? onGpu(graph, description.graph.layers) : "cpu",
         });
       } catch (error) {
-        throw new EngineError(`the browser cannot prepare ${graph}.onnx: ${reason(error)}`);
+        throw new EngineError(reason(graph, error));
       }
     };
     const vision = await open("vision");
@@ -136,9 +136,13 @@ function onGpu(graph: string, layers: number): Record<string, "gpu-buffer"> {
   return Object.fromEntries(names.map((name) => [name, "gpu-buffer" as const]));
 }
 
-/** The first line of what the runtime says. */
-function reason(error: unknown): string {
-  return String((error as Error)?.message ?? error).split("\n")[0];
+/** Why a graph cannot run, in one line. */
+function reason(graph: string, error: unknown): string {
+  const [told] = String((error as Error)?.message ?? error).split("\n");
+  const [, start] = /^no available backend.*?ERR: (.*?)( Build with .*)?$/.exec(told) ?? [];
+  return start
+    ? `the page's runtime, a .wasm file in its folder assets, does not start: ${start}`
+    : `the browser cannot prepare ${graph}.onnx: ${told}`;
 }
 
 /**
