@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,18 @@ from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.heads import HeadSet
 
 SHIPPED = Path(gazeheads.__file__).parent / "live/static/model"
+DESCRIPTION = "model.json"
+
+
+def test_the_shipped_files_are_those_described_as_the_page_insists() -> None:
+    described = {
+        file["name"]: file for file in json.loads((SHIPPED / DESCRIPTION).read_text())["files"]
+    }
+    assert {path.name for path in SHIPPED.iterdir()} == {*described, DESCRIPTION}
+    for name, file in described.items():
+        data = (SHIPPED / name).read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        assert (len(data), digest[:16]) == (file["bytes"], file["hash"])
 
 
 @pytest.mark.slow
