@@ -102,7 +102,7 @@ def test_the_command_refuses_what_it_does_not_know(
     line = ["gazeheads", "export", "web", "-o", str(tmp_path / "out"), *words]
     monkeypatch.setattr("sys.argv", line)
     with pytest.raises(SystemExit) as stop:
-        main.main()
+        main()
     assert stop.value.code == 2
     assert told in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
