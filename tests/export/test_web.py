@@ -16,8 +16,8 @@ from gazeheads.heads import HeadScores
 
 from .conftest import scores_of
 
-pytest.importorskip("onnxruntime", reason="needs the extra [web]")
-pytest.importorskip("onnxscript", reason="needs the extra [web]")
+pytest.importorskip("onnxruntime", reason="needs pip install 'gazeheads[web]'")
+pytest.importorskip("onnxscript", reason="needs pip install 'gazeheads[web]'")
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
@@ -102,7 +102,7 @@ def test_the_command_refuses_what_it_does_not_know(
     line = ["gazeheads", "export", "web", "-o", str(tmp_path / "out"), *words]
     monkeypatch.setattr("sys.argv", line)
     with pytest.raises(SystemExit) as stop:
-        main.main()
+        main()
     assert stop.value.code == 2
     assert told in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

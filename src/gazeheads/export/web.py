@@ -245,7 +245,7 @@ def _description(
 
 
 def _stored(path: Path) -> dict[str, Any]:
-    """A file's name, size and a hash of its contents, which browsers cache it by."""
+    """A file's name, size and a hash of its contents: browsers cache it by that, and compare."""
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return {"name": path.name, "bytes": path.stat().st_size, "hash": digest[:16]}
