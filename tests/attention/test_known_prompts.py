@@ -119,7 +119,7 @@ def test_any_batch_is_taken_apart_by_its_prompts(lengths, random):
     known, prompts, pixels = KnownPrompts(), [], []
     tokens = ImageTokens.of_grid([1], (4, 4), 1, 1)
     for number, length in enumerate(lengths):
-        own = torch.full((length, 3), random.random()) + number
+        own = torch.full((length, 3), random.random()) + 10 * number
         pixels.append(own)
         prompts.append(
             known.add({"input_ids": torch.tensor([[7, 8]]), "pixel_values": own}, tokens)
