@@ -7,15 +7,20 @@ is steered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils.hooks import RemovableHandle
 
 from gazeheads.attention.plan import ForwardPlan
-from gazeheads.attention.state import ForwardState
+
+if TYPE_CHECKING:
+    from gazeheads.attention.state import ForwardState
 
 
 @dataclass(frozen=True)
@@ -92,11 +97,46 @@ def fork_rows(
     return args, {**kwargs, "hidden_states": hidden}
 
 
+class BlockHooks:
+    """Hooks on the language model's blocks, there only while some prefill is forked.
+
+    A hook costs every pass of its module, so that a decode step should not find one.
+    """
+
+    def __init__(self, blocks: Mapping[int, torch.nn.Module]) -> None:
+        self._blocks = dict(blocks)
+        self._handles: list[RemovableHandle] = []
+        self._users = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def installed(self, state: ForwardState) -> Iterator[None]:
+        """While they are there; several threads may want them at once."""
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._handles = [
+                    block.register_forward_pre_hook(
+                        partial(fork_rows, state, layer), with_kwargs=True
+                    )
+                    for layer, block in self._blocks.items()
+                ]
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    for handle in self._handles:
+                        handle.remove()
+
+
 @contextmanager
-def forked(plan: ForwardPlan, fork: Fork) -> Iterator[None]:
+def forked(state: ForwardState, plan: ForwardPlan, fork: Fork) -> Iterator[None]:
     """While rows share streams."""
     plan.set_fork(fork)
     try:
-        yield
+        with state.block_hooks.installed(state):
+            yield
     finally:
         plan.set_fork(None)

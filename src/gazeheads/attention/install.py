@@ -11,7 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from gazeheads.attention import function
-from gazeheads.attention.fork import fork_rows
+from gazeheads.attention.fork import BlockHooks
 from gazeheads.attention.state import NAME, ForwardState
 from gazeheads.errors import GazeheadsError
 
@@ -83,7 +83,7 @@ def install(model: Any, name: str = "") -> Installation:
     """Makes a model's attention steerable; without a plan it stays the plain sdpa model.
 
     It changes three things, all undone by `Installation.remove`: the language model's attention
-    implementation, forward hooks on the model and its blocks, and a note taken of images that are
+    implementation, forward hooks on the model, and a note taken of images that are
     encoded ahead.
 
     Args:
@@ -142,8 +142,7 @@ def _install_hooks(model: Any, state: ForwardState, layers: dict[int, torch.nn.M
     inner.register_forward_hook(partial(_end, state), always_call=True)
     if hasattr(inner, _FEATURES):
         inner.__dict__[_FEATURES] = _SeenFeatures(inner, state)
-    for layer, block in decoder_blocks(model).items():
-        block.register_forward_pre_hook(partial(fork_rows, state, layer), with_kwargs=True)
+    state.block_hooks = BlockHooks(decoder_blocks(model))
     for module in layers.values():
         module.__dict__[function.STATE] = state
 
@@ -160,7 +159,7 @@ def _end(state: ForwardState, module: torch.nn.Module, args: tuple[Any, ...], ou
 
 
 def _is_ours(hook: Any) -> bool:
-    return isinstance(hook, partial) and hook.func in (_begin, _end, fork_rows)
+    return isinstance(hook, partial) and hook.func in (_begin, _end)
 
 
 class _SeenFeatures:

@@ -18,6 +18,7 @@ import torch
 
 from gazeheads.attention import ambient
 from gazeheads.attention.ambient import SteeringContext
+from gazeheads.attention.fork import BlockHooks
 from gazeheads.attention.intervention import InterventionError
 from gazeheads.attention.known_prompts import KnownPrompts
 from gazeheads.attention.plan import ForwardPlan
@@ -47,6 +48,7 @@ class ForwardState:
         layers, heads: of the language model.
         name: of the model, in messages.
         prompts: whose image tokens are known.
+        block_hooks: of the language model's blocks, for prefills that rows share.
         open: the `with` statements that have begun and not ended, in any thread.
         passes: forward passes so far.
         before: the attention implementation that the model was loaded with.
@@ -57,6 +59,7 @@ class ForwardState:
         self.layers, self.heads = layers, int(text_config.num_attention_heads)
         self.name = name
         self.prompts = KnownPrompts()
+        self.block_hooks = BlockHooks({})
         self.open: list[SteeringContext] = []
         self.passes = 0
         self.before = "sdpa"

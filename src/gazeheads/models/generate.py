@@ -133,18 +133,20 @@ def decode(
     logits, cache = prefill(family, model, state, batch, plan)
     for step in range(options.max_new_tokens):
         with torch.no_grad():
-            chosen = _choose(processors(ids, logits.float()), options, generator)  # type: ignore[arg-type]
+            scores = processors(ids, logits.float()) if processors else logits  # type: ignore[arg-type]
+            chosen = _choose(scores, options, generator)
         tokens = chosen.tolist()
         yield [None if over else token for token, over in zip(tokens, ended, strict=True)]
+        if any(ended):
+            kept = [pad if over else token for token, over in zip(tokens, ended, strict=True)]
+            chosen = torch.tensor(kept, device=ids.device)
         ended = [over or token in stops for token, over in zip(tokens, ended, strict=True)]
         if all(ended) or step + 1 == options.max_new_tokens:
             return
-        chosen = torch.tensor(
-            [pad if over else token for token, over in zip(tokens, ended, strict=True)],
-            device=ids.device,
-        )
-        ids = torch.cat([ids, chosen[:, None]], 1)
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
+        if processors:  # nobody else reads what was written
+            ids = torch.cat([ids, chosen[:, None]], 1)
+        if padded:
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
         positions = family.next_positions((batch.following + step)[:, None])
         with torch.no_grad(), state.running(plan):
             out = model(
@@ -162,7 +164,7 @@ def _choose(
 ) -> torch.Tensor:
     if not options.do_sample:
         return logits.argmax(-1)
-    return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
+    return torch.multinomial(logits.float().softmax(-1), 1, generator=generator)[:, 0]
 
 
 class TextPieces:

@@ -25,17 +25,17 @@ def prefill(
         if fork is None or plan is None:
             out = model(**batch.forward_inputs(family), use_cache=True, logits_to_keep=1)
             return out.logits[:, -1], out.past_key_values
-        return _forked_prefill(family, model, batch, plan, fork)
+        return _forked_prefill(family, model, state, batch, plan, fork)
 
 
 def _forked_prefill(
-    family: Family, model: Any, batch: Batch, plan: ForwardPlan, fork: Fork
+    family: Family, model: Any, state: ForwardState, batch: Batch, plan: ForwardPlan, fork: Fork
 ) -> tuple[Any, Any]:
     """Rows of one prompt as one stream, each with its own from its first steered layer on."""
     inputs = batch.select([0] * fork.initial).forward_inputs(family)
     # positions of one row, alike for all: they broadcast to any number of streams
     inputs["position_ids"] = inputs["position_ids"].narrow(-2, 0, 1)
-    with forked(plan, fork):
+    with forked(state, plan, fork):
         out = model(**inputs, use_cache=True, logits_to_keep=1)
     cache = out.past_key_values
     for index, layer in enumerate(cache.layers):
