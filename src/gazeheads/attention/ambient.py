@@ -5,7 +5,7 @@ A hook before the model's forward tells the current run that a pass begins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -110,9 +110,3 @@ def _ambient_run(ambient: Ambient, ids: torch.Tensor | None, mask: torch.Tensor 
         steers += [steering.on(tokens, row) for steering in ambient.steerings]
     plan = AttentionPlan(ids.shape[0], ids.shape[1], tuple(steers))
     return PlanRun(plan, ambient.text_config, ambient=True)
-
-
-def check_heads_of(steerings: Sequence[Steering], layers: int, heads: int, model: str) -> None:
-    """Raises HeadError unless every head set fits the model."""
-    for steering in steerings:
-        steering.heads.check(layers, heads, model)

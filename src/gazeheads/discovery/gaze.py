@@ -92,7 +92,8 @@ def discover(
             progress(done, len(chosen))
     matrices = np.moveaxis(total / done, 0, 2)
     scores = np.trace(matrices, axis1=2, axis2=3) / panels
-    return HeadScores(scores, matrices, "gaze", _provenance(vlm, chosen, questions, seed))
+    provenance = _provenance(vlm, chosen, questions, seed)
+    return HeadScores(scores, matrices, "gaze", provenance, vlm.living_heads())
 
 
 def _choose(strips: list[StripLike], limit: int | None, seed: int) -> list[StripLike]:
@@ -122,6 +123,7 @@ def _provenance(
 ) -> dict[str, Any]:
     return {
         "model": vlm.name,
+        "fingerprint": vlm.fingerprint,
         "strips": [strip.id for strip in strips],
         "questions": list(questions),
         "seed": seed,

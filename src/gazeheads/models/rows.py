@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from gazeheads.attention.ambient import ambient_steerings, check_heads_of
+from gazeheads.attention.ambient import ambient_steerings
 from gazeheads.attention.plan import AttentionPlan, Norms, Record
 from gazeheads.attention.state import PlanRun
 from gazeheads.errors import GazeheadsError
@@ -77,8 +77,7 @@ def prepare(
     """The batch of the rows, and the run of what is done to them (None: nothing)."""
     surrounding = ambient_steerings(vlm.text_config)
     steerings = [_several(own) or surrounding for _, own in pairs]
-    for own in steerings:
-        check_heads_of(own, vlm.num_layers, vlm.num_heads, vlm.name)
+    vlm.check_heads(*(steering.heads for own in steerings for steering in own))
     watched = _watched(vlm, watch)
     with torch.no_grad():
         rows = [encoded for encoded, _ in pairs]
@@ -113,7 +112,7 @@ def _watched(vlm: VLM, watch: Watch) -> tuple[Head, ...] | None:
     if isinstance(watch, str):
         raise RowError(f"watch which heads? {watch!r} is neither a head set nor 'all'")
     heads = watch if isinstance(watch, HeadSet) else HeadSet.of(watch)
-    heads.check(vlm.num_layers, vlm.num_heads, vlm.name)
+    vlm.check_heads(heads)
     return heads.heads
 
 

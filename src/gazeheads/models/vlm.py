@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from gazeheads.attention.ambient import Ambient, check_heads_of, surrounding
+from gazeheads.attention.ambient import Ambient, surrounding
 from gazeheads.attention.install import attach
 from gazeheads.attention.plan import Mode, Norms, When
 from gazeheads.attention.state import PlanRun
 from gazeheads.heads import HeadSet
 from gazeheads.models.batch import Batch
 from gazeheads.models.families.family import Family, Fit
+from gazeheads.models.fingerprint import fingerprint_of
 from gazeheads.models.generate import Decoding, TextPieces, decode, pad_id, stop_ids
 from gazeheads.models.inputs import Encoded, Encoder, EncodingError, ImageLike, open_image
+from gazeheads.models.living import living_heads
 from gazeheads.models.rows import (
     Generation,
     Piece,
@@ -68,6 +70,26 @@ class VLM:
         """Where inputs go."""
         return self.model.get_input_embeddings().weight.device
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the weights: equal weights have the same, wherever they were loaded from."""
+        return fingerprint_of(self.model)
+
+    def check_heads(self, *sets: HeadSet) -> None:
+        """Checks that heads fit the model: see `HeadSet.check`.
+
+        Raises:
+            HeadError: they were found in other weights, or do not exist here.
+        """
+        known = any(heads.fingerprint for heads in sets)
+        own = fingerprint_of(self.model, quick=True) if known else ""
+        for heads in dict.fromkeys(sets):
+            heads.check(self.num_layers, self.num_heads, self.name, own)
+
+    def living_heads(self) -> np.ndarray:
+        """(L, H) bool: heads whose output can be anything but zero."""
+        return living_heads(self.model, self.num_layers, self.num_heads)
+
     def encode(self, image: ImageLike | Sequence[ImageLike], prompt: str) -> Encoded:
         """Model inputs for a question about one image, or about several in order."""
         images = _several(image)
@@ -102,6 +124,7 @@ class VLM:
         rule: Rule = "centre",
         inputs: Encoded | Mapping[str, torch.Tensor] | None = None,
         image: ImageLike | Sequence[ImageLike] | None = None,
+        force: bool = False,
     ) -> AbstractContextManager[None]:
         """Steers everything the model does inside `with`, transformers' own `generate` included.
 
@@ -115,8 +138,10 @@ class VLM:
             delta, mode, when, rule: see `Steering`.
             inputs: the only prompt to steer: an `Encoded`, or the processor's own inputs.
             image: the original image(s) of such inputs.
+            force: take heads that were found in other weights of the same shape.
         """
         own = heads if isinstance(heads, HeadSet) else HeadSet.of(heads)
+        own = own.forced() if force else own
         steering = Steering(own, region, delta, mode, when, rule)
         return self.steered(steering, inputs=inputs, image=image)
 
@@ -128,7 +153,7 @@ class VLM:
         image: ImageLike | Sequence[ImageLike] | None = None,
     ) -> AbstractContextManager[None]:
         """`steer` with a `Steering` made before, such as a preset of the paper."""
-        check_heads_of([steering], self.num_layers, self.num_heads, self.name)
+        self.check_heads(steering.heads)
         if inputs is not None and not isinstance(inputs, Encoded):
             if image is None:
                 raise EncodingError("inputs= needs image= too, to know where the tokens lie")
