@@ -123,9 +123,9 @@ class HeadSet:
             if self.fingerprint != fingerprint:
                 raise HeadError(
                     f"head set {self.name!r} was made for {self.model or 'a model'} (weights "
-                    f"{self.fingerprint}), not for {model or 'this model'} (weights {fingerprint}): "
-                    "other weights, or the same in another precision; to use them all the same: "
-                    "--heads-anyway, in Python heads.forced() or force=True"
+                    f"{self.fingerprint}), not for {model or 'this model'} (weights {fingerprint}),"
+                    " which is another model, or the same in another precision; to use them all "
+                    "the same: --heads-anyway, in Python heads.forced() or vlm.steer(force=True)"
                 )
         elif self.model and model and self.model != model:
             warnings.warn(

@@ -50,6 +50,9 @@ K = Annotated[int | None, typer.Option("--k", help="Number of heads.")]
 Heads = Annotated[
     Path | None, typer.Option(help="Scores or a head set, as JSON; default: discovered now.")
 ]
+HeadsAnyway = Annotated[
+    bool, typer.Option("--heads-anyway", help="Take --heads of other weights too.")
+]
 Place = Annotated[Path, typer.Argument(help="An image, or a folder of strips.")]
 Comic = Annotated[str | None, typer.Option(help="Id or number of the comic in a folder.")]
 Panels = Annotated[int | None, typer.Option(min=1, help="Number of panels of an image.")]
@@ -177,6 +180,7 @@ def steer(
     box: Annotated[str | None, typer.Option(help="Look at x0,y0,x1,y1 in pixels.")] = None,
     k: K = None,
     heads: Heads = None,
+    heads_anyway: HeadsAnyway = False,
     model: Model = "comic-tiny",
     comic: Comic = None,
     panels: Panels = None,
@@ -190,7 +194,7 @@ def steer(
     shown = resolve.shown_at(image, comic, panels, columns)
     targets = shown.targets(panel, box)
     with terminal.Stages() as stages:
-        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages)
+        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages, heads_anyway)
         from gazeheads.steering import Steering
 
         terminal.tell_loss(vlm, shown.image)
@@ -209,6 +213,7 @@ def watch(
     prompt: Annotated[str, typer.Option(help="Asks for a narration.")] = prompts.FREE_NARRATION,
     k: K = None,
     heads: Heads = None,
+    heads_anyway: HeadsAnyway = False,
     model: Model = "comic-tiny",
     comic: Comic = None,
     panels: Panels = None,
@@ -228,7 +233,7 @@ def watch(
     shown = resolve.shown_at(image, comic, panels, columns)
     regions = shown.targets(None, None)
     with terminal.Stages() as stages:
-        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages)
+        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages, heads_anyway)
         terminal.tell_loss(vlm, shown.image)
         trace = vlm.watch(shown.image, prompt, chosen, max_new_tokens=max_new_tokens)
     by_panel = trace.by_panel(regions)

@@ -45,6 +45,9 @@ class Common:
             help="Gaze scores as JSON; default: those of `discover` in OUT, made if absent."
         ),
     ] = None
+    heads_anyway: Annotated[
+        bool, typer.Option("--heads-anyway", help="Take --heads of other weights too.")
+    ] = False
     k: Annotated[
         int | None,
         typer.Option("--k", help="Heads to steer; default: the peak of the sweep in OUT, or 8.7%."),
@@ -159,7 +162,7 @@ class Session:
         read = HeadScores.load(own.heads) if own.heads is not None else None
         tuning = resolve.tuning_strips(self.strips, own.seed)
         if read is not None:
-            read.top(1).check(self.vlm.num_layers, self.vlm.num_heads, self.vlm.name)
+            read = resolve.heads_of(self.vlm, read, own.heads_anyway)
         scores = read or context.gaze_scores(self.vlm, tuning, own.seed, options, self.stages)
         k, why = own.k, "as asked"
         if k is None:

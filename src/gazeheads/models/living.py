@@ -68,12 +68,13 @@ def _has_values(attention: Any, heads: int) -> np.ndarray:
 
 def _plain_weight(projection: Any) -> Tensor | None:
     """(out, in) numbers of an ordinary linear layer; None if it is more than those."""
-    weight = getattr(projection, "weight", None)
-    ordinary = type(weight) in (Tensor, torch.nn.Parameter) and not weight.is_meta
-    if not ordinary or hasattr(projection, "base_layer") or not weight.is_floating_point():
+    weight: Any = getattr(projection, "weight", None)
+    if type(weight) not in (Tensor, torch.nn.Parameter) or hasattr(projection, "base_layer"):
         return None
     wanted = (projection.out_features, projection.in_features)
-    return weight.detach() if tuple(weight.shape) == wanted else None
+    if weight.is_meta or not weight.is_floating_point() or tuple(weight.shape) != wanted:
+        return None
+    return Tensor.detach(weight)
 
 
 def _any(values: Tensor, over: tuple[int, ...]) -> np.ndarray:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "discover"
 SCORES = "scores.json"
+LIVING = "living"
 SHOWN = 24  # heads listed in the summary
 CUT_OFFS = (0.05, 0.1, 0.2, 0.3, 0.5)
 LOW_SCORE = 0.05  # most heads of the study's model score at most this
@@ -55,7 +56,7 @@ def run(
         options: where to and how.
     """
     _check_strips(strips)
-    whole = whole_settings(settings, vlm, strips)
+    whole = {**whole_settings(settings, vlm, strips), LIVING: packed(vlm.living_heads(), "u1")}
     with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
         units = [(strip.id, strip) for strip in strips]
         folder.work(units, lambda part: [record_of(vlm, part[0], settings)], options.progress)
@@ -105,12 +106,18 @@ def _scores(folder: RunFolder) -> HeadScores:
     scores = np.trace(matrices, axis1=2, axis2=3) / matrices.shape[-1]
     provenance = {
         "model": folder.model,
+        "fingerprint": folder.settings["model_mark"],
         "strips": [record["unit"] for record in records],
         "questions": records[0]["questions"],
         "seed": folder.settings["seed"],
         "versions": folder.versions,
     }
-    return HeadScores(scores, matrices, "gaze", provenance)
+    return HeadScores(scores, matrices, "gaze", provenance, living_of(folder))
+
+
+def living_of(folder: RunFolder) -> np.ndarray | None:
+    """(L, H) bool: the living heads of a run's model; None in runs of 0.1."""
+    return unpacked(folder.settings, LIVING) > 0 if LIVING in folder.settings else None
 
 
 def summary_of(scores: HeadScores) -> dict[str, Any]:
