@@ -318,6 +318,20 @@ def test_of_several_adapters_the_active_one_counts(gqa: VLM) -> None:
     assert fingerprint_of(model) == one
 
 
+def test_an_adapter_in_the_model_itself_is_the_same(gqa: VLM) -> None:
+    peft = pytest.importorskip("peft")
+    around = adapted(copy.deepcopy(gqa.model))
+    inside = copy.deepcopy(gqa.model)
+    inside.add_adapter(copy.deepcopy(around.peft_config["default"]), adapter_name="default")
+    theirs = {n.removeprefix("base_model.model."): p for n, p in around.named_parameters()}
+    with torch.no_grad():
+        for name, weight in inside.named_parameters():
+            weight.copy_(theirs[name])
+    assert fingerprint_of(inside) == fingerprint_of(around)
+    inside.disable_adapters()
+    assert fingerprint_of(inside) == gqa.fingerprint
+
+
 def test_modules_saved_with_an_adapter_count(gqa: VLM) -> None:
     model = adapted(copy.deepcopy(gqa.model), modules_to_save=["lm_head"])
     own = fingerprint_of(model)

@@ -156,15 +156,15 @@ def _factors(device: torch.device) -> Tensor:
 
 def _state(weights: _Weights) -> tuple[Any, ...]:
     """What changes when a weight is replaced or written to."""
-    places = tuple(
-        (name, tensor.data_ptr(), tensor.shape, tensor.dtype, tensor.device, _version(tensor))
-        for name, tensor in weights.tensors.items()
-    )
+    places = tuple((name, *_place(tensor)) for name, tensor in weights.tensors.items())
     return places, weights.settings, _sampled(weights.tensors.values())
 
 
-def _version(tensor: Tensor) -> int | None:
-    return None if tensor.is_inference() else tensor._version
+def _place(tensor: Tensor) -> tuple[Any, ...]:
+    # what is no parameter may be made anew at every look: parts of quantised weights
+    where = tensor.data_ptr() if isinstance(tensor, torch.nn.Parameter) else None
+    version = None if tensor.is_inference() else tensor._version
+    return where, version, tensor.shape, tensor.dtype, tensor.device
 
 
 def _sampled(tensors: Iterable[Tensor]) -> bytes:
@@ -199,9 +199,13 @@ def _weights_of(model: Any) -> _Weights:
         seen.add(id(value))
         if value.is_meta:
             raise ModelError(f"the weights of the model are not in memory ({name} ...)")
-        short = name.replace("_orig_mod.", "").removeprefix("base_model.model.")
-        tensors |= _plain(short, value)
-    return _Weights(tensors, tuple(settings))
+        tensors |= _plain(_short(name), value)
+    return _Weights(tensors, tuple(map(_short, settings)))
+
+
+def _short(name: str) -> str:
+    """A name without what torch.compile and PEFT put before it."""
+    return name.replace("_orig_mod.", "").removeprefix("base_model.model.")
 
 
 def _plain(name: str, tensor: Any) -> dict[str, Tensor]:

@@ -89,15 +89,11 @@ def load_scores(path: str | os.PathLike[str]) -> HeadScores:
 
 def record_of(vlm: VLM, strip: Strip, settings: DiscoverSettings) -> dict[str, Any]:
     """The questions about one strip and the matrices of all heads."""
-    from gazeheads.discovery.gaze import discover  # noqa: PLC0415 - loads torch
+    from gazeheads.discovery.gaze import measure  # noqa: PLC0415 - loads torch
 
-    found = discover(vlm, [strip], settings.prompt)
-    assert found.matrices is not None
-    return {
-        "questions": found.provenance["questions"],
-        # whole matrices, so that strips can be averaged in any combination later
-        "matrices": packed(found.matrices),
-    }
+    questions, matrices = measure(vlm, [strip], settings.prompt)
+    # whole matrices, so that strips can be averaged in any combination later
+    return {"questions": questions, "matrices": packed(matrices)}
 
 
 def _scores(folder: RunFolder) -> HeadScores:
