@@ -18,6 +18,7 @@ from gazeheads.cli.commands.export import export_app
 from gazeheads.cli.commands.judge import judge_app
 from gazeheads.cli.commands.strips import strips_app
 from gazeheads.cli.commands.tiny import tiny_app
+from gazeheads.cli.heads_options import HeadsAnyway
 from gazeheads.errors import GazeheadsError
 
 INTERRUPTED = 130
@@ -49,9 +50,6 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of goin
 K = Annotated[int | None, typer.Option("--k", help="Number of heads.")]
 Heads = Annotated[
     Path | None, typer.Option(help="Scores or a head set, as JSON; default: discovered now.")
-]
-HeadsAnyway = Annotated[
-    bool, typer.Option("--heads-anyway", help="Take --heads of other weights too.")
 ]
 Place = Annotated[Path, typer.Argument(help="An image, or a folder of strips.")]
 Comic = Annotated[str | None, typer.Option(help="Id or number of the comic in a folder.")]
@@ -218,9 +216,7 @@ def watch(
     comic: Comic = None,
     panels: Panels = None,
     columns: Columns = None,
-    out: Annotated[Path, typer.Option(help="Folder for the figure and the numbers.")] = Path(
-        "runs/watch"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for figure and numbers.")] = Path("runs/watch"),
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of the text.")] = 300,
     seed: Seed = 0,
 ) -> None:

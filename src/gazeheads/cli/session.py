@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gazeheads.cli.heads_options import HeadsAnyway
 from gazeheads.cli.judge_options import (
     Choice,
     JudgeBaseUrl,
@@ -45,9 +46,7 @@ class Common:
             help="Gaze scores as JSON; default: those of `discover` in OUT, made if absent."
         ),
     ] = None
-    heads_anyway: Annotated[
-        bool, typer.Option("--heads-anyway", help="Take --heads of other weights too.")
-    ] = False
+    heads_anyway: HeadsAnyway = False
     k: Annotated[
         int | None,
         typer.Option("--k", help="Heads to steer; default: the peak of the sweep in OUT, or 8.7%."),

@@ -174,13 +174,21 @@ def _sampled(tensors: Iterable[Tensor]) -> bytes:
         if count := tensor.numel():
             flat = tensor.detach().reshape(-1)
             if count > SAMPLES:
-                # steps drift through the columns, so that they do not stay in a few of them
-                flat = flat[:: count // SAMPLES + max(1, tensor.shape[-1] // SAMPLES)]
+                flat = flat[_spread(count // tensor.shape[-1], tensor.shape[-1], tensor.device)]
             groups.setdefault((tensor.device, tensor.dtype), []).append(flat)
     digest = hashlib.sha256()
     for parts in groups.values():
         digest.update(torch.cat(parts).view(torch.uint8).cpu().numpy().tobytes())
     return digest.digest()
+
+
+@lru_cache(maxsize=1024)
+def _spread(rows: int, columns: int, device: torch.device) -> Tensor:
+    """(SAMPLES,) places in a matrix, evenly over its rows and over its columns (an R2 sequence)."""
+    steps = np.arange(SAMPLES)
+    row = (steps * 0.7548776662466927 % 1 * rows).astype(np.int64)
+    column = (steps * 0.5698402909980532 % 1 * columns).astype(np.int64)
+    return torch.from_numpy(row * columns + column).to(device)
 
 
 def _weights_of(model: Any) -> _Weights:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from gazeheads.cli.heads_options import HeadsAnyway
 from gazeheads.errors import GazeheadsError
 from gazeheads.live.page import DESCRIPTION
 
@@ -32,9 +33,7 @@ def demo_command(
     heads: Annotated[
         Path | None, typer.Option(help="Head scores, as JSON; default: discovered at the start.")
     ] = None,
-    heads_anyway: Annotated[
-        bool, typer.Option("--heads-anyway", help="Take --heads of other weights too.")
-    ] = False,
+    heads_anyway: HeadsAnyway = False,
     k: Annotated[int | None, typer.Option("--k", help="Heads steered at first.")] = None,
     engine: Annotated[
         str, typer.Option(help="Where the model runs: browser, server, or auto.")

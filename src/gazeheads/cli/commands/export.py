@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from gazeheads.cli.heads_options import HeadsAnyway
 from gazeheads.errors import GazeheadsError
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ def web_command(
     heads: Annotated[
         Path | None, typer.Option(help="Head scores, as JSON; default: discovered now.")
     ] = None,
-    heads_anyway: Annotated[
-        bool, typer.Option("--heads-anyway", help="Take --heads of other weights too.")
-    ] = False,
+    heads_anyway: HeadsAnyway = False,
     k: Annotated[int | None, typer.Option("--k", min=1, help="Heads steered at first.")] = None,
     weights: Annotated[
         str, typer.Option(help="How weights are stored: int8, float16, float32; int4: for WebGPU.")
