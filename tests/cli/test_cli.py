@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,10 @@ def test_discover_lists_heads_and_its_scores_steer_and_watch(
     assert [line.split("  ")[0] for line in out.splitlines()] == ["unsteered", "panel 1", "panel 2"]
     code, out, _ = command("steer", strips, *about, "--panel", 2)
     assert [line[:7] for line in out.splitlines()] == ["unsteer", "panel 2"]
+    # a copy of the model is the model
+    moved = shutil.copytree(model, tmp_path / "my-finetune")
+    code, again, err = command("steer", strips, *about, "--panel", 2, "--model", moved)
+    assert (code, again) == (0, out) and "Note: head" not in err, err
     picture = strips / "comic1" / "p1.png"
     code, out, _ = command("steer", picture, *about, "--box", "0,0,32,32")
     assert code == 0 and "box 0,0,32,32" in out

@@ -121,8 +121,10 @@ def _digest_of(tensor: Tensor) -> bytes:
 def _sums(flat: Tensor) -> Iterator[Tensor]:
     """Of every block of (N,) numbers the sum over number times factor, modulo 2^64."""
     factors = _factors(flat.device)
-    # on a CPU a block per thread, so that it stays in the cache
-    rows = torch.get_num_threads() if flat.device.type == "cpu" else _GPU_BLOCKS
+    # few blocks stay in a CPU's cache; several per thread, as threads wait for each other
+    threads = torch.get_num_threads()
+    rows = 1 if threads == 1 else 4 * threads
+    rows = rows if flat.device.type == "cpu" else _GPU_BLOCKS
     whole = len(flat) // BLOCK * BLOCK
     for part in flat[:whole].reshape(-1, BLOCK).split(rows):
         yield _summed(part, factors)
