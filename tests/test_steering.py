@@ -194,7 +194,7 @@ def test_wrong_input_is_one_clear_error(vlm, strip):
         (lambda: vlm.generate([]), "no rows"),
         (lambda: vlm.generate(encoded, watch="some"), "some"),
         (lambda: vlm.generate((encoded, Steering(
-            HeadSet(((0, 0),), "theirs", "another"), region))), "another"),
+            HeadSet(((0, 0),), "theirs", "another", None, "v1-0"), region))), "another"),
     ]  # fmt: skip
     for call, text in cases:
         with pytest.raises(GazeheadsError, match=text):

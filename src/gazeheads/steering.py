@@ -150,12 +150,16 @@ class LiveSteering:
         """
         self.set(region=region, delta=delta)
 
-    def check(self, layers: int, heads: int, model: str = "") -> None:
-        """Raises HeadError unless its heads fit a model, SteeringError if it has none yet."""
-        own = self._value.heads
-        if own is None:
+    @property
+    def used_heads(self) -> HeadSet:
+        """The heads it has now.
+
+        Raises:
+            SteeringError: none yet.
+        """
+        if self._value.heads is None:
             raise SteeringError("this live steering names no heads: LiveSteering(heads, region)")
-        own.check(layers, heads, model)
+        return self._value.heads
 
     def on(self, tokens: ImageTokens, shape: tuple[int, int], keys: int) -> InterventionAt:
         """What acts on a row of a batch; see `Steering.on`."""
@@ -228,9 +232,11 @@ class Steering:
         """Where the steering points at a step (a live steering: now)."""
         return self.value_at(step).region
 
-    def check(self, layers: int, heads: int, model: str = "") -> None:
-        """Raises HeadError unless its heads fit a model of `layers` x `heads` called `model`."""
-        self.heads.check(layers, heads, model)
+    @property
+    def used_heads(self) -> HeadSet:
+        """The heads it has; of a live steering those it has now."""
+        live = self.target.value.heads if isinstance(self.target, LiveSteering) else None
+        return self.heads if live is None else live
 
     def on(self, tokens: ImageTokens, shape: tuple[int, int], keys: int) -> InterventionAt:
         """What acts on a row of a batch.

@@ -43,6 +43,9 @@ def test_scores_equal_six_eager_prompts(vlm, reference, make_strip):
     assert np.abs(scores.scores - diagonal).max() < 1e-5
     assert seen == [(1, 2), (2, 2)]
     assert scores.provenance["strips"] == ["s0", "s1"] and scores.model == "tiny-random"
+    assert (
+        scores.top(1).fingerprint == vlm.fingerprint and scores.living_text() == "16 of 16 living"
+    )
     assert scores.matrices.max() > 0.05
 
 

@@ -27,7 +27,7 @@ def scores_of(vlm: VLM) -> HeadScores:
     shape = (vlm.num_layers, vlm.num_heads)
     matrices = noise.random((*shape, 3, 3)) / 3
     scores = np.trace(matrices, axis1=2, axis2=3) / 3
-    return HeadScores(scores, matrices, "gaze", {"model": vlm.name})
+    return HeadScores(scores, matrices, "gaze", {"model": vlm.name, "fingerprint": vlm.fingerprint})
 
 
 @pytest.fixture(scope="session")

@@ -82,6 +82,14 @@ def test_scores_of_another_model_are_refused(gqa: VLM, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_scores_of_other_weights_are_refused(gqa: VLM, scores: HeadScores, tmp_path: Path) -> None:
+    from gazeheads.export.web import WebSettings, export_web
+
+    with pytest.raises(GazeheadsError, match="v1-0"):
+        export_web(gqa, scores.forced("mine", "v1-0"), tmp_path / "out", WebSettings(k=2), [])
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

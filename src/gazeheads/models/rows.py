@@ -99,6 +99,7 @@ def prepare(
     """The batch of the rows, and the plan of what is done to them (None: nothing)."""
     contexts = vlm.state.surrounding()
     steerings = [_steerings(vlm, encoded, own, contexts) for encoded, own in pairs]
+    vlm.check_heads(*(steering.used_heads for own in steerings for steering in own))
     watched = _watched(vlm, watch)
     with torch.no_grad():
         rows = [encoded for encoded, _ in pairs]
@@ -131,7 +132,6 @@ def _steerings(
                     f"a row is steered by a Steering or a LiveSteering, not by "
                     f"{type(steering).__name__}"
                 )
-            steering.check(vlm.num_layers, vlm.num_heads, vlm.name)
         return given
     found: list[Any] = []
     for context in contexts:
@@ -149,7 +149,7 @@ def _watched(vlm: VLM, watch: Watch) -> tuple[Head, ...] | None:
     if isinstance(watch, str):
         raise RowError(f"watch which heads? {watch!r} is neither a head set nor 'all'")
     heads = watch if isinstance(watch, HeadSet) else HeadSet.of(watch)
-    heads.check(vlm.num_layers, vlm.num_heads, vlm.name)
+    vlm.check_heads(heads)
     return heads.heads
 
 

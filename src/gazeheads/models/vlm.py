@@ -18,8 +18,10 @@ from gazeheads.attention.plan import ForwardPlan
 from gazeheads.heads import HeadSet
 from gazeheads.models.batch import Batch
 from gazeheads.models.families.family import Family, Fit
+from gazeheads.models.fingerprint import fingerprint_of
 from gazeheads.models.generate import Decoding, TextPieces, decode, pad_id, stop_ids
 from gazeheads.models.inputs import Encoder, EncodingError, ImageLike, Inputs
+from gazeheads.models.living import living_heads
 from gazeheads.models.rows import (
     Generation,
     Piece,
@@ -71,6 +73,26 @@ class VLM:
         """Where inputs go."""
         return self.model.get_input_embeddings().weight.device
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the weights: equal weights have the same, wherever they were loaded from."""
+        return fingerprint_of(self.model)
+
+    def check_heads(self, *sets: HeadSet) -> None:
+        """Checks that heads fit the model: see `HeadSet.check`.
+
+        Raises:
+            HeadError: they were found in other weights, or do not exist here.
+        """
+        known = any(heads.fingerprint for heads in sets)
+        own = fingerprint_of(self.model, quick=True) if known else ""
+        for heads in dict.fromkeys(sets):
+            heads.check(self.num_layers, self.num_heads, self.name, own)
+
+    def living_heads(self) -> np.ndarray:
+        """(L, H) bool: heads whose output can be anything but zero."""
+        return living_heads(self.model, self.num_layers, self.num_heads)
+
     def encode(self, image: ImageLike | Sequence[ImageLike], prompt: str) -> Inputs:
         """Model inputs for a question about one image, or about several in order."""
         images = _several(image)
@@ -117,6 +139,7 @@ class VLM:
         threshold: float = 0.5,
         inputs: Inputs | Mapping[str, torch.Tensor] | None = None,
         image: ImageLike | Sequence[ImageLike] | None = None,
+        force: bool = False,
     ) -> AbstractContextManager[None]:
         """Steers everything the model does inside `with`, transformers' own `generate` included.
 
@@ -131,9 +154,10 @@ class VLM:
             delta, mode, when, rule, threshold: see `Steering`.
             inputs: the only prompt to steer: an `Inputs`, or the processor's own inputs.
             image: the original image(s) of such inputs.
+            force: take heads that were found in other weights of the same shape.
 
         Raises:
-            HeadError: a head does not exist.
+            HeadError: a head does not exist, or was found in other weights.
             EncodingError: `inputs` do not come from `image`.
             NothingSteeredError: at the end of the `with`, if no pass was under it.
 
@@ -151,6 +175,7 @@ class VLM:
         if region is None:
             raise SteeringError("steer to where? Name a region, a schedule or a live steering")
         own = heads if isinstance(heads, HeadSet) else HeadSet.of(heads)
+        own = own.forced() if force else own
         steering = Steering(own, region, delta, mode, when, rule, threshold)
         return self.steered(steering, inputs=inputs, image=image)
 
@@ -162,7 +187,7 @@ class VLM:
         image: ImageLike | Sequence[ImageLike] | None = None,
     ) -> AbstractContextManager[None]:
         """`steer` with a `Steering` made before, such as a preset of the paper."""
-        steering.check(self.num_layers, self.num_heads, self.name)
+        self.check_heads(steering.used_heads)
         if inputs is None:
             return SteeringContext(self.state, steering)
         if not isinstance(inputs, Inputs):
