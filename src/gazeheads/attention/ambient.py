@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-import threading
-import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,14 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from gazeheads.attention.intervention import InterventionAt, InterventionError
-from gazeheads.attention.known_prompts import (
-    KnownPrompt,
-    RowImages,
-    UnknownPromptError,
-    image_inputs,
-    one_geometry,
-)
+from gazeheads.attention.known_prompts import KnownPrompt, UnknownPromptError, one_geometry
 from gazeheads.attention.plan import ForwardPlan
+from gazeheads.attention.row_prompts import RowPrompts
 from gazeheads.attention.scope import Scope
 from gazeheads.regions import ImageTokens
 
@@ -141,7 +134,7 @@ class AmbientRun:
         length = self.ids.shape[1]
         if ids.shape[1] <= length or not torch.equal(ids[:, :length], self.ids):
             return False
-        rows = _RowPrompts(state, ids[:, : self.plan.prompt_length], kwargs)
+        rows = RowPrompts(state, ids[:, : self.plan.prompt_length], kwargs)
         found = (rows.of(row, known is not None) for row, known in enumerate(self.prompts))
         if not all(k is None or k in own for k, own in zip(self.prompts, found, strict=True)):
             return False
@@ -163,7 +156,7 @@ def begin_run(
     """
     if ids is None:
         raise UnknownPromptError("steering needs input_ids, not inputs_embeds")
-    rows = _RowPrompts(state, ids, kwargs)
+    rows = RowPrompts(state, ids, kwargs)
     anyone = any(context.prompt is None for context in contexts)
     known_of = [rows.of(row, anyone) for row in range(len(ids))]
     shape, keys = (state.layers, state.heads), rows.prompt_length
@@ -180,151 +173,3 @@ def begin_run(
     prompts = tuple(k[0] if own else None for k, own in zip(known_of, sources, strict=True))
     plan = ForwardPlan(sources, keys) if any(sources) else None
     return AmbientRun(plan, contexts, adopted, prompts, ids)
-
-
-class _RowPrompts:
-    """Which known prompt each row of a batch is."""
-
-    def __init__(self, state: ForwardState, ids: torch.Tensor, kwargs: Mapping[str, Any]) -> None:
-        self._state, self._ids = state, ids
-        real = _real_tokens(ids, kwargs.get("attention_mask"))
-        self.padding = real.int().argmax(1).tolist()
-        self._lengths = real.sum(1).tolist()
-        self.prompt_length = ids.shape[1]
-        images = state.images.of_pass(kwargs)
-        self._expanded = 1 if images is None else images.rows_each(len(ids))
-        inputs = image_inputs(kwargs) if images is None else images.inputs
-        self._images = RowImages(inputs, len(ids) // self._expanded)
-        self._latest: list[KnownPrompt] = []
-
-    def of(self, row: int, needed: bool) -> list[KnownPrompt]:
-        """The known prompts that the row may be, all with its ids and its images."""
-        if row % self._expanded:  # a beam: the same prompt again
-            return self._latest
-        start = self.padding[row]
-        own = self._ids[row, start : start + self._lengths[row]]
-        candidates = self._candidates(row, own)
-        found = self._images.take(candidates)
-        # after an unknown row nobody knows where the images of the next one begin
-        if not found and (needed or len(self._ids) > 1):
-            raise UnknownPromptError(self._why(own, candidates))
-        self._latest = found
-        return found
-
-    def _candidates(self, row: int, ids: torch.Tensor) -> list[KnownPrompt]:
-        """Prompts of a row's ids, or that they begin with: an answer may already follow."""
-        known = self._state.prompts
-        if exact := known.of_ids(ids):
-            return exact
-        found = known.beginning(ids)
-        if not found:
-            return []
-        length = self.padding[row] + found[0].length
-        if row and length != self.prompt_length:
-            raise UnknownPromptError(
-                "the prompts of a batch end at different places: pad them on the left, and give "
-                "them answers of one length or none"
-            )
-        self.prompt_length = length
-        return found
-
-    def _why(self, ids: torch.Tensor, candidates: Sequence[KnownPrompt]) -> str:
-        advice = "make them with vlm.encode, or pass inputs= and image= to vlm.steer"
-        if candidates:
-            return (
-                "steering inputs of unknown geometry: the token ids are known, but with other "
-                f"pixels (another image, or another processor): {advice}"
-            )
-        if self._state.prompts.begins(ids):
-            return (
-                "the prompt was read in parts (prefill_chunk_size): steering needs it in one pass; "
-                "leave prefill_chunk_size out"
-            )
-        return f"steering inputs of unknown geometry: {advice}"
-
-
-def _real_tokens(ids: torch.Tensor, mask: Any) -> torch.Tensor:
-    """(B, S) bool: which tokens are no padding."""
-    if isinstance(mask, dict):
-        mask = next((each for each in mask.values() if each is not None), None)
-    if not isinstance(mask, torch.Tensor):
-        return torch.ones_like(ids, dtype=torch.bool)
-    length = ids.shape[1]
-    if mask.ndim == 4:
-        # the last token sees every real one
-        last = mask[:, 0, length - 1, :length]
-        seen = last if last.dtype == torch.bool else last > torch.finfo(last.dtype).min / 2
-        return seen.expand(len(ids), -1).to(ids.device)
-    return mask[:, :length].bool().to(ids.device)
-
-
-@dataclass(frozen=True, eq=False)
-class EncodedImage:
-    """Image inputs and the features a model made of them.
-
-    Attributes:
-        inputs: that were encoded.
-        first: the first feature.
-        count: of features.
-        rows: of the features given to the pass, as a multiple of `count`.
-    """
-
-    inputs: dict[str, torch.Tensor]
-    first: torch.Tensor
-    count: int
-    rows: int = 1
-
-    def rows_each(self, rows: int) -> int:
-        """How many rows of the batch each prompt has."""
-        return self.rows if rows % self.rows == 0 else 1
-
-
-class EncodedImages(threading.local):
-    """What `get_image_features` was last given by a thread, and what it gave.
-
-    `generate` encodes images before the first pass and hands over features only.
-    """
-
-    def __init__(self) -> None:
-        self._latest: weakref.ref[Any] | None = None
-        self._image: EncodedImage | None = None
-
-    def keep(self, inputs: Mapping[str, Any], output: Any) -> None:
-        """Notes one call."""
-        features = _feature_rows(output)
-        if features is None:
-            self._image = None
-            return
-        self._image = EncodedImage(image_inputs(inputs), features[0], len(features))
-
-    def of_pass(self, kwargs: Mapping[str, Any]) -> EncodedImage | None:
-        """The images behind the features that a pass was given; None if it got pixels itself.
-
-        Raises:
-            UnknownPromptError: features whose pixels nobody saw.
-        """
-        outputs = kwargs.get("mm_encoder_outputs") or {}
-        if outputs.get("image") is None:
-            return None
-        given, known = _feature_rows(outputs["image"]), self._image
-        if (
-            known is None
-            or given is None
-            or len(given) % known.count
-            or not torch.equal(given[0], known.first)
-        ):
-            raise UnknownPromptError(
-                "steering inputs of unknown geometry: image features were given, not pixels: pass "
-                "the processor's inputs to the model, or inputs= and image= to vlm.steer"
-            )
-        return EncodedImage(known.inputs, known.first, known.count, len(given) // known.count)
-
-
-def _feature_rows(output: Any) -> torch.Tensor | None:
-    """(T, D) of the image features."""
-    pooled = getattr(output, "pooler_output", output)
-    if isinstance(pooled, list | tuple) and pooled:
-        pooled = torch.cat([part.reshape(-1, part.shape[-1]) for part in pooled])
-    if not isinstance(pooled, torch.Tensor) or not pooled.numel():
-        return None
-    return pooled.detach().reshape(-1, pooled.shape[-1])

@@ -18,6 +18,7 @@ import torch
 
 from gazeheads.attention import ambient
 from gazeheads.attention.ambient import SteeringContext
+from gazeheads.attention.encoded_images import EncodedImages
 from gazeheads.attention.fork import BlockHooks
 from gazeheads.attention.intervention import InterventionError
 from gazeheads.attention.known_prompts import KnownPrompts
@@ -64,7 +65,7 @@ class ForwardState:
         self.passes = 0
         self.before = "sdpa"
         self._runs: weakref.WeakKeyDictionary[Any, ambient.AmbientRun] = weakref.WeakKeyDictionary()
-        self._features = ambient.EncodedImages()
+        self._features = EncodedImages()
         self._lock = threading.Lock()
         self._thread = _Thread()
 
@@ -79,7 +80,7 @@ class ForwardState:
         return ForwardState, (self.text_config, self.layers, self.name)
 
     @property
-    def images(self) -> ambient.EncodedImages:
+    def images(self) -> EncodedImages:
         """Images that were encoded ahead of the pass that reads them."""
         return self._features
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +16,7 @@ from gazeheads.attention.recorder import Recorder
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import Head, HeadSet
 from gazeheads.models.batch import Batch, make_batch
-from gazeheads.models.generate import pieces
+from gazeheads.models.generate import Decoding, TextPieces, decode, pieces
 from gazeheads.models.inputs import Inputs
 from gazeheads.steering import LiveSteering, Steering
 from gazeheads.trace import GazeTrace
@@ -153,7 +153,40 @@ def _watched(vlm: VLM, watch: Watch) -> tuple[Head, ...] | None:
     return heads.heads
 
 
-def generation(
+def generations(
+    vlm: VLM,
+    pairs: Sequence[tuple[Inputs, Steerings]],
+    batch: Batch,
+    plan: ForwardPlan | None,
+    decoding: Decoding,
+) -> list[Generation]:
+    """What every row of a prepared batch gives."""
+    tokens: list[list[int]] = [[] for _ in pairs]
+    for step in decode(vlm.family, vlm.model, vlm.state, batch, plan, decoding, vlm.stops, vlm.pad):
+        for own, token in zip(tokens, step, strict=True):
+            if token is not None:
+                own.append(token)
+    return [_generation(vlm, i, own, pairs[i][0], plan) for i, own in enumerate(tokens)]
+
+
+def streamed(
+    vlm: VLM, batch: Batch, plan: ForwardPlan | None, decoding: Decoding
+) -> Iterator[Piece]:
+    """The one row of a prepared batch, token by token."""
+    texts = TextPieces(vlm.tokenizer)
+    steps = decode(vlm.family, vlm.model, vlm.state, batch, plan, decoding, vlm.stops, vlm.pad)
+    last = decoding.max_new_tokens - 1
+    for step, (token,) in enumerate(steps):
+        if token is None:
+            return
+        name = plan.steered_at(step)[0] if plan else None
+        seen = plan.recorder.latest()[0] if plan and plan.recorder else None
+        text = texts.push(token)
+        ended = step == last or (token in vlm.stops and not decoding.ignore_eos)
+        yield Piece(text + texts.rest() if ended else text, name, seen)
+
+
+def _generation(
     vlm: VLM, row: int, tokens: Sequence[int], encoded: Inputs, plan: ForwardPlan | None
 ) -> Generation:
     """What one row of a finished batch gave."""

@@ -14,12 +14,10 @@ import torch
 from gazeheads.attention.ambient import SteeringContext
 from gazeheads.attention.install import install, unwrap
 from gazeheads.attention.intervention import Mode, Norms, When
-from gazeheads.attention.plan import ForwardPlan
 from gazeheads.heads import HeadSet
-from gazeheads.models.batch import Batch
 from gazeheads.models.families.family import Family, Fit
 from gazeheads.models.fingerprint import fingerprint_of
-from gazeheads.models.generate import Decoding, TextPieces, decode, pad_id, stop_ids
+from gazeheads.models.generate import Decoding, pad_id, stop_ids
 from gazeheads.models.inputs import Encoder, EncodingError, ImageLike, Inputs
 from gazeheads.models.living import living_heads
 from gazeheads.models.rows import (
@@ -29,9 +27,10 @@ from gazeheads.models.rows import (
     RowError,
     Steerings,
     Watch,
-    generation,
+    generations,
     pairs_of,
     prepare,
+    streamed,
 )
 from gazeheads.models.score import Questions, halving, score
 from gazeheads.regions import Region, Rule
@@ -162,9 +161,6 @@ class VLM:
             NothingSteeredError: at the end of the `with`, if no pass was under it.
 
         Example:
-            >>> import gazeheads
-            >>> from gazeheads.data.drawn.strips import draw_strips
-            >>> vlm, strip = gazeheads.load("comic-tiny"), draw_strips(1, seed=7)[0]
             >>> with vlm.steer([(3, 1), (4, 2)], strip.panel(4)):
             ...     answer = vlm.ask(strip.image, "What happens?")
         """
@@ -218,15 +214,7 @@ class VLM:
         pairs = pairs_of(rows)
         decoding = Decoding.of(**options)
         batch, plan = prepare(self, pairs, watch, norms)
-        tokens: list[list[int]] = [[] for _ in pairs]
-        steps = decode(
-            self.family, self.model, self.state, batch, plan, decoding, self.stops, self.pad
-        )
-        for step in steps:
-            for own, token in zip(tokens, step, strict=True):
-                if token is not None:
-                    own.append(token)
-        return [generation(self, i, own, pairs[i][0], plan) for i, own in enumerate(tokens)]
+        return generations(self, pairs, batch, plan, decoding)
 
     def ask(self, image: ImageLike | Sequence[ImageLike], prompt: str, **options: Any) -> str:
         """The answer to a question about an image."""
@@ -255,24 +243,7 @@ class VLM:
         encoded = image if isinstance(image, Inputs) else self.encode(image, prompt)
         decoding = Decoding.of(**options)
         batch, plan = prepare(self, [(encoded, steering)], watch, "none")
-        return self._stream(batch, plan, decoding)
-
-    def _stream(
-        self, batch: Batch, plan: ForwardPlan | None, decoding: Decoding
-    ) -> Iterator[Piece]:
-        texts = TextPieces(self.tokenizer)
-        steps = decode(
-            self.family, self.model, self.state, batch, plan, decoding, self.stops, self.pad
-        )
-        last = decoding.max_new_tokens - 1
-        for step, (token,) in enumerate(steps):
-            if token is None:
-                return
-            name = plan.steered_at(step)[0] if plan else None
-            seen = plan.recorder.latest()[0] if plan and plan.recorder else None
-            text = texts.push(token)
-            ended = step == last or (token in self.stops and not decoding.ignore_eos)
-            yield Piece(text + texts.rest() if ended else text, name, seen)
+        return streamed(self, batch, plan, decoding)
 
     def watch(
         self,
@@ -306,10 +277,7 @@ class VLM:
         regions: Sequence[Region],
         rule: Rule = "centre",
     ) -> np.ndarray:
-        """(Q, L, H, R): attention mass from each prompt's last token to each region's tokens.
-
-        Of the plain model: inside `with vlm.steer(...)` it refuses.
-        """
+        """(Q, L, H, R): mass of each prompt's last token on each region; refuses inside `steer`."""
         return self.score_many([(image, prompts, regions)], rule=rule)[0]
 
     def score_many(
