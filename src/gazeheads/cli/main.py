@@ -265,11 +265,14 @@ def main() -> None:
 @contextmanager
 def _warnings_in_one_line() -> Iterator[None]:
     """What the package warns of is printed without the place in its code."""
-    before = warnings.showwarning
+    before, told = warnings.showwarning, set[str]()
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        said = " ".join(str(message).split())
         if issubclass(category, GazeheadsWarning):
-            print(f"gazeheads: note: {' '.join(str(message).split())}", file=sys.stderr)
+            if said not in told:
+                print(f"gazeheads: note: {said}", file=sys.stderr)
+            told.add(said)
         else:
             before(message, category, *place, **more)
 
