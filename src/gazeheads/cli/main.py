@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import copy_context
 from io import TextIOWrapper
 from pathlib import Path
@@ -23,7 +20,8 @@ from gazeheads.cli.commands.judge import judge_app
 from gazeheads.cli.commands.strips import strips_app
 from gazeheads.cli.commands.tiny import tiny_app
 from gazeheads.cli.commands.watch import watch_command
-from gazeheads.errors import GazeheadsError, GazeheadsWarning
+from gazeheads.cli.notes import warnings_in_one_line
+from gazeheads.errors import GazeheadsError
 
 INTERRUPTED = 130
 """What a shell reports for a command that was stopped by Ctrl-C."""
@@ -241,7 +239,7 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):  # a terminal without a character gets its code
             stream.reconfigure(errors="backslashreplace")
     try:
-        with _warnings_in_one_line():
+        with warnings_in_one_line():
             # options named before the command end with it
             code = copy_context().run(app, standalone_mode=False)
     except GazeheadsError as error:
@@ -256,30 +254,19 @@ def main() -> None:
         if message.startswith("Usage:"):  # a group named without a command
             print(message)
             sys.exit(2)
-        _stop(message, 2)
+        _stop(_told_where(error, message), 2)
     if code == INTERRUPTED:  # typer catches the interrupt itself
         _stop("interrupted", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-@contextmanager
-def _warnings_in_one_line() -> Iterator[None]:
-    """What the package warns of is printed without the place in its code."""
-    before, told = warnings.showwarning, set[str]()
-
-    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        said = " ".join(str(message).split())
-        if issubclass(category, GazeheadsWarning):
-            if said not in told:
-                print(f"gazeheads: note: {said}", file=sys.stderr)
-            told.add(said)
-        else:
-            before(message, category, *place, **more)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", GazeheadsWarning)
-        warnings.showwarning = show
-        yield
+def _told_where(error: Any, message: str) -> str:
+    """Of an unknown option that is one of those named before the command: where it goes."""
+    option = getattr(error, "option_name", None)
+    root = typer.main.get_command(app)
+    if option is None or not any(option in parameter.opts for parameter in root.params):
+        return message
+    return f"{option} goes before the command: gazeheads {option} ... COMMAND"
 
 
 def _stop(message: str, code: int) -> None:

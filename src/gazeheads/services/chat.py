@@ -19,10 +19,9 @@ from gazeheads.services.calling import (
     UnusableReply,
     Usage,
     client_package,
-    guarded,
     openai_client,
-    unreadable,
 )
+from gazeheads.services.faults import guarded, unreadable
 from gazeheads.services.replies import read_object
 
 JPEG_QUALITY = 90
@@ -105,7 +104,7 @@ class Chat:
             try:
                 return read(read_object(reply.text, whole=reply.cut_off))
             except (KeyError, TypeError, ValueError) as error:
-                raise UnusableReply(self._unusable(reply, request)) from error
+                raise UnusableReply(self._unusable(reply, request), reply.cut_off) from error
 
         return self._patience.call(attempt)
 

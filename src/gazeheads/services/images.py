@@ -16,10 +16,9 @@ from gazeheads.services.calling import (
     Patience,
     Usage,
     client_package,
-    guarded,
     openai_client,
-    unreadable,
 )
+from gazeheads.services.faults import guarded, unreadable
 
 
 class Painter:
