@@ -23,8 +23,10 @@ from gazeheads.files import (
 )
 
 # ids as users have them: any text, and texts that are likely to be confused with each other
-SIMILAR = st.text(st.sampled_from("aA .-_/\\:~é\u0301e猫犬²０$"), max_size=6)
-IDS = st.one_of(st.text(max_size=40), SIMILAR, st.sampled_from(["con", "CON", "nul.txt", "..", "."]))
+SIMILAR = st.text(st.sampled_from("aA .-_/\\:~é\u0301e猫犬²\uff10$"), max_size=6)
+IDS = st.one_of(
+    st.text(max_size=40), SIMILAR, st.sampled_from(["con", "CON", "nul.txt", "..", "."])
+)
 
 
 @given(IDS, IDS)

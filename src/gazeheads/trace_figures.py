@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -118,7 +119,7 @@ def phrases(pieces: Sequence[str], most: int) -> list[range]:
     ]
     count = min(most, len(starts))
     chosen = [starts[i * len(starts) // count] for i in range(count)]
-    return [range(a, b) for a, b in zip(chosen, [*chosen[1:], len(pieces)], strict=True)]
+    return [range(a, b) for a, b in itertools.pairwise([*chosen, len(pieces)])]
 
 
 def _short(phrase: str) -> str:

@@ -191,3 +191,58 @@ def test_nothing_is_left_when_writing_fails(
     with pytest.raises(GazeheadsError, match="No space left"):
         write_strips(tmp_path / "out", strips)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_panels_of_any_format_are_read_in_capitals_too(tmp_path: Path) -> None:
+    endings = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "PNG", "Jpg")
+    for k, ending in enumerate(endings, 1):
+        save(tmp_path / "comic1" / f"p{k}.{ending}", "white")
+    assert len(read_strips(tmp_path)[0]) == len(endings)
+
+
+@pytest.mark.parametrize("name", ["p2.heic", "p4.svg", "p4.pdf"])
+def test_a_panel_in_a_format_that_is_not_read_is_named(own: Path, name: str) -> None:
+    (own / "comic1" / "p2.png").rename(own / "comic1" / name)
+    save(own / "comic1" / "p3.png")
+    with pytest.raises(GazeheadsError, match=rf"{name} is in a format that is not read"):
+        read_strips(own)
+
+
+def test_files_beside_a_panel_are_left_alone(own: Path) -> None:
+    for name in ("p1.txt", "p2.json", "cover.png", "._p3.png", "notes.md"):
+        (own / "comic1" / name).write_text("x")
+    assert len(read_strips(own)[0]) == 3
+
+
+@pytest.mark.parametrize("name", ["²", "comic²", "comic1²", "comic１", "一", "comic٣", "①"])  # noqa: RUF001
+def test_a_comic_named_with_other_digits_is_read(own: Path, name: str) -> None:
+    (own / "comic1").rename(own / name)
+    assert sorted(strip.id for strip in read_strips(own)) == sorted([name, "comic2"])
+
+
+@pytest.mark.parametrize("sign", ["²", "①", "½", "Ⅳ"])
+def test_a_panel_numbered_in_other_signs_is_told(own: Path, sign: str) -> None:
+    save(own / "comic1" / f"p{sign}.png")
+    with pytest.raises(GazeheadsError, match=rf"p{sign}\.png: number panels with the digits"):
+        read_strips(own)
+
+
+def test_other_decimal_digits_count(own: Path) -> None:
+    save(own / "comic1" / "p４.png", "blue")  # noqa: RUF001
+    assert read_strips(own)[0].panels[3].getpixel((0, 0)) == (0, 0, 255)
+    save(own / "comic1" / "p4.png")
+    with pytest.raises(GazeheadsError, match="are the same"):
+        read_strips(own)
+
+
+def test_a_number_far_off_is_told_at_once(own: Path) -> None:
+    save(own / "comic1" / "p20240101123456789.png")
+    with pytest.raises(GazeheadsError, match=r"p4\.png, p5\.png.* and more is missing"):
+        read_strips(own)
+
+
+def test_names_that_count_alike_keep_one_order(tmp_path: Path) -> None:
+    for name in ("comic1", "comic01", "comic001"):
+        for k in (1, 2):
+            save(tmp_path / name / f"p{k}.png")
+    assert [strip.id for strip in read_strips(tmp_path)] == ["comic001", "comic01", "comic1"]
