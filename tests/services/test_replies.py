@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -81,7 +82,8 @@ def test_what_holds_no_object_is_refused(text: str) -> None:
 
 def test_of_several_objects_the_last_whole_one_counts() -> None:
     assert read_object('{"panel": 1} or {"panel": 2} or {') == {"panel": 2}
-    assert read_object('[{"panel": 1}, {"panel": 2}]') == {"panel": 2}
+    with pytest.raises(ValueError, match="no JSON object"):  # a list says that all of them count
+        read_object('[{"panel": 1}, {"panel": 2}]')
 
 
 def test_a_reply_that_was_cut_off_counts_only_as_a_whole() -> None:
@@ -93,10 +95,8 @@ def test_a_reply_that_was_cut_off_counts_only_as_a_whole() -> None:
 
 @given(st.text(st.sampled_from('{}[]",:\\ab1 \n`<>/think')))
 def test_any_text_is_an_object_or_refused(text: str) -> None:
-    try:
+    with suppress(ValueError):
         assert isinstance(read_object(text), dict)
-    except ValueError:
-        pass
 
 
 @pytest.mark.parametrize("text", ["{" * 20_000, '{"a":' * 4_000, "<think>" * 9_000, '{"a' * 9_000])
