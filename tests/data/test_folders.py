@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.folders import read_strips, write_strips
 from gazeheads.data.strip import Strip
-from gazeheads.errors import GazeheadsError
+from gazeheads.errors import GazeheadsError, GazeheadsWarning
 
 
 def save(path: Path, colour: str = "red", size: tuple[int, int] = (20, 20)) -> None:
@@ -246,3 +247,32 @@ def test_names_that_count_alike_keep_one_order(tmp_path: Path) -> None:
         for k in (1, 2):
             save(tmp_path / name / f"p{k}.png")
     assert [strip.id for strip in read_strips(tmp_path)] == ["comic001", "comic01", "comic1"]
+
+
+@pytest.mark.parametrize("name", ["captions.json", "captions.txt", "Caption.jsonl"])
+def test_captions_under_another_name_are_told(own: Path, name: str) -> None:
+    (own / name).write_text("{}")
+    (own / "readme.txt").write_text("x")
+    with pytest.warns(GazeheadsWarning, match=f"{name} is not read") as told:
+        assert len(read_strips(own)) == 2
+    assert len(told) == 1
+    (own / "captions.jsonl").write_text("")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_strips(own)
+
+
+def test_a_folder_of_pictures_that_is_no_comic_is_told(own: Path) -> None:
+    for k in (1, 2):
+        save(own / "comic3" / f"page {k}.png")
+    (own / "empty").mkdir()
+    with pytest.warns(GazeheadsWarning, match=r"comic3 is left out.* like p1\.png") as told:
+        assert len(read_strips(own)) == 2
+    assert len(told) == 1
+
+
+def test_strips_of_one_id_are_not_written(tmp_path: Path) -> None:
+    (strip,) = draw_strips(1, 3, panels=2, size=48)
+    with pytest.raises(GazeheadsError, match="two strips have the same id 'drawn-3-0000'"):
+        write_strips(tmp_path / "out", [strip, strip])
+    assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
@@ -16,9 +17,9 @@ from typing import Any
 
 from PIL import Image
 
-from gazeheads.data.notes import CAPTIONS_FILE, Note, read_notes, write_captions
+from gazeheads.data.notes import CAPTIONS_FILE, Note, listed, read_notes, write_captions
 from gazeheads.data.strip import Strip
-from gazeheads.errors import GazeheadsError
+from gazeheads.errors import GazeheadsError, GazeheadsWarning
 from gazeheads.files import write_json
 
 SOURCE_FILE = "source.json"
@@ -37,7 +38,8 @@ def write_strips(
 
     Args:
         folder: Must not exist yet, or be empty.
-        strips: At least one, of two panels or more; held in memory one at a time.
+        strips: At least one, of two panels or more and with ids of their own; held in memory one
+            at a time.
         source: Where they come from, as JSON values, for `source.json`.
 
     Returns:
@@ -86,11 +88,15 @@ def read_strips(folder: str | os.PathLike[str]) -> list[Strip]:
     if not root.is_dir():
         raise GazeheadsError(f"no folder {root}" if not root.exists() else f"{root} is no folder")
     try:
-        comics = [entry for entry in sorted(root.iterdir(), key=_natural) if _is_comic(entry)]
+        entries = sorted(root.iterdir(), key=_natural)
+        comics = [entry for entry in entries if _is_comic(entry)]
+        left_out = [_why_left_out(entry) for entry in entries if entry not in comics]
     except OSError as error:
         raise GazeheadsError(f"cannot read {root}: {error.strerror or error}") from error
     if not comics:
         raise GazeheadsError(f"no comics in {root}: expected folders like comic1 with p1.png")
+    if told := [why for why in left_out if why]:
+        warnings.warn(f"{root}: {listed(told)}", GazeheadsWarning, stacklevel=2)
     notes = read_notes(root, [comic.name for comic in comics])
     strips = [_read_comic(comic, notes.get(comic.name)) for comic in comics]
     names: dict[str, str] = {}
@@ -114,8 +120,12 @@ def _at_least_one(strips: Iterable[Strip]) -> Iterable[Strip]:
 
 def _saved(folder: Path, strips: Iterable[Strip]) -> Iterator[tuple[str, Strip]]:
     """Saves the panels of each strip; then gives the comic's name with it."""
+    seen: set[str] = set()
     for number, strip in enumerate(strips, 1):
         _check_length(strip.id, len(strip))
+        if strip.id in seen:
+            raise GazeheadsError(f"two strips have the same id {strip.id!r}")
+        seen.add(strip.id)
         comic = folder / f"comic{number}"
         comic.mkdir()
         for k, panel in enumerate(strip.panels, 1):
@@ -230,6 +240,20 @@ def _is_comic(entry: Path) -> bool:
     if entry.name.startswith(".") or not entry.is_dir():
         return False
     return any(_readable(path) and _panel_number(path) is not None for path in entry.iterdir())
+
+
+def _why_left_out(entry: Path) -> str | None:
+    """Of something in a folder of comics that looks like a part of it and is none."""
+    name = entry.name
+    if name.startswith("."):
+        return None
+    if entry.is_file():
+        meant = name.lower().startswith("caption") and name != CAPTIONS_FILE
+        if meant and not (entry.parent / CAPTIONS_FILE).exists():
+            return f"{name} is not read, as only {CAPTIONS_FILE} is"
+    elif entry.is_dir() and any(_readable(path) for path in entry.iterdir()):
+        return f"{name} is left out, as none of its pictures is named like p1.png"
+    return None
 
 
 def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:

@@ -98,7 +98,7 @@ def read_notes(folder: Path, comics: Sequence[str]) -> dict[str, Note]:
         else:
             notes[comic] = note
     if unread:
-        warnings.warn(f"{path}: {_listed(unread)}", GazeheadsWarning, stacklevel=3)
+        warnings.warn(f"{path}: {listed(unread)}", GazeheadsWarning, stacklevel=3)
     if strange:
         free = [comic for comic in comics if comic not in notes]
         warnings.warn(_not_there(path, strange, free), GazeheadsWarning, stacklevel=3)
@@ -113,10 +113,11 @@ def _not_there(path: Path, strange: Sequence[Note], free: Sequence[str]) -> str:
     meant = f" (is it about {folded[near[0]]}?)" if near else ""
     names = [f"{first.comic!r} on line {first.line}{meant}"]
     names += [f"{note.comic!r} on line {note.line}" for note in strange[1:]]
-    return f"{path} tells of comics that are not in {path.parent}: {_listed(names)}"
+    return f"{path} tells of comics that are not in {path.parent}: {listed(names)}"
 
 
-def _listed(told: Sequence[str]) -> str:
+def listed(told: Sequence[str]) -> str:
+    """The first few of what is told, and how many more there are."""
     shown = ", ".join(told[:3])
     return shown if len(told) <= 3 else f"{shown} and {len(told) - 3} more"
 
