@@ -25,8 +25,8 @@ Words = tuple[str, ...]
 def commands(group: Any, words: Words = ()) -> Iterator[tuple[Words, Any]]:
     """Every command with the words that call it; the root too."""
     yield words, group
-    for name, command in getattr(group, "commands", {}).items():
-        yield from commands(command, (*words, name))
+    for name in group.list_commands(None) if hasattr(group, "list_commands") else ():
+        yield from commands(group.get_command(None, name), (*words, name))
 
 
 def options_of(command: Any) -> set[str]:

@@ -77,7 +77,7 @@ def gaze_scores(
     found = finished(vlm, options, discover.EXPERIMENT)
     if found is None:
         settings = discover.DiscoverSettings(seed=seed)
-        own = RunOptions(options.out, stage("Finding gaze heads"), options.fresh)
+        own = RunOptions(options.out, stage("Finding gaze heads"))
         found = discover.run(vlm, tuning, settings, own)
     return discover.load_scores(found.path)
 
