@@ -41,6 +41,7 @@ REACHED: dict[str, list[Words]] = {
     "cli/commands/export.py": [("export", "web")],
     "cli/commands/demo.py": [("demo",)],
     "cli/commands/judge.py": [("judge",)],
+    "cli/commands/runs.py": [("discover",)],
     "cli/commands/watch.py": [("watch",)],
     "cli/judge_options.py": JUDGED,
     "cli/main.py": [("discover",)],
@@ -52,6 +53,7 @@ REACHED: dict[str, list[Words]] = {
     "judges/label.py": JUDGED,
     "services/images.py": [("strips", "render")],
     "study/context.py": EXPERIMENTS,
+    "study/merging.py": EXPERIMENTS,
     "study/rejudge.py": [("judge",)],
     "study/runs.py": [
         ("run",), ("discover",), ("judge",), ("merge",), ("strips", "write-prompts"), *EXPERIMENTS,
@@ -63,9 +65,15 @@ NEVER_THERE = {("cli/resolve.py", "--limit")}
 
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
-    """The strings of a module that are not the declaration of an option."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    """The strings of a module that users see: no docstrings, no declarations of options."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documents = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)
+    }  # strings that stand alone
+    for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if id(node) in documents:
+                continue
             declared = all(NAMED.fullmatch(part) for part in node.value.split("/"))
             if not declared:
                 yield node.lineno, node.value
