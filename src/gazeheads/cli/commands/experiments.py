@@ -275,10 +275,11 @@ def models(
 def merge(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, of every machine.")],
     out: Annotated[Path, typer.Option(help="Folder of all runs to merge into.")] = Path("runs"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Replace whole runs there.")] = False,
 ) -> None:
     """Put the shards of runs together into whole runs."""
     from gazeheads.study.merging import merge
     from gazeheads.study.runs import check_writable
 
     check_writable(out)
-    tell(merge(runs, out))
+    tell(merge(runs, out, fresh))
