@@ -14,6 +14,7 @@ from typing import Any
 
 from PIL import Image
 
+from gazeheads.data.pictures import open_image
 from gazeheads.data.strip import PANEL_HEIGHT, Strip
 from gazeheads.errors import GazeheadsError
 
@@ -110,7 +111,7 @@ def _strip(
     if missing := [column for column in (*panels, *captions) if not row[column]]:
         raise GazeheadsError(f"{source}: comic {name} has an empty {missing[0]}")
     said = tuple((str(row[column]).strip(),) for column in captions)
-    pictures = tuple(_at_height(row[column].convert("RGB"), height) for column in panels)
+    pictures = tuple(_at_height(open_image(row[column]), height) for column in panels)
     return Strip(name, pictures, captions=said or None)
 
 

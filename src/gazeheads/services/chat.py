@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
+from gazeheads.data.pictures import open_image
 from gazeheads.services.calling import (
     Endpoint,
     PassingFault,
@@ -182,5 +183,5 @@ _SENDERS: dict[str, Callable[[Endpoint], _Sender]] = {"openai": _openai, "anthro
 
 def _jpeg(image: Image.Image) -> str:
     buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, "JPEG", quality=JPEG_QUALITY)
+    open_image(image).save(buffer, "JPEG", quality=JPEG_QUALITY)
     return base64.standard_b64encode(buffer.getvalue()).decode("ascii")
