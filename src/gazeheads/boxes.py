@@ -201,10 +201,12 @@ def grid_boxes(size: tuple[float, float], columns: int, rows: int) -> np.ndarray
 
 def areas(boxes: np.ndarray) -> np.ndarray:
     """Of (n, 4) boxes, in square pixels."""
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    found: np.ndarray = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return found
 
 
 def overlap_1d(start: np.ndarray, stop: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """(T, n) length shared by each [start, stop) and each cell between the n + 1 edges."""
     low = np.maximum(start[:, None], edges[None, :-1])
-    return np.maximum(np.minimum(stop[:, None], edges[None, 1:]) - low, 0.0)
+    shared: np.ndarray = np.maximum(np.minimum(stop[:, None], edges[None, 1:]) - low, 0.0)
+    return shared

@@ -94,7 +94,7 @@ def _two_dimensional(found: np.ndarray) -> np.ndarray:
 def _of_label(found: np.ndarray, label: int) -> np.ndarray:
     if found.dtype.kind == "b":
         raise RegionError("a mask of true and false has no labels: leave label= out")
-    mask = found == label
+    mask: np.ndarray = found == label
     if not mask.any():
         raise RegionError(f"no pixel of the mask has label {label}: it has {_values(found)}")
     return mask
@@ -105,7 +105,7 @@ def _above(found: np.ndarray, threshold: float) -> np.ndarray:
         raise RegionError("a mask of true and false needs no threshold: leave it out")
     if not np.isfinite(threshold):
         raise RegionError(f"a mask's threshold must be a finite number, not {threshold}")
-    mask = found > threshold
+    mask: np.ndarray = found > threshold
     if not mask.any():
         raise RegionError(
             f"no pixel of the mask is above {threshold:g}: its values are {found.min():.4g} to "
@@ -121,7 +121,7 @@ def _two_valued(found: np.ndarray) -> np.ndarray:
         extremes = (found == 0) | (found == (255 if high > 1 else 1))
         if not extremes.all():
             raise RegionError(_which(found, float(low), float(high)))
-    mask = found != 0
+    mask: np.ndarray = found != 0
     if not mask.any():
         raise RegionError("a region's mask must be height x width with at least one pixel in it")
     return mask

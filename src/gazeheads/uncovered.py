@@ -62,7 +62,7 @@ def why_uncovered(
 def advised(share: float) -> float:
     """A threshold that a token of which `share` is covered certainly reaches."""
     for digits in range(2, 8):
-        step = 10**digits
+        step = 10.0**digits
         found = math.floor(share * step * 0.999) / step
         if found > 0:
             return found

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -191,9 +190,7 @@ def _opened(file: IO[bytes], size: int, name: str, notes: Notes) -> Picture:
     if size == 0:
         raise ImageError(f"cannot read image {name}: it is empty, 0 bytes")
     try:
-        with warnings.catch_warnings():  # Pillow's limit for errors is the one that holds
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(file)
+        image = Image.open(file)
     except UnidentifiedImageError as error:
         raise ImageError(f"cannot read image {name}: {_what_else(file)}") from error
     except Image.DecompressionBombError as error:
