@@ -194,3 +194,11 @@ def test_damaged_annotations_are_one_line(tmp_path: Path) -> None:
         with pytest.raises(GazeheadsError, match=r"instances_val2017\.json is damaged") as caught:
             coco_pictures(folder, 1, 0)
         assert "\n" not in str(caught.value)
+
+
+def test_the_names_of_before_are_still_found_beside_the_objects() -> None:
+    from gazeheads.data import objects
+
+    assert objects.coco_pictures is coco_pictures
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = objects.nothing
