@@ -19,6 +19,7 @@ from gazeheads.cli.commands.export import export_app
 from gazeheads.cli.commands.judge import judge_app
 from gazeheads.cli.commands.strips import strips_app
 from gazeheads.cli.commands.tiny import tiny_app
+from gazeheads.cli.heads_options import HeadsAnyway
 from gazeheads.errors import GazeheadsError
 
 INTERRUPTED = 130
@@ -181,6 +182,7 @@ def steer(
     threshold: regions.ThresholdOption = None,
     k: K = None,
     heads: Heads = None,
+    heads_anyway: HeadsAnyway = False,
     model: Model = "comic-tiny",
     comic: Comic = None,
     panels: Panels = None,
@@ -194,15 +196,15 @@ def steer(
     shown = resolve.shown_at(image, comic, panels, columns)
     targets, share = shown.targets(panel, box, units), resolve.overlap_share(rule, threshold)
     with terminal.Stages() as stages:
-        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages)
+        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages, heads_anyway)
         terminal.tell_loss(vlm, shown.image)
         encoded = vlm.encode(shown.image, question)
         steered = [(encoded, each) for each in resolve.steerings(chosen, targets, rule, share)]
         done = vlm.generate([encoded, *steered], max_new_tokens=max_new_tokens)
     names = ["unsteered", *(where.name for where in targets)]
-    width = max(map(len, names))
+    wide = max(map(len, names))
     for name, generation in zip(names, done, strict=True):
-        terminal.out.print(f"{name:<{width}}  ", terminal.plain(generation.text), sep="")
+        terminal.out.print(f"{name:<{wide}}  ", terminal.plain(generation.text), sep="")
 
 
 @app.command()
@@ -211,13 +213,12 @@ def watch(
     prompt: Annotated[str, typer.Option(help="Asks for a narration.")] = prompts.FREE_NARRATION,
     k: K = None,
     heads: Heads = None,
+    heads_anyway: HeadsAnyway = False,
     model: Model = "comic-tiny",
     comic: Comic = None,
     panels: Panels = None,
     columns: Columns = None,
-    out: Annotated[Path, typer.Option(help="Folder for the figure and the numbers.")] = Path(
-        "runs/watch"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for figure and numbers.")] = Path("runs/watch"),
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of the text.")] = 300,
     seed: Seed = 0,
 ) -> None:
@@ -230,7 +231,7 @@ def watch(
     shown = resolve.shown_at(image, comic, panels, columns)
     regions = shown.targets(None, None)
     with terminal.Stages() as stages:
-        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages)
+        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages, heads_anyway)
         terminal.tell_loss(vlm, shown.image)
         trace = vlm.watch(shown.image, prompt, chosen, max_new_tokens=max_new_tokens)
     by_panel = trace.by_panel(regions)

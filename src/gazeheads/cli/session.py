@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gazeheads.cli.heads_options import HeadsAnyway
 from gazeheads.cli.judge_options import (
     Choice,
     JudgeBaseUrl,
@@ -45,6 +46,7 @@ class Common:
             help="Gaze scores as JSON; default: those of `discover` in OUT, made if absent."
         ),
     ] = None
+    heads_anyway: HeadsAnyway = False
     k: Annotated[
         int | None,
         typer.Option("--k", help="Heads to steer; default: the peak of the sweep in OUT, or 8.7%."),
@@ -159,7 +161,7 @@ class Session:
         read = HeadScores.load(own.heads) if own.heads is not None else None
         tuning = resolve.tuning_strips(self.strips, own.seed)
         if read is not None:
-            read.top(1).check(self.vlm.num_layers, self.vlm.num_heads, self.vlm.name)
+            read = resolve.heads_of(self.vlm, read, own.heads_anyway)
         scores = read or context.gaze_scores(self.vlm, tuning, own.seed, options, self.stages)
         k, why = own.k, "as asked"
         if k is None:

@@ -24,6 +24,7 @@ from gazeheads.discovery.localization_heads import (
 )
 from gazeheads.heads import HeadScores
 from gazeheads.study.arrays import packed, unpacked
+from gazeheads.study.experiments.discover import LIVING, living_of
 from gazeheads.study.identity import versions, whole_settings
 from gazeheads.study.runs import RunFolder, RunOptions
 
@@ -46,7 +47,7 @@ def run(
     vlm: VLM, strips: Sequence[Strip], settings: PriorHeadsSettings, options: RunOptions
 ) -> RunFolder:
     """Scores every head by both methods on the strips; goes on where an earlier run stopped."""
-    whole = whole_settings(settings, vlm, strips)
+    whole = {**whole_settings(settings, vlm, strips), LIVING: packed(vlm.living_heads(), "u1")}
     with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
         units = [(strip.id, strip) for strip in strips]
         folder.work(units, lambda part: [_record(vlm, part[0])], options.progress)
@@ -80,13 +81,15 @@ def results(folder: RunFolder) -> dict[str, Any]:
     )
     provenance = {
         "model": folder.model,
+        "fingerprint": folder.settings["model_mark"],
         "strips": [record["unit"] for record in records],
         "versions": folder.versions,
     }
+    living = living_of(folder)
     found = {
-        IMAGE: image_heads(mass, provenance),
-        LOCALIZATION: localization_heads(mass, entropy, bottom > 0, provenance),
-        AVERAGED: averaged_localization_heads(_mean_map(records), provenance),
+        IMAGE: image_heads(mass, provenance, living),
+        LOCALIZATION: localization_heads(mass, entropy, bottom > 0, provenance, living),
+        AVERAGED: averaged_localization_heads(_mean_map(records), provenance, living),
     }
     for kind, scores in found.items():
         scores.save(folder.path / _file(kind))

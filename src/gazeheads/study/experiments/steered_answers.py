@@ -17,7 +17,7 @@ from gazeheads.study.pictures import keep_picture
 from gazeheads.study.stats import Estimate, share
 
 if TYPE_CHECKING:
-    from gazeheads.attention.plan import Mode, When
+    from gazeheads.attention.intervention import Mode, When
     from gazeheads.models import VLM
 
 GAZE, RANDOM, ALL = "gaze", "random", "all"
