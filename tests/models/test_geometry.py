@@ -12,7 +12,7 @@ from tiny_families import BUILDERS, make_family
 
 from gazeheads import VLM, GazeheadsError, Region
 from gazeheads.models import wrap
-from gazeheads.regions import ImageTokens
+from gazeheads.regions import CroppedError, ImageTokens, TooSmallError
 
 SIZES = [(640, 200), (200, 640), (333, 517), (90, 100), (900, 1300)]
 SQUARES = 4
@@ -171,3 +171,12 @@ def test_a_crop_that_would_drop_panels_names_the_three_ways() -> None:
     for way in ("squash", "grid", "keep"):
         assert f"fit='{way}'" in str(caught.value)
     assert len(cropping.encode(Image.new("RGB", (102, 100)), "what?").tokens) == 16
+
+
+def test_a_region_that_the_processor_cuts_off_is_told_from_one_too_small() -> None:
+    cropping = wrap(*make_family("llava"), "llava", fit="keep")
+    tokens = cropping.encode(Image.new("RGB", (104, 100)), "what?").tokens
+    with pytest.raises(CroppedError, match=r"cover \(1\.79\d*, 0, 102\.2.*squash"):
+        tokens.indices(Region.from_box(0, 0, 1.5, 100))
+    with pytest.raises(TooSmallError, match="a token is 25x25"):
+        tokens.indices(Region.from_box(0, 0, 3.5, 100))

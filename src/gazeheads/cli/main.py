@@ -12,6 +12,7 @@ import typer
 
 from gazeheads import __version__, prompts
 from gazeheads.cli import judge_options as judges
+from gazeheads.cli import region_options as regions
 from gazeheads.cli.commands import models
 from gazeheads.cli.commands.demo import demo_command
 from gazeheads.cli.commands.experiments import experiments_app
@@ -188,7 +189,10 @@ def steer(
     image: Place,
     question: Annotated[str, typer.Option(help="What to ask.")] = prompts.VQA,
     panel: Annotated[int | None, typer.Option(help="Look there; default: each in turn.")] = None,
-    box: Annotated[str | None, typer.Option(help="Look at x0,y0,x1,y1 in pixels.")] = None,
+    box: regions.BoxOption = None,
+    units: regions.UnitsOption = None,
+    rule: regions.RuleOption = regions.Rule.centre,
+    threshold: regions.ThresholdOption = None,
     k: K = None,
     heads: Heads = None,
     heads_anyway: HeadsAnyway = False,
@@ -203,19 +207,17 @@ def steer(
     from gazeheads.cli import resolve, terminal
 
     shown = resolve.shown_at(image, comic, panels, columns)
-    targets = shown.targets(panel, box)
+    targets, share = shown.targets(panel, box, units), resolve.overlap_share(rule, threshold)
     with terminal.Stages() as stages:
         vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages, heads_anyway)
-        from gazeheads.steering import Steering
-
         terminal.tell_loss(vlm, shown.image)
         encoded = vlm.encode(shown.image, question)
-        rows: list[Any] = [encoded, *((encoded, Steering(chosen, where)) for where in targets)]
-        done = vlm.generate(rows, max_new_tokens=max_new_tokens)
+        steered = [(encoded, each) for each in resolve.steerings(chosen, targets, rule, share)]
+        done = vlm.generate([encoded, *steered], max_new_tokens=max_new_tokens)
     names = ["unsteered", *(where.name for where in targets)]
-    width = max(map(len, names))
+    wide = max(map(len, names))
     for name, generation in zip(names, done, strict=True):
-        terminal.out.print(f"{name:<{width}}  ", terminal.plain(generation.text), sep="")
+        terminal.out.print(f"{name:<{wide}}  ", terminal.plain(generation.text), sep="")
 
 
 @app.command()

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from jinja2 import TemplateError
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from gazeheads.attention.known_prompts import KnownPrompts, PixelDigest, image_inputs
+from gazeheads.data.pictures import ImageError, ImageLike, open_image
 from gazeheads.errors import GazeheadsError
 from gazeheads.models.families.family import Family, Fit
 from gazeheads.models.fit import check_crop, choose_fit, fitted, in_original
 from gazeheads.regions import ImageTokens
 
-ImageLike = Image.Image | str | os.PathLike[str]
-
-
-class ImageError(GazeheadsError):
-    """An image that cannot be read."""
+__all__ = [
+    "Encoded", "Encoder", "EncodingError", "ImageError", "ImageLike", "Inputs", "open_image",
+    "question",
+]  # fmt: skip
 
 
 class EncodingError(GazeheadsError):
@@ -56,32 +54,6 @@ class Inputs:
 
 Encoded = Inputs
 """The name of 0.1."""
-
-
-def open_image(image: ImageLike) -> Image.Image:
-    """An upright RGB image from a file or from an image of any mode.
-
-    Raises:
-        ImageError: missing, corrupt or empty.
-    """
-    try:
-        opened = image if isinstance(image, Image.Image) else Image.open(Path(image))
-        opened.load()
-        upright = ImageOps.exif_transpose(opened)
-        if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
-            upright = upright.convert("RGBA")
-            white = Image.new("RGBA", upright.size, (255, 255, 255, 255))
-            upright = Image.alpha_composite(white, upright)
-        upright = upright.convert("RGB")
-    except FileNotFoundError as error:
-        raise ImageError(f"image not found: {image}") from error
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"image {image} is too large to be opened safely: {error}") from error
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise ImageError(f"cannot read image {image}: {error}") from error
-    if 0 in upright.size:
-        raise ImageError(f"image of {upright.size[0]}x{upright.size[1]} pixels")
-    return upright
 
 
 class Encoder:

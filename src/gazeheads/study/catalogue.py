@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from gazeheads import prompts
+from gazeheads.data.coco import coco_pictures
 from gazeheads.data.drawn.strips import draw_strips
-from gazeheads.data.objects import coco_pictures, drawn_pictures
+from gazeheads.data.objects import ObjectPictures, drawn_pictures
 from gazeheads.data.strip import Strip
 from gazeheads.study.context import Bench
 from gazeheads.study.experiments import (
@@ -172,7 +173,8 @@ def reading(
 def objects(bench: Bench, count: int, coco: Path | None = None) -> RunFolder:
     """The gaze pointed at single objects, of COCO or of drawn scenes."""
     if coco is None:
-        source, pictures = "drawn scenes", drawn_pictures(count, bench.seed)
+        source = "drawn scenes"
+        pictures = ObjectPictures(tuple(drawn_pictures(count, bench.seed)))
     else:
         source, pictures = "COCO val2017", coco_pictures(coco, count, bench.seed)
     sets = {GAZE: bench.scores.top(bench.k)}

@@ -207,7 +207,7 @@ def coco(
     ] = None,
 ) -> list[RunFolder]:
     """Point the gaze at single objects, by the size of their boxes."""
-    from gazeheads.data.objects import coco_annotations
+    from gazeheads.data.coco import coco_annotations
     from gazeheads.study import catalogue
 
     session.judges_nothing("coco")
