@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from gazeheads.errors import GazeheadsError
+from gazeheads.errors import GazeheadsError, one_line
 from gazeheads.models.families.family import Family, Fit
 from gazeheads.models.fit import check_crop, choose_fit, fitted, in_original
+from gazeheads.models.messages import EncodingError, check_template, read, render, words
 from gazeheads.regions import ImageTokens
 
 ImageLike = Image.Image | str | os.PathLike[str]
@@ -25,10 +25,6 @@ REMEMBERED = 256  # prompts whose geometry is kept for plain generate calls
 
 class ImageError(GazeheadsError):
     """An image that cannot be read."""
-
-
-class EncodingError(GazeheadsError):
-    """A prompt that cannot be turned into model inputs, or inputs of unknown geometry."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,56 +81,72 @@ def open_image(image: ImageLike) -> Image.Image:
 class Encoder:
     """Makes `Encoded` prompts and remembers their geometry by their token ids."""
 
-    def __init__(self, family: Family, config: Any, processor: Any, fit: Fit | None = None) -> None:
+    def __init__(
+        self,
+        family: Family,
+        config: Any,
+        processor: Any,
+        fit: Fit | None = None,
+        template: Mapping[str, Any] | None = None,
+    ) -> None:
         self.family, self.config, self.processor = family, config, processor
+        self.template = dict(template or {})
+        check_template(processor, self.template)
         self.fit = choose_fit(fit, family, processor)
         self._known: OrderedDict[bytes, ImageTokens | None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def encode(self, images: Sequence[ImageLike], messages: list[dict[str, Any]]) -> Encoded:
-        """One prompt: `messages` with an `{"type": "image"}` entry per image, in order."""
-        opened = [open_image(image) for image in images]
+    def encode(
+        self, images: Sequence[ImageLike], messages: list[dict[str, Any]], answering: bool = False
+    ) -> Encoded:
+        """One prompt with its images.
+
+        Args:
+            images: in the order of the messages' image parts; empty: the parts hold them.
+            messages: see `messages.read`.
+            answering: end where the answer begins, even if the template is to ask for a thought.
+        """
+        pictures, conversation = read(images, messages)
+        opened = [open_image(image) for image in pictures]
         shown = [fitted(image, self.fit, self.family, self.processor) for image in opened]
-        text = self._text(messages)
+        text = self._text(conversation, answering)
         try:
+            # the images of one sample together: some processors do not tile several
             batch = self.processor(
-                text=[text], images=shown, return_tensors="pt", **self._no_second_start(text)
-            )
+                text=[text], images=[shown] if shown else None, return_tensors="pt",
+                **self._no_second_start(text),
+            )  # fmt: skip
         except (ValueError, TypeError, RuntimeError, IndexError) as error:
-            raise EncodingError(f"the processor refused the prompt: {error}") from error
+            raise EncodingError(f"the processor refused the prompt: {one_line(error)}") from error
         # labels are for training; with them the model would compute a loss
         inputs = {
             name: x for name, x in batch.items() if isinstance(x, torch.Tensor) and name != "labels"
         }
-        prompt = " ".join(
-            part["text"]
-            for message in messages
-            for part in message["content"]
-            if part["type"] == "text"
-        )
         sizes = [image.size for image in opened]
-        encoded = self.adopt(inputs, sizes, prompt, [image.size for image in shown])
+        encoded = self.adopt(inputs, sizes, words(conversation), [image.size for image in shown])
         if self.fit == "keep":
             check_crop(encoded.tokens, self.family, self.processor)
         return encoded
 
-    def encode_many(self, image: ImageLike, prompts: Sequence[str]) -> list[Encoded]:
-        """Several questions about one image; the image is processed once."""
+    def encode_many(
+        self, image: ImageLike, prompts: Sequence[str], answering: bool = False
+    ) -> list[Encoded]:
+        """Several questions about one image; the image is processed once (see `encode`)."""
         if not prompts:
             return []
         opened = open_image(image)
-        first = self.encode([opened], question(prompts[0]))
-        plain_first = self._tokenise(prompts[0])
+        first = self.encode([opened], question(prompts[0]), answering)
+        plain_first = self._tokenise(prompts[0], answering)
         out = [first]
         for prompt in prompts[1:]:
-            plain = self._tokenise(prompt)
+            plain = self._tokenise(prompt, answering)
             same = _common_prefix([plain_first, plain])
             cut = len(plain_first) - same
             ids = first.ids.tolist()
             if self.config.image_token_id not in plain[:same] or (
                 cut and ids[-cut:] != plain_first[-cut:]
             ):
-                out.append(self.encode([opened], question(prompt)))
+                out.append(self.encode([opened], question(prompt), answering))
                 continue
             out.append(self._with_tail(first, ids[: len(ids) - cut], plain[same:], prompt))
         return out
@@ -152,19 +164,16 @@ class Encoder:
         inputs["input_ids"] = torch.tensor([head + tail])
         return self.adopt(inputs, first.tokens.sizes, prompt, first.shown)
 
-    def _text(self, messages: list[dict[str, Any]]) -> str:
-        try:
-            return self.family.text(self.processor, messages)
-        except (ValueError, TypeError, TemplateError) as error:
-            raise EncodingError(f"the model's chat template failed: {error}") from error
+    def _text(self, messages: list[dict[str, Any]], answering: bool) -> str:
+        return render(self.family, self.processor, messages, self.template, answering)
 
     def _no_second_start(self, text: str) -> dict[str, bool]:
         """Tokeniser options for a template that has written the start token itself."""
         start = self.processor.tokenizer.bos_token
         return {"add_special_tokens": False} if start and text.startswith(start) else {}
 
-    def _tokenise(self, prompt: str) -> list[int]:
-        text = self._text(question(prompt))
+    def _tokenise(self, prompt: str, answering: bool) -> list[int]:
+        text = self._text(question(prompt), answering)
         return self.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
 
     def adopt(

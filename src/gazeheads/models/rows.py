@@ -17,6 +17,7 @@ from gazeheads.heads import Head, HeadSet
 from gazeheads.models.batch import Batch, make_batch
 from gazeheads.models.generate import pieces
 from gazeheads.models.inputs import Encoded
+from gazeheads.models.messages import tell_unfinished_thought
 from gazeheads.steering import Steering
 from gazeheads.trace import GazeTrace
 
@@ -122,6 +123,7 @@ def generation(
 ) -> Generation:
     """What one row of a finished batch gave."""
     text = vlm.tokenizer.decode(list(tokens), skip_special_tokens=True)
+    tell_unfinished_thought(vlm.tokenizer, encoded.ids, tokens)
     steered: tuple[str | None, ...] = (None,) * len(tokens)
     if run is not None:
         steered = tuple(names[row] for names in run.steered_to[: len(tokens)])

@@ -48,14 +48,20 @@ class VLM:
     """
 
     def __init__(
-        self, model: Any, processor: Any, family: Family, name: str, fit: Fit | None = None
+        self,
+        model: Any,
+        processor: Any,
+        family: Family,
+        name: str,
+        fit: Fit | None = None,
+        template: Mapping[str, Any] | None = None,
     ) -> None:
         self.model, self.processor, self.family, self.name = model, processor, family, name
         self.tokenizer = processor.tokenizer
         self.text_config = model.config.get_text_config()
         self.num_layers = int(self.text_config.num_hidden_layers)
         self.num_heads = int(self.text_config.num_attention_heads)
-        self.encoder = Encoder(family, model.config, processor, fit)
+        self.encoder = Encoder(family, model.config, processor, fit, template)
         self.stops = stop_ids(model, self.tokenizer)
         self.pad = pad_id(self.tokenizer, self.stops)
         attach(model)
@@ -78,12 +84,20 @@ class VLM:
     def encode_messages(
         self, images: Sequence[ImageLike], messages: list[dict[str, Any]]
     ) -> Encoded:
-        """Model inputs for a conversation with one `{"type": "image"}` entry per image."""
+        """Model inputs for a conversation (see `messages.read`); the last message is the user's."""
         return self._on_device(self.encoder.encode(images, messages))
 
-    def encode_many(self, image: ImageLike, prompts: Sequence[str]) -> list[Encoded]:
-        """Model inputs for several questions about one image, processed once."""
-        return [self._on_device(each) for each in self.encoder.encode_many(image, prompts)]
+    def encode_many(
+        self, image: ImageLike, prompts: Sequence[str], answering: bool = False
+    ) -> list[Encoded]:
+        """Model inputs for several questions about one image, processed once.
+
+        Args:
+            image, prompts: the image and the questions.
+            answering: end where the answer begins, even if the template is to ask for a thought.
+        """
+        several = self.encoder.encode_many(image, prompts, answering)
+        return [self._on_device(each) for each in several]
 
     def _on_device(self, encoded: Encoded) -> Encoded:
         if self.device.type == "cpu":
@@ -246,7 +260,7 @@ class VLM:
     ) -> list[np.ndarray]:
         """`score_regions` for several images, `batch_size` at once; halved if memory runs out."""
         questions = [
-            Questions(tuple(self.encode_many(image, prompts)), tuple(regions))
+            Questions(tuple(self.encode_many(image, prompts, answering=True)), tuple(regions))
             for image, prompts, regions in items
         ]
         return halving(lambda part: score(self, part, rule), questions, max(1, batch_size))

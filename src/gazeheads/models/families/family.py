@@ -106,9 +106,17 @@ class Family(ABC):
         owners = np.repeat(np.arange(len(boxes)), counts)
         return ImageTokens(where, np.concatenate(boxes), tuple(sizes), owners)
 
-    def text(self, processor: Any, messages: list[dict[str, Any]]) -> str:
+    def text(self, processor: Any, messages: list[dict[str, Any]], **template: Any) -> str:
         """The prompt's text, image placeholders included, as the processor takes it."""
-        return processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return processor.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, **template
+        )
+
+    def placeholders(self, processor: Any) -> tuple[str, ...]:
+        """What may stand for an image in a prompt's text, before the processor expands it."""
+        names = ("image_token", "image_placeholder_token", "boi_token")
+        found = (getattr(processor, name, None) for name in names)
+        return tuple(token for token in found if isinstance(token, str) and token)
 
     def square(self, processor: Any) -> tuple[int, int] | None:
         """(width, height) the model works at when it sees an image as one tile; None: any size."""

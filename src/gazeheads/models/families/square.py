@@ -102,8 +102,9 @@ class PaliGemma(Family):
         """The pixel input."""
         return pixel_size(processor)
 
-    def text(self, processor: Any, messages: list[dict[str, Any]]) -> str:
+    def text(self, processor: Any, messages: list[dict[str, Any]], **template: Any) -> str:
         """Images first, then the bare text: these models were trained without a conversation."""
+        del template
         parts = [part for message in messages for part in message["content"]]
         images = sum(part["type"] == "image" for part in parts)
         words = " ".join(part["text"] for part in parts if part["type"] == "text")
