@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Q
 import gazeheads
 from gazeheads import GazeheadsError, Steering
 from gazeheads.attention.install import attach
-from gazeheads.models import load
+
+load = import_module("gazeheads.models.load")
 
 
 @pytest.fixture(scope="module")

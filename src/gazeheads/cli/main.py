@@ -76,6 +76,9 @@ def about(
     offline: models.Offline = False,
     trust_remote_code: models.Trust = False,
     no_check: models.NoCheck = False,
+    max_pixels: models.MaxPixels = None,
+    processor: models.ProcessorOptions = None,
+    template: models.TemplateOptions = None,
 ) -> None:
     """Find, watch and steer the attention heads a vision-language model looks with."""
     from gazeheads.cli import terminal
@@ -83,7 +86,9 @@ def about(
     given = {
         "device": device, "dtype": dtype, "device_map": device_map, "quantization": quantization,
         "fit": fit, "offline": offline, "trust_remote_code": trust_remote_code,
-        "check": not no_check,
+        "check": not no_check, "max_pixels": max_pixels,
+        "processor": models.pairs("--processor", processor),
+        "template": models.pairs("--template", template),
     }  # fmt: skip
     terminal.LOAD_OPTIONS.set(given)
 

@@ -196,7 +196,7 @@ class Encoder:
             raise EncodingError("adopt one prompt at a time: a batch of inputs was given")
         given = tuple(shown) or tuple(sizes)
         tokens = self.family.image_tokens(self.config, self.processor, kept, given)
-        encoded = Encoded(kept, in_original(tokens, tuple(sizes)), prompt, given)
+        encoded = Encoded(kept, in_original(tokens, tuple(sizes), self.fit), prompt, given)
         self._remember(encoded)
         return encoded
 

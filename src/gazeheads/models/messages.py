@@ -83,12 +83,8 @@ def _message(number: int, message: Any, held: list[Any]) -> Message:
         raise EncodingError(f"message {number} is not a dict with a role and content")
     role, content = message.get("role"), message.get("content")
     if role not in ROLES:
-        raise EncodingError(
-            f"message {number} has the role {_short(role)}: use {', '.join(ROLES)}"
-        )
-    if isinstance(content, str):
-        content = [content]
-    elif isinstance(content, Mapping):
+        raise EncodingError(f"message {number} has the role {_short(role)}: use {', '.join(ROLES)}")
+    if isinstance(content, str | Mapping):
         content = [content]
     if not isinstance(content, list | tuple):
         raise EncodingError(
@@ -102,9 +98,7 @@ def _part(number: int, part: Any, held: list[Any]) -> dict[str, Any]:
     if isinstance(part, str):
         return {"type": "text", "text": part}
     if not isinstance(part, Mapping):
-        raise EncodingError(
-            f"message {number} has a part of type {type(part).__name__}: {_WANTED}"
-        )
+        raise EncodingError(f"message {number} has a part of type {type(part).__name__}: {_WANTED}")
     kind = part.get("type") or next((k for k in ("text", "image") if k in part), None)
     if kind == "text":
         if not isinstance(part.get("text"), str):

@@ -18,7 +18,7 @@ import torch
 from gazeheads.errors import GazeheadsError
 from gazeheads.regions import ImageTokens
 
-Fit = Literal["squash", "keep", "grid"]
+Fit = Literal["squash", "keep", "grid", "crop"]
 
 
 class FamilyError(GazeheadsError):
@@ -58,6 +58,7 @@ class Family(ABC):
         unverified: those of them that no tiny model was built of.
         shares_prefix: whether prompts with a common beginning may share its prefill; False where
             the prompt is one bidirectional block.
+        unshared: why not, where they may not.
         text_keys: inputs of the prompt's length that every prefill needs.
     """
 
@@ -65,7 +66,17 @@ class Family(ABC):
     model_types: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
     shares_prefix = True
+    unshared: str = "one bidirectional block"
     text_keys: tuple[str, ...] = ()
+
+    def handles(self, config: Any) -> bool:
+        """Whether a model of that config is of this family."""
+        return getattr(config, "model_type", "") in self.model_types
+
+    def model_class(self, config: Any) -> Any:
+        """The class that loads it; None: the one transformers names for image and text."""
+        del config
+        return None
 
     @abstractmethod
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:

@@ -1,10 +1,12 @@
-"""Mistral 3: the image is stretched to whole patches of its own size; a break token ends a row."""
+"""Mistral 3 and Pixtral: the image is stretched to whole patches; a break token ends a row."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from gazeheads.models.families.cells import cells, whole
 from gazeheads.models.families.family import Family, Prompt
@@ -13,9 +15,18 @@ from gazeheads.models.families.family import Family, Prompt
 class Mistral3(Family):
     """Every token is one cell of a grid over the whole image; breaks are text tokens."""
 
-    name = "Mistral 3"
-    model_types = ("mistral3", "lighton_ocr")
+    name = "Mistral 3, Pixtral"
+    model_types = ("mistral3", "lighton_ocr", "llava (pixtral)")
     unverified = ("lighton_ocr",)
+
+    def handles(self, config: Any) -> bool:
+        """Pixtral-12B comes as a LLaVA with Pixtral's tower."""
+        kind = getattr(config, "model_type", "")
+        return kind in ("mistral3", "lighton_ocr") or (kind == "llava" and is_pixtral(config))
+
+    def vision_inputs(self, model: Any, inputs: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+        """See `Family.vision_inputs`; the model in a LLaVA takes the sizes further down."""
+        return {name: inputs[name] for name in ("pixel_values", "image_sizes")}
 
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
         """See `Family.boxes`."""
@@ -26,3 +37,9 @@ class Mistral3(Family):
             cells(whole(size), int(width) // cell, int(height) // cell)
             for (height, width), size in zip(grids, prompt.sizes, strict=False)
         ]
+
+
+def is_pixtral(config: Any) -> bool:
+    """Whether a config's vision tower is Pixtral's."""
+    vision = getattr(config, "vision_config", None)
+    return getattr(vision, "model_type", "") == "pixtral"

@@ -11,6 +11,7 @@ import torch
 
 from gazeheads.models.families.cells import Size, cells, clipped, from_edges, pixel_size, whole
 from gazeheads.models.families.family import Family, FamilyError, Prompt
+from gazeheads.models.families.mistral import is_pixtral
 
 
 class Llava(Family):
@@ -18,6 +19,10 @@ class Llava(Family):
 
     name = "LLaVA"
     model_types: tuple[str, ...] = ("llava", "vipllava")
+
+    def handles(self, config: Any) -> bool:
+        """A LLaVA with Pixtral's tower cuts nothing off: it is another family's."""
+        return super().handles(config) and not is_pixtral(config)
 
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
         """See `Family.boxes`."""

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
 
-from gazeheads.models.families.cells import cells, pixel_size, runs, tiles, whole
+from gazeheads.models.families.cells import cells, image_option, pixel_size, runs, tiles, whole
 from gazeheads.models.families.family import Family, FamilyError, Prompt
+
+_PATCHES = ("min_patches", "max_patches")
 
 
 class InternVL(Family):
@@ -24,11 +26,12 @@ class InternVL(Family):
         pixels = prompt.pixels
         tile = (pixels.size.height, pixels.size.width)
         side = self._side(prompt.processor)
+        least, most = (int(image_option(prompt.processor, n)) for n in _PATCHES)
+        if not image_option(prompt.processor, "crop_to_patches"):
+            least = most = 1
         found = []
         for size in prompt.sizes:
-            columns, rows = get_optimal_tiled_canvas(
-                (size[1], size[0]), tile, pixels.min_patches, pixels.max_patches
-            )
+            columns, rows = get_optimal_tiled_canvas((size[1], size[0]), tile, least, most)
             boxes = tiles(size, columns, rows, side, side)
             if columns * rows > 1:
                 boxes = np.concatenate([boxes, cells(whole(size), side, side)])
