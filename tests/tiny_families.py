@@ -356,6 +356,7 @@ def _qwen_made(kind: str, patch: int, vision: dict[str, Any], text: dict[str, An
     tokenizer, geometry, base, ids = _qwen(patch)
     chat = template("<|vision_start|><|image_pad|><|vision_end|>")
     own = "Qwen2VL" if kind == "Qwen2_5_VL" else kind.removesuffix("Moe")
+    own = "Qwen3VL" if kind.startswith("Qwen3_5") else own
     processors = {"Qwen2_5_VL": "Qwen2_5_VLProcessor"}
     video = getattr(hf, f"{own}VideoProcessor")(**geometry)
     processor = getattr(hf, processors.get(kind, f"{own}Processor"))(
@@ -392,6 +393,28 @@ def qwen3_vl() -> Made:
 def qwen3_vl_moe() -> Made:
     experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
     return _qwen_made("Qwen3VLMoe", 16, QWEN3, {**_rope(mrope_interleaved=True), **experts})
+
+
+# every other layer keeps a recurrent state instead of keys
+HYBRID = {
+    "num_hidden_layers": 4, "full_attention_interval": 2, "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8, "linear_num_key_heads": 2, "linear_num_value_heads": 4,
+}  # fmt: skip
+
+
+def qwen3_5() -> Made:
+    vision = {"num_position_embeddings": 64}
+    return _qwen_made("Qwen3_5", 16, vision, {**_rope(mrope_interleaved=True), **HYBRID})
+
+
+def qwen3_5_moe() -> Made:
+    vision = {"num_position_embeddings": 64}
+    experts = {
+        "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16,
+        "shared_expert_intermediate_size": 16,
+    }  # fmt: skip
+    text = {**_rope(mrope_interleaved=True), **HYBRID, **experts}
+    return _qwen_made("Qwen3_5Moe", 16, vision, text)
 
 
 def fast_vlm() -> Made:
@@ -447,7 +470,7 @@ BUILDERS: dict[str, Callable[[], Made]] = {
     make.__name__: make for make in (
         qwen2_vl, qwen2_5_vl, qwen3_vl, qwen3_vl_moe, internvl, llava, llava_next, llava_onevision,
         ovis2, idefics3, smolvlm, gemma3, paligemma, paligemma2, mistral3, glm4v, fast_vlm, molmo2,
-        vipllava, qianfan_ocr, aya_vision,
+        vipllava, qianfan_ocr, aya_vision, qwen3_5, qwen3_5_moe,
     )
 }  # fmt: skip
 

@@ -171,7 +171,7 @@ class HeadScores:
         return str(self.provenance.get("model", ""))
 
     def __len__(self) -> int:
-        return self.scores.size
+        return len(self.ranking())
 
     def __getitem__(self, head: tuple[int, int]) -> float:
         return float(self.scores[head])
@@ -180,7 +180,9 @@ class HeadScores:
         """All heads, best first; ties in order of layer, then head."""
         order = np.argsort(-self.scores, axis=None, kind="stable")
         heads_per_layer = self.shape[1]
-        return tuple(Head(int(i) // heads_per_layer, int(i) % heads_per_layer) for i in order)
+        ranked = (Head(int(i) // heads_per_layer, int(i) % heads_per_layer) for i in order)
+        without = set(self.provenance.get("layers_without_heads", ()))
+        return tuple(head for head in ranked if head.layer not in without)
 
     def top(self, k: int) -> HeadSet:
         """The `k` best heads."""

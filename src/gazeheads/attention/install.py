@@ -27,11 +27,14 @@ def attach(model: Any) -> None:
     text = model.config.get_text_config()
     layers = attention_layers(model)
     kind = type(model).__name__
-    if len(layers) != text.num_hidden_layers:
+    expected = softmax_layers(text)
+    if sorted(layers) != expected:
         raise ModelError(
             f"{kind} does not use transformers' attention interface: found {len(layers)} of "
-            f"{text.num_hidden_layers} attention layers"
+            f"{len(expected)} attention layers"
         )
+    if any(getattr(layer, "sinks", None) is not None for layer in layers.values()):
+        raise ModelError(f"{kind} has attention sinks of its own, which plain sdpa leaves out")
     foreign = [m for m in layers.values() if not type(m).__module__.startswith("transformers.")]
     if foreign:
         raise ModelError(
@@ -53,6 +56,14 @@ def _install_hooks(model: Any) -> None:
     model.register_forward_pre_hook(before_forward, with_kwargs=True)
     for layer, block in decoder_blocks(model).items():
         block.register_forward_pre_hook(partial(fork_rows, layer), with_kwargs=True)
+
+
+def softmax_layers(text: Any) -> list[int]:
+    """The layers of a language model that have softmax attention; hybrid models have others too."""
+    kinds = getattr(text, "layer_types", None)
+    if not kinds:
+        return list(range(text.num_hidden_layers))
+    return [i for i, kind in enumerate(kinds) if kind.endswith("_attention") and "linear" not in kind]
 
 
 def attention_layers(model: Any) -> dict[int, torch.nn.Module]:

@@ -71,7 +71,7 @@ def _check_rows(vlm: VLM, encoded: Encoded) -> None:
         raise _failed(vlm, "nothing was recorded")
     sums = run.recording.attention()[0, 0].sum(-1)
     wrong = float(np.abs(sums - 1).max())
-    if len(sums) != vlm.num_layers * vlm.num_heads or not wrong < 1e-2:
+    if len(sums) != len(vlm.attention_layers) * vlm.num_heads or not wrong < 1e-2:
         raise _failed(vlm, f"attention rows should sum to 1, one is off by {wrong:.3g}")
 
 

@@ -13,7 +13,7 @@ from gazeheads.attention.ambient import ambient_steerings, check_heads_of
 from gazeheads.attention.plan import AttentionPlan, Norms, Record
 from gazeheads.attention.state import PlanRun
 from gazeheads.errors import GazeheadsError
-from gazeheads.heads import Head, HeadSet
+from gazeheads.heads import Head, HeadError, HeadSet
 from gazeheads.models.batch import Batch, make_batch
 from gazeheads.models.generate import pieces
 from gazeheads.models.inputs import Encoded
@@ -80,6 +80,8 @@ def prepare(
     steerings = [_several(own) or surrounding for _, own in pairs]
     for own in steerings:
         check_heads_of(own, vlm.num_layers, vlm.num_heads, vlm.name)
+        for steering in own:
+            check_layers(steering.heads, vlm.attention_layers, vlm.name)
     watched = _watched(vlm, watch)
     with torch.no_grad():
         rows = [encoded for encoded, _ in pairs]
@@ -110,12 +112,23 @@ def _watched(vlm: VLM, watch: Watch) -> tuple[Head, ...] | None:
     if watch is None:
         return None
     if watch == "all":
-        return tuple(Head(n, h) for n in range(vlm.num_layers) for h in range(vlm.num_heads))
+        return tuple(Head(n, h) for n in vlm.attention_layers for h in range(vlm.num_heads))
     if isinstance(watch, str):
         raise RowError(f"watch which heads? {watch!r} is neither a head set nor 'all'")
     heads = watch if isinstance(watch, HeadSet) else HeadSet.of(watch)
     heads.check(vlm.num_layers, vlm.num_heads, vlm.name)
+    check_layers(heads, vlm.attention_layers, vlm.name)
     return heads.heads
+
+
+def check_layers(heads: HeadSet, layers: Sequence[int], model: str) -> None:
+    """Raises HeadError for a head of a layer that has none, as hybrid models have."""
+    for head in heads:
+        if head.layer not in layers:
+            raise HeadError(
+                f"head L{head.layer}H{head.head} does not exist: layer {head.layer} of {model} has "
+                f"no softmax attention; layers with heads are {', '.join(map(str, layers))}"
+            )
 
 
 def generation(

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from gazeheads.attention.ambient import Ambient, check_heads_of, surrounding
-from gazeheads.attention.install import attach
+from gazeheads.attention.install import attach, softmax_layers
 from gazeheads.attention.plan import Mode, Norms, When
 from gazeheads.attention.state import PlanRun
 from gazeheads.heads import HeadSet
@@ -26,6 +26,7 @@ from gazeheads.models.rows import (
     Row,
     Steerings,
     Watch,
+    check_layers,
     generation,
     pairs_of,
     prepare,
@@ -45,6 +46,7 @@ class VLM:
         family: code of the model's family.
         name: in head sets and reports.
         num_layers, num_heads: of the language model.
+        attention_layers: its layers that have attention heads: all, but for hybrid models.
     """
 
     def __init__(
@@ -61,13 +63,17 @@ class VLM:
         self.text_config = model.config.get_text_config()
         self.num_layers = int(self.text_config.num_hidden_layers)
         self.num_heads = int(self.text_config.num_attention_heads)
+        self.attention_layers = tuple(softmax_layers(self.text_config))
         self.encoder = Encoder(family, model.config, processor, fit, template)
         self.stops = stop_ids(model, self.tokenizer)
         self.pad = pad_id(self.tokenizer, self.stops)
         attach(model)
 
     def __repr__(self) -> str:
-        return f"VLM({self.name!r}, {self.num_layers} layers x {self.num_heads} heads)"
+        some = ""
+        if len(self.attention_layers) < self.num_layers:
+            some = f", attention in layers {', '.join(map(str, self.attention_layers))} only"
+        return f"VLM({self.name!r}, {self.num_layers} layers x {self.num_heads} heads{some})"
 
     @property
     def device(self) -> torch.device:
@@ -143,6 +149,7 @@ class VLM:
     ) -> AbstractContextManager[None]:
         """`steer` with a `Steering` made before, such as a preset of the paper."""
         check_heads_of([steering], self.num_layers, self.num_heads, self.name)
+        check_layers(steering.heads, self.attention_layers, self.name)
         if inputs is not None and not isinstance(inputs, Encoded):
             if image is None:
                 raise EncodingError("inputs= needs image= too, to know where the tokens lie")

@@ -6,7 +6,7 @@ from gazeheads.models.families.anyres import LlavaNext, LlavaOnevision
 from gazeheads.models.families.family import Family
 from gazeheads.models.families.mistral import Mistral3
 from gazeheads.models.families.molmo import Molmo2
-from gazeheads.models.families.qwen import Glm, Qwen
+from gazeheads.models.families.qwen import Glm, Qwen, Qwen35
 from gazeheads.models.families.square import FastVlm, Gemma3, Llava, PaliGemma
 from gazeheads.models.families.tiled import AyaVision, Idefics3, InternVL, Ovis2
 
@@ -22,6 +22,7 @@ FAMILIES: tuple[Family, ...] = (
     PaliGemma(),
     Mistral3(),
     Glm(),
+    Qwen35(),
     FastVlm(),
     Molmo2(),
     AyaVision(),

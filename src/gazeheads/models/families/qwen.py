@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,6 +57,20 @@ class Qwen(Family):
     def next_positions(self, first: torch.Tensor) -> torch.Tensor:
         """Text tokens count alike in all three dimensions."""
         return first[None].expand(3, -1, -1)
+
+
+class Qwen35(Qwen):
+    """Hybrid: most layers keep a recurrent state instead of keys, and have no heads to steer."""
+
+    name = "Qwen3.5"
+    model_types = ("qwen3_5", "qwen3_5_moe")
+    shares_prefix = False
+    unshared = "recurrent layers"
+
+    def fork_from(self, features: Any) -> int:
+        """Rows never part within a prefill: recurrent states are not of one row each."""
+        del features
+        return sys.maxsize
 
 
 class Glm(Qwen):

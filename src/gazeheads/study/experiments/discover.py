@@ -92,7 +92,9 @@ def record_of(vlm: VLM, strip: Strip, settings: DiscoverSettings) -> dict[str, A
 
     found = discover(vlm, [strip], settings.prompt)
     assert found.matrices is not None
+    without = found.provenance.get("layers_without_heads")
     return {
+        **({"layers_without_heads": without} if without else {}),
         "questions": found.provenance["questions"],
         # whole matrices, so that strips can be averaged in any combination later
         "matrices": packed(found.matrices),
@@ -110,6 +112,8 @@ def _scores(folder: RunFolder) -> HeadScores:
         "seed": folder.settings["seed"],
         "versions": folder.versions,
     }
+    if without := records[0].get("layers_without_heads"):
+        provenance["layers_without_heads"] = without
     return HeadScores(scores, matrices, "gaze", provenance)
 
 
