@@ -63,7 +63,9 @@ def softmax_layers(text: Any) -> list[int]:
     kinds = getattr(text, "layer_types", None)
     if not kinds:
         return list(range(text.num_hidden_layers))
-    return [i for i, kind in enumerate(kinds) if kind.endswith("_attention") and "linear" not in kind]
+    return [
+        i for i, kind in enumerate(kinds) if kind.endswith("_attention") and "linear" not in kind
+    ]
 
 
 def attention_layers(model: Any) -> dict[int, torch.nn.Module]:

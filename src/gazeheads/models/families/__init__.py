@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from gazeheads.models.families.anyres import LlavaNext, LlavaOnevision
 from gazeheads.models.families.family import Family
+from gazeheads.models.families.gemma import Gemma4
+from gazeheads.models.families.lfm import Lfm2Vl
+from gazeheads.models.families.llama4 import Llama4
 from gazeheads.models.families.mistral import Mistral3
 from gazeheads.models.families.molmo import Molmo2
 from gazeheads.models.families.qwen import Glm, Qwen, Qwen35
-from gazeheads.models.families.square import FastVlm, Gemma3, Llava, PaliGemma
-from gazeheads.models.families.tiled import AyaVision, Idefics3, InternVL, Ovis2
+from gazeheads.models.families.square import DeepseekVL, FastVlm, Gemma3, Llava, PaliGemma
+from gazeheads.models.families.tiled import AyaVision, Cohere2Vision, Idefics3, InternVL, Ovis2
 
 FAMILIES: tuple[Family, ...] = (
     Qwen(),
@@ -26,4 +29,9 @@ FAMILIES: tuple[Family, ...] = (
     FastVlm(),
     Molmo2(),
     AyaVision(),
+    Cohere2Vision(),
+    DeepseekVL(),
+    Gemma4(),
+    Lfm2Vl(),
+    Llama4(),
 )

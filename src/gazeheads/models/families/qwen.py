@@ -78,4 +78,4 @@ class Glm(Qwen):
 
     name = "GLM-V"
     model_types = ("glm4v", "glm4v_moe", "glm46v", "glm_ocr")
-    unverified = ("glm4v_moe", "glm46v", "glm_ocr")
+    unverified = ("glm_ocr",)

@@ -7,6 +7,9 @@ import re
 from typing import Any
 
 import numpy as np
+from transformers.models.cohere2_vision.image_processing_cohere2_vision import (
+    get_optimal_tiled_canvas as cohere2_canvas,
+)
 from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
 
 from gazeheads.models.families.cells import cells, image_option, pixel_size, runs, tiles, whole
@@ -31,7 +34,7 @@ class InternVL(Family):
             least = most = 1
         found = []
         for size in prompt.sizes:
-            columns, rows = get_optimal_tiled_canvas((size[1], size[0]), tile, least, most)
+            columns, rows = self._layout((size[1], size[0]), tile, least, most)
             boxes = tiles(size, columns, rows, side, side)
             if columns * rows > 1:
                 boxes = np.concatenate([boxes, cells(whole(size), side, side)])
@@ -41,6 +44,12 @@ class InternVL(Family):
     def square(self, processor: Any) -> tuple[int, int]:
         """One tile."""
         return pixel_size(processor)
+
+    def _layout(
+        self, size: tuple[int, int], tile: tuple[int, int], least: int, most: int
+    ) -> tuple[int, int]:
+        """(columns, rows) of tiles for an image of (height, width)."""
+        return get_optimal_tiled_canvas(size, tile, least, most)
 
     def _side(self, processor: Any) -> int:
         """Tokens along the edge of a tile."""
@@ -56,6 +65,23 @@ class AyaVision(InternVL):
     def _side(self, processor: Any) -> int:
         """Tokens along the edge of a tile."""
         return int(processor.img_size) // int(processor.patch_size)
+
+
+class Cohere2Vision(InternVL):
+    """InternVL's tiles with a layout of its own."""
+
+    name = "Command A Vision"
+    model_types = ("cohere2_vision",)
+
+    def _layout(
+        self, size: tuple[int, int], tile: tuple[int, int], least: int, most: int
+    ) -> tuple[int, int]:
+        """(columns, rows) of tiles for an image of (height, width)."""
+        return cohere2_canvas(size, tile, least, most)
+
+    def _side(self, processor: Any) -> int:
+        """Tokens along the edge of a tile."""
+        return int(processor.patch_size)
 
 
 class Ovis2(Family):

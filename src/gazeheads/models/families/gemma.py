@@ -1,0 +1,34 @@
+"""Gemma 4 and Gemma 3n: one view of the whole image; layers share keys, so rows never part."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from gazeheads.models.families.cells import cells, whole
+from gazeheads.models.families.family import Family, Prompt
+
+
+class Gemma4(Family):
+    """The image is stretched to whole pools of patches of its own shape."""
+
+    name = "Gemma 4"
+    model_types: tuple[str, ...] = ("gemma4",)
+    text_keys: tuple[str, ...] = ("mm_token_type_ids",)
+
+    def fork_from(self, features: Any) -> int:
+        """Rows never part within a prefill: later layers take up what earlier ones computed."""
+        del features
+        return sys.maxsize
+
+    def boxes(self, prompt: Prompt) -> list[np.ndarray]:
+        """See `Family.boxes`."""
+        pool = int(prompt.pixels.pooling_kernel_size)
+        places = prompt.inputs["image_position_ids"].cpu().numpy()
+        corners = places.max(1) + 1  # padding has place -1
+        return [
+            cells(whole(size), int(columns) // pool, int(rows) // pool)
+            for (columns, rows), size in zip(corners, prompt.sizes, strict=False)
+        ]

@@ -1,0 +1,153 @@
+"""Tiny random models of the types that transformers took in late."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import transformers as hf
+from tiny_parts import (
+    TEXT, VISION, Made, clip, make_tokenizer, siglip, template, text_of, token_id,
+)  # fmt: skip
+
+
+def llava_next_video() -> Made:
+    """Asked about images, as LLaVA-NeXT is."""
+    tokenizer = make_tokenizer()
+    grid = [[56, 112], [112, 56], [112, 112], [168, 56], [56, 168]]
+    pixels = hf.LlavaNextImageProcessor(
+        size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56}, image_grid_pinpoints=grid
+    )
+    processor = hf.LlavaNextVideoProcessor(
+        hf.LlavaNextVideoVideoProcessor(), pixels, tokenizer, patch_size=14,
+        vision_feature_select_strategy="default", num_additional_image_tokens=1,
+        chat_template=template("<image>\n"),
+    )  # fmt: skip
+    config = hf.LlavaNextVideoConfig(
+        vision_config=clip(), text_config={"model_type": "llama", **text_of(tokenizer)},
+        image_token_index=token_id(tokenizer, "<image>"),
+        video_token_index=token_id(tokenizer, "<video>"), image_grid_pinpoints=grid,
+    )  # fmt: skip
+    return hf.LlavaNextVideoForConditionalGeneration(config), processor
+
+
+def deepseek_vl() -> Made:
+    tokenizer = make_tokenizer()
+    pixels = hf.DeepseekVLImageProcessor(size={"height": 56, "width": 56}, min_size=4)
+    processor = hf.DeepseekVLProcessor(
+        pixels, tokenizer, chat_template=template("<image>"), num_image_tokens=16
+    )
+    config = hf.DeepseekVLConfig(
+        vision_config=siglip(56), text_config={"model_type": "llama", **text_of(tokenizer)},
+        image_token_id=token_id(tokenizer, "<image>"),
+    )  # fmt: skip
+    return hf.DeepseekVLForConditionalGeneration(config), processor
+
+
+def cohere2_vision() -> Made:
+    tokenizer = make_tokenizer(
+        image_token="<image>", boi_token="<img>", eoi_token="</img>",
+        img_line_break_token="<line_break>",
+    )  # fmt: skip
+    pixels = hf.Cohere2VisionImageProcessor(
+        size={"height": 56, "width": 56}, max_patches=6, patch_size=2
+    )
+    processor = hf.Cohere2VisionProcessor(pixels, tokenizer, chat_template=template("<image>"))
+    text = text_of(tokenizer, sliding_window=64, logit_scale=1.0)
+    text["layer_types"] = ["sliding_attention", "full_attention", "sliding_attention"]
+    config = hf.Cohere2VisionConfig(
+        vision_config=siglip(56), text_config={"model_type": "cohere2", **text},
+        image_token_id=token_id(tokenizer, "<image>"), alignment_intermediate_size=64,
+    )  # fmt: skip
+    return hf.Cohere2VisionForConditionalGeneration(config), processor
+
+
+def llama4() -> Made:
+    tokenizer = make_tokenizer()
+    pixels = hf.Llama4ImageProcessor(size={"height": 56, "width": 56}, max_patches=6)
+    processor = hf.Llama4Processor(
+        pixels, tokenizer, patch_size=14, chat_template=template("<|image|>")
+    )
+    text = text_of(tokenizer)
+    text |= {
+        "intermediate_size_mlp": 48, "num_local_experts": 4, "interleave_moe_layer_step": 2,
+        "attention_chunk_size": 4096, "no_rope_layers": [1, 0, 1],
+    }  # fmt: skip
+    config = hf.Llama4Config(
+        vision_config={
+            **VISION, "image_size": 56, "patch_size": 14, "vision_output_dim": 24,
+            "projector_input_dim": 24, "projector_output_dim": 24, "intermediate_size": 128,
+        },
+        text_config=text, image_token_index=token_id(tokenizer, "<|patch|>"),
+    )  # fmt: skip
+    return hf.Llama4ForConditionalGeneration(config), processor
+
+
+def lfm2_vl() -> Made:
+    """Hybrid: some layers are short convolutions."""
+    tokenizer = make_tokenizer(
+        image_start_token="<|image_start|>", image_end_token="<|end_of_image|>",
+        image_thumbnail_token="<|img_thumbnail|>",
+    )  # fmt: skip
+    pixels = hf.Lfm2VlImageProcessor(
+        encoder_patch_size=14, tile_size=56, max_image_tokens=12, min_image_tokens=4, max_tiles=6,
+        size={"height": 56, "width": 56},
+    )  # fmt: skip
+    processor = hf.Lfm2VlProcessor(pixels, tokenizer, chat_template=template("<image>"))
+    text = text_of(tokenizer, num_hidden_layers=5)
+    text["layer_types"] = ["conv", "full_attention", "full_attention", "conv", "full_attention"]
+    text.pop("head_dim")
+    config = hf.Lfm2VlConfig(
+        vision_config={
+            **VISION, "model_type": "siglip2_vision_model", "patch_size": 14, "num_patches": 16,
+            "vision_use_head": False,
+        },
+        text_config={"model_type": "lfm2", **text}, projector_hidden_size=48,
+        image_token_id=token_id(tokenizer, "<image>"),
+    )  # fmt: skip
+    return hf.Lfm2VlForConditionalGeneration(config), processor
+
+
+def _gemma_tokens() -> dict[str, str]:
+    return {
+        "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "audio_token": "<audio>",
+        "boa_token": "<start_of_audio>", "eoa_token": "<end_of_audio>",
+    }  # fmt: skip
+
+
+def gemma4() -> Made:
+    """Its last layers reuse earlier keys; layers of full attention have wider heads."""
+    tokenizer = make_tokenizer(**_gemma_tokens())
+    pixels = hf.Gemma4ImageProcessor(patch_size=4, pooling_kernel_size=2, max_soft_tokens=70)
+    processor = hf.Gemma4Processor(
+        hf.Gemma4AudioFeatureExtractor(), pixels, tokenizer, hf.Gemma4VideoProcessor(),
+        chat_template="{{ bos_token }}" + template("<image>"),
+    )  # fmt: skip
+    text = text_of(
+        tokenizer, num_hidden_layers=4, sliding_window=256, vocab_size_per_layer_input=400,
+        hidden_size_per_layer_input=8, num_kv_shared_layers=2, global_head_dim=16,
+    )  # fmt: skip
+    text["layer_types"] = [
+        "sliding_attention",
+        "full_attention",
+        "sliding_attention",
+        "full_attention",
+    ]
+    vision: dict[str, Any] = {
+        **VISION, "num_key_value_heads": 2, "head_dim": 16, "patch_size": 4,
+        "pooling_kernel_size": 2,
+    }  # fmt: skip
+    config = hf.Gemma4Config(
+        vision_config=vision, text_config=text, audio_config=None,
+        **{
+            name: token_id(tokenizer, token) for name, token in {
+                "image_token_id": "<image>", "video_token_id": "<|video|>",
+                "audio_token_id": "<audio>", "boi_token_id": "<start_of_image>",
+                "eoi_token_id": "<end_of_image>", "boa_token_id": "<start_of_audio>",
+            }.items()
+        },
+    )  # fmt: skip
+    return hf.Gemma4ForConditionalGeneration(config), processor
+
+
+LATE = (llava_next_video, deepseek_vl, cohere2_vision, llama4, lfm2_vl, gemma4)
+assert TEXT
