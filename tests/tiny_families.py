@@ -9,7 +9,14 @@ import torch
 import transformers as hf
 from tiny_late import LATE
 from tiny_parts import (
-    VISION, Made, clip, make_tokenizer, siglip, template, text_of, token_id,
+    VISION,
+    Made,
+    clip,
+    make_tokenizer,
+    siglip,
+    template,
+    text_of,
+    token_id,
 )  # fmt: skip
 
 
@@ -259,7 +266,7 @@ def glm4v() -> Made:
 def glm4v_moe() -> Made:
     experts = {
         "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16,
-        "first_k_dense_replace": 1,
+        "first_k_dense_replace": 1, "partial_rotary_factor": 1.0,
     }  # fmt: skip
     return _glm("Glm4vMoe", experts, "Glm4v")
 

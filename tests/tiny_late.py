@@ -6,7 +6,15 @@ from typing import Any
 
 import transformers as hf
 from tiny_parts import (
-    TEXT, VISION, Made, clip, make_tokenizer, siglip, template, text_of, token_id,
+    TEXT,
+    VISION,
+    Made,
+    clip,
+    make_tokenizer,
+    siglip,
+    template,
+    text_of,
+    token_id,
 )  # fmt: skip
 
 

@@ -15,6 +15,8 @@ from gazeheads.attention.plan import AttentionPlan
 from gazeheads.attention.state import PlanRun, running
 
 every = pytest.mark.parametrize("family", list(BUILDERS), indirect=True)
+
+
 def heads_of(vlm: VLM) -> HeadSet:
     """A few heads, in the first, a middle and the last of the layers that have any."""
     layers = vlm.attention_layers
@@ -80,7 +82,10 @@ def test_a_padded_batch_of_three_generates_like_each_alone(
     rows = [
         (family.encode(picture, "what?"), None),
         (family.encode(picture.resize((200, 60)), "what happens in the panel?"), None),
-        (family.encode(picture, "what happens in this comic strip?"), Steering(heads_of(family), LEFT)),
+        (
+            family.encode(picture, "what happens in this comic strip?"),
+            Steering(heads_of(family), LEFT),
+        ),
     ]
     together = family.generate(rows, max_new_tokens=4, ignore_eos=True)
     for row, done in zip(rows, together, strict=True):

@@ -28,7 +28,7 @@ class Blind:
         model, own = make_family(name)
         self.vlm = wrap(model, processor or own, name)
         for parameter, weight in model.named_parameters():
-            leaf = parameter.rsplit(".", 2)[-2]
+            leaf = parameter.replace(".linear.", ".").rsplit(".", 2)[-2]
             mixes = leaf in ("out_proj", "o_proj", "proj", "projection_layer")
             if mixes and ".attn" in parameter.replace("self_attn", "attn").replace(
                 "attention", "attn"

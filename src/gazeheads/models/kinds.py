@@ -17,9 +17,9 @@ _CROSS = "its text reads the image by cross-attention, so no image token is in t
 _ENCODER = "an encoder-decoder: its prompt is read by an encoder that has no decode step to steer"
 _QUERIES = "learned queries gather the whole image, so no image token stands for a place in it"
 _UNMAPPED = "where its image tokens lie in the picture has not been worked out and tested yet"
-_CODES = "its image tokens are codes of the vocabulary, written before the model runs"
-_LATENT = "its attention keeps a compressed key for all heads, which the attention call never sees"
-_SPARSE = "its attention chooses keys by an index of its own, which steering would not change"
+_CODES = "its image tokens are codes of the vocabulary, not features of places in the picture"
+_LATENT = "its keys and values come from one compressed vector for all heads: not tested here"
+_SPARSE = "its attention first chooses keys by an index of its own, which steering does not reach"
 
 REFUSED: dict[str, str] = {
     "aria": _QUERIES,
@@ -30,10 +30,9 @@ REFUSED: dict[str, str] = {
     "cosmos3_edge": _UNMAPPED,
     "cosmos3_omni": _UNMAPPED,
     "deepseek_ocr2": _QUERIES,
-    "deepseek_vl": _UNMAPPED,
     "deepseek_vl_hybrid": _UNMAPPED,
     "diffusion_gemma": "it writes blocks of text by diffusion, not token by token",
-    "dots3_note": _UNMAPPED,
+    "dots3_note": _SPARSE,
     "emu3": _CODES,
     "ernie4_5_vl_moe": _UNMAPPED,
     "evolla": "it reads proteins, not images",
@@ -41,10 +40,9 @@ REFUSED: dict[str, str] = {
     "florence2": _ENCODER,
     "fuyu": "its attention has one projection for queries, keys and values",
     "gemma3n": _UNMAPPED,
-    "gemma4": _UNMAPPED,
     "gemma4_unified": _UNMAPPED,
     "git": "its image stands before the prompt without tokens of its own",
-    "glm5_next": _UNMAPPED,
+    "glm5_next": _SPARSE,
     "got_ocr2": _UNMAPPED,
     "granite4_vision": _UNMAPPED,
     "granite_docling": _UNMAPPED,
@@ -57,33 +55,30 @@ REFUSED: dict[str, str] = {
     "instructblip": _QUERIES,
     "instructblipvideo": _QUERIES,
     "janus": _UNMAPPED,
-    "kimi_k25": _UNMAPPED,
+    "kimi_k25": _LATENT,
     "kosmos-2": _QUERIES,
     "kosmos-2.5": _QUERIES,
-    "lfm2_vl": _UNMAPPED,
     "lfm3_vl": _UNMAPPED,
-    "llama4": _UNMAPPED,
-    "llava_next_video": _UNMAPPED,
     "minicpm_ocr": _UNMAPPED,
     "minicpmv4_6": _UNMAPPED,
     "minicpmv4_7": _UNMAPPED,
-    "minimax_m3_vl": _UNMAPPED,
+    "minimax_m3_vl": _SPARSE,
     "mistral4": "a language model without a vision tower",
-    "mistral_large4": _UNMAPPED,
+    "mistral_large4": _SPARSE,
     "mllama": _CROSS,
     "muse_glimmer": _UNMAPPED,
     "muse_spark": _UNMAPPED,
     "nemotron_h_omni": _UNMAPPED,
     "paddleocr_vl": _UNMAPPED,
     "perception_lm": _UNMAPPED,
-    "phi4_multimodal": _UNMAPPED,
+    "phi4_multimodal": "its attention has one projection for queries, keys and values",
     "pi0": "it moves a robot: it writes actions, not text",
     "pix2struct": _ENCODER,
     "pp_chart2table": _UNMAPPED,
     "pp_formulanet": _ENCODER,
     "qwen2_5_omni_thinker": _UNMAPPED,
     "qwen3_omni_moe_thinker": _UNMAPPED,
-    "qwen4_exp": _UNMAPPED,
+    "qwen4_exp": _SPARSE,
     "shieldgemma2": "a classifier of images: it writes no text about them",
     "step3p7": _UNMAPPED,
     "t5gemma2": _ENCODER,

@@ -36,6 +36,8 @@ from gazeheads.regions import Region, Rule
 from gazeheads.steering import LiveTarget, Schedule, Steering
 from gazeheads.trace import GazeTrace
 
+HALF = (torch.bfloat16, torch.float16)
+
 
 class VLM:
     """A vision-language model whose attention heads can be steered and watched.
@@ -106,9 +108,13 @@ class VLM:
         return [self._on_device(each) for each in several]
 
     def _on_device(self, encoded: Encoded) -> Encoded:
-        if self.device.type == "cpu":
+        own = encoded.inputs
+        # some processors make pixels of half precision, whatever the model's is
+        half = [name for name, tensor in own.items() if tensor.dtype in HALF]
+        if self.device.type == "cpu" and all(own[name].dtype == self.model.dtype for name in half):
             return encoded
-        inputs = {name: tensor.to(self.device) for name, tensor in encoded.inputs.items()}
+        inputs = {name: tensor.to(self.device) for name, tensor in own.items()}
+        inputs |= {name: inputs[name].to(self.model.dtype) for name in half}
         return replace(encoded, inputs=inputs)
 
     def steer(

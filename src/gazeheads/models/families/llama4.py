@@ -37,7 +37,8 @@ class Llama4(Family):
 
     def vision(self, model: Any, inputs: Mapping[str, torch.Tensor]) -> Any:
         """The vision tower's own output has every tile's features; the projection follows later."""
-        seen = copy.copy(super().vision(model, inputs))
+        pixels = inputs["pixel_values"].to(model.dtype)  # the processor makes bfloat16
+        seen = copy.copy(super().vision(model, {"pixel_values": pixels}))
         seen.pooler_output = seen.last_hidden_state
         return seen
 

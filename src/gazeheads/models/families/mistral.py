@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,17 @@ class Mistral3(Family):
         """See `Family.vision_inputs`; the model in a LLaVA takes the sizes further down."""
         return {name: inputs[name] for name in ("pixel_values", "image_sizes")}
 
+    def vision(self, model: Any, inputs: Mapping[str, torch.Tensor]) -> Any:
+        """See `Family.vision`; transformers' model fails on a picture that is a single token."""
+        own = self.vision_inputs(model, inputs)
+        if len(own["image_sizes"]) > 1 or int((inputs["input_ids"] == _token(model)).sum()) != 1:
+            return super().vision(model, inputs)
+        # pictures do not see each other, so twice the same gives each its own feature
+        twice = {name: tensor.repeat(2, *[1] * (tensor.ndim - 1)) for name, tensor in own.items()}
+        seen = copy.copy(model.base_model.get_image_features(**twice, return_dict=True))
+        seen.pooler_output = seen.pooler_output[:1]
+        return seen
+
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
         """See `Family.boxes`."""
         processor: Any = prompt.processor
@@ -37,6 +49,10 @@ class Mistral3(Family):
             cells(whole(size), int(width) // cell, int(height) // cell)
             for (height, width), size in zip(grids, prompt.sizes, strict=False)
         ]
+
+
+def _token(model: Any) -> int:
+    return int(model.config.image_token_id)
 
 
 def is_pixtral(config: Any) -> bool:
