@@ -9,6 +9,7 @@ import torch
 import transformers as hf
 from tiny_late import LATE
 from tiny_parts import (
+    HYBRID,
     VISION,
     Made,
     clip,
@@ -77,7 +78,8 @@ def llava_onevision() -> Made:
     )  # fmt: skip
     config = hf.LlavaOnevisionConfig(
         vision_config=siglip(60), text_config={"model_type": "qwen2", **text_of(tokenizer)},
-        image_token_id=token_id(tokenizer, "<image>"), video_token_id=token_id(tokenizer, "<video>"),
+        image_token_id=token_id(tokenizer, "<image>"),
+        video_token_id=token_id(tokenizer, "<video>"),
         image_grid_pinpoints=grid, vision_aspect_ratio="anyres_max_4",
     )  # fmt: skip
     return hf.LlavaOnevisionForConditionalGeneration(config), processor
@@ -275,16 +277,21 @@ def glm46v() -> Made:
     return _glm("Glm46V", {"model_type": "glm4v_text"}, "Glm46V")
 
 
+def glmga() -> Made:
+    return _glm("Glmga", {"model_type": "glm4v_text"}, "Glmga")
+
+
 def _glm(kind: str, text: dict[str, Any], parts: str) -> Made:
     tokenizer = make_tokenizer(image_token="<|image|>", video_token="<|video|>")
     size = {"shortest_edge": 28 * 28, "longest_edge": 28 * 28 * 60}
-    processor = getattr(hf, f"{parts}Processor")(
+    prompts = "Glm46V" if parts == "Glmga" else parts
+    processor = getattr(hf, f"{prompts}Processor")(
         getattr(hf, f"{parts}ImageProcessor")(size=size), tokenizer,
         getattr(hf, f"{parts}VideoProcessor")(),
         chat_template=template("<|begin_of_image|><|image|><|end_of_image|>"),
     )  # fmt: skip
     rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 1, 1]}
-    vision_kind = {"model_type": "glm4v_vision"} if kind == "Glm46V" else {}
+    vision_kind = {"model_type": "glm4v_vision"} if kind in ("Glm46V", "Glmga") else {}
     config = getattr(hf, f"{kind}Config")(
         vision_config={
             **vision_kind,
@@ -302,7 +309,8 @@ def _glm(kind: str, text: dict[str, Any], parts: str) -> Made:
             }.items()
         },
     )  # fmt: skip
-    return getattr(hf, f"{kind}ForConditionalGeneration")(config), processor
+    model = "Glm46V" if kind == "Glmga" else kind
+    return getattr(hf, f"{model}ForConditionalGeneration")(config), processor
 
 
 def _qwen(patch: int) -> tuple[Any, dict[str, Any], dict[str, Any], dict[str, int]]:
@@ -363,13 +371,6 @@ def qwen3_vl() -> Made:
 def qwen3_vl_moe() -> Made:
     experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
     return _qwen_made("Qwen3VLMoe", 16, QWEN3, {**_rope(mrope_interleaved=True), **experts})
-
-
-# every other layer keeps a recurrent state instead of keys
-HYBRID = {
-    "num_hidden_layers": 4, "full_attention_interval": 2, "linear_key_head_dim": 8,
-    "linear_value_head_dim": 8, "linear_num_key_heads": 2, "linear_num_value_heads": 4,
-}  # fmt: skip
 
 
 def qwen3_5() -> Made:
@@ -440,7 +441,7 @@ BUILDERS: dict[str, Callable[[], Made]] = {
     make.__name__: make for make in (
         qwen2_vl, qwen2_5_vl, qwen3_vl, qwen3_vl_moe, internvl, llava, llava_next, llava_onevision,
         ovis2, idefics3, smolvlm, gemma3, paligemma, paligemma2, mistral3, glm4v, fast_vlm, molmo2,
-        vipllava, qianfan_ocr, aya_vision, qwen3_5, qwen3_5_moe, pixtral, glm4v_moe, glm46v,
+        vipllava, qianfan_ocr, aya_vision, qwen3_5, qwen3_5_moe, pixtral, glm4v_moe, glm46v, glmga,
         *LATE,
     )
 }  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 import transformers as hf
 from tiny_parts import (
-    TEXT,
+    HYBRID,
     VISION,
     Made,
     clip,
@@ -157,5 +157,97 @@ def gemma4() -> Made:
     return hf.Gemma4ForConditionalGeneration(config), processor
 
 
-LATE = (llava_next_video, deepseek_vl, cohere2_vision, llama4, lfm2_vl, gemma4)
-assert TEXT
+def gemma3n() -> Made:
+    """Its vision tower is convolutional; hidden states have a dimension more than elsewhere."""
+    tokenizer = make_tokenizer(**_gemma_tokens())
+    pixels = hf.SiglipImageProcessor(size={"height": 64, "width": 64})
+    processor = hf.Gemma3nProcessor(
+        hf.Gemma3nAudioFeatureExtractor(), pixels, tokenizer, image_seq_length=4,
+        chat_template="{{ bos_token }}" + template("<image>"),
+    )  # fmt: skip
+    text = text_of(
+        tokenizer, num_hidden_layers=4, sliding_window=256, num_kv_shared_layers=2, laurel_rank=4,
+        vocab_size_per_layer_input=len(tokenizer), hidden_size_per_layer_input=8,
+    )  # fmt: skip
+    text["layer_types"] = [
+        "sliding_attention",
+        "full_attention",
+        "sliding_attention",
+        "full_attention",
+    ]
+    ids = {
+        name: token_id(tokenizer, token) for name, token in {
+            "image_token_id": "<image>", "audio_token_id": "<audio>",
+            "boi_token_id": "<start_of_image>", "eoi_token_id": "<end_of_image>",
+            "boa_token_id": "<start_of_audio>", "eoa_token_id": "<end_of_audio>",
+        }.items()
+    }  # fmt: skip
+    offset = len(tokenizer) - 8
+    config = hf.Gemma3nConfig(
+        vision_config={
+            "architecture": "resnet18", "hidden_size": 512, "vocab_size": 4, "vocab_offset": offset,
+        },
+        audio_config={
+            "hidden_size": 16, "conf_num_hidden_layers": 1, "conf_num_attention_heads": 2,
+            "vocab_size": 4, "vocab_offset": offset + 4, "input_feat_size": 32,
+            "sscp_conv_channel_size": (4, 4),
+        },
+        text_config=text, vision_soft_tokens_per_image=4, **ids,
+    )  # fmt: skip
+    return hf.Gemma3nForConditionalGeneration(config), processor
+
+
+def janus() -> Made:
+    tokenizer = make_tokenizer()
+    pixels = hf.JanusImageProcessor(size={"height": 56, "width": 56}, min_size=4)
+    processor = hf.JanusProcessor(
+        pixels, tokenizer, chat_template=template("<image>"), num_image_tokens=16
+    )
+    vision = {
+        "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 56,
+        "patch_size": 14, "mlp_ratio": 2, "projection_dim": 32, "depth": 2,
+    }  # fmt: skip
+    config = hf.JanusConfig(
+        vision_config=vision, text_config={"model_type": "llama", **text_of(tokenizer)},
+        vq_config={
+            "embed_dim": 4, "num_embeddings": 8, "base_channels": 32, "channel_multiplier": [1, 1],
+            "num_res_blocks": 1, "projection_dim": 32, "latent_channels": 32,
+            "image_token_embed_dim": 32, "num_patches": 4,
+        },
+        image_token_id=token_id(tokenizer, "<image>"),
+    )  # fmt: skip
+    return hf.JanusForConditionalGeneration(config), processor
+
+
+def minicpmv4_6() -> Made:
+    """Hybrid: every other layer keeps a recurrent state instead of keys."""
+    tokenizer = make_tokenizer(
+        image_start_token="<img>", image_end_token="</img>", slice_start_token="<slice>",
+        slice_end_token="</slice>", image_id_start_token="<image_id>",
+        image_id_end_token="</image_id>",
+    )  # fmt: skip
+    pixels = hf.MiniCPMV4_6ImageProcessor(scale_resolution=112, patch_size=14, max_slice_nums=6)
+    processor = hf.MiniCPMV4_6Processor(
+        pixels, hf.MiniCPMV4_6VideoProcessor(), tokenizer, chat_template=template("<image>")
+    )
+    config = hf.MiniCPMV4_6Config(
+        vision_config={
+            **VISION, "image_size": 112, "patch_size": 14, "insert_layer_id": 0,
+        },
+        text_config={
+            "model_type": "qwen3_5_text", **text_of(tokenizer), **HYBRID,
+            "rope_parameters": {
+                "rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 1, 1],
+                "mrope_interleaved": True, "partial_rotary_factor": 1.0,
+            },
+        },
+        insert_layer_id=0, image_size=112, image_token_id=token_id(tokenizer, "<image>"),
+        video_token_id=token_id(tokenizer, "<video>"),
+    )  # fmt: skip
+    return hf.MiniCPMV4_6ForConditionalGeneration(config), processor
+
+
+LATE = (
+    llava_next_video, deepseek_vl, cohere2_vision, llama4, lfm2_vl, gemma4, gemma3n, janus,
+    minicpmv4_6,
+)  # fmt: skip

@@ -22,7 +22,7 @@ SPECIAL = [
     "<im_start>", "<low_res_im_start>", "<frame_start>", "<im_end>", "<frame_end>", "<im_low>",
     "<|image|>", "<|video|>", "<|image_start|>", "<|patch|>", "<|tile_x_separator|>",
     "<|tile_y_separator|>", "<|img_thumbnail|>", "<audio>", "<start_of_audio>", "<end_of_audio>",
-    "<line_break>",
+    "<line_break>", "<slice>", "</slice>", "<image_id>", "</image_id>",
 ]  # fmt: skip
 TEXT = {
     "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
@@ -31,6 +31,11 @@ TEXT = {
 VISION = {
     "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
     "initializer_range": 0.2,
+}  # fmt: skip
+# every other layer keeps a recurrent state instead of keys
+HYBRID = {
+    "num_hidden_layers": 4, "full_attention_interval": 2, "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8, "linear_num_key_heads": 2, "linear_num_value_heads": 4,
 }  # fmt: skip
 Made = tuple[Any, Any]
 

@@ -79,13 +79,11 @@ def test_steered_heads_look_at_the_target_alone(family: VLM, picture: Image.Imag
 def test_a_padded_batch_of_three_generates_like_each_alone(
     family: VLM, picture: Image.Image
 ) -> None:
+    steering = Steering(heads_of(family), LEFT)
     rows = [
         (family.encode(picture, "what?"), None),
         (family.encode(picture.resize((200, 60)), "what happens in the panel?"), None),
-        (
-            family.encode(picture, "what happens in this comic strip?"),
-            Steering(heads_of(family), LEFT),
-        ),
+        (family.encode(picture, "what happens in this comic strip?"), steering),
     ]
     together = family.generate(rows, max_new_tokens=4, ignore_eos=True)
     for row, done in zip(rows, together, strict=True):

@@ -17,7 +17,7 @@ from gazeheads.regions import ImageTokens
 SIZES = [(640, 200), (200, 640), (333, 517), (90, 100), (900, 1300)]
 SQUARES = 4
 # the encoder's cells are nominal: its convolutions see almost the whole image
-LOCAL = [name for name in BUILDERS if name != "fast_vlm"]
+LOCAL = [name for name in BUILDERS if name not in ("fast_vlm", "gemma3n")]
 BLENDED = {"llava_onevision": 1.2}  # its grid is interpolated: neighbours blend in
 
 

@@ -213,7 +213,7 @@ def test_tokens_spent_on_a_thought_are_said(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_an_unknown_option_of_the_template_names_the_known_ones() -> None:
-    with pytest.raises(GazeheadsError, match="no option 'enable_thinkng'.*enable_thinking"):
+    with pytest.raises(GazeheadsError, match=r"no option 'enable_thinkng'.*enable_thinking"):
         with_template(CAN_THINK, enable_thinkng=False)
 
 

@@ -81,7 +81,7 @@ class OvisPixels(SiglipImageProcessor):
 
     def preprocess(self, images: Any, *args: Any, **kwargs: Any) -> BatchFeature:
         """Pixel inputs of one or more images."""
-        several = make_flat_list_of_images(images)
+        several: Any = make_flat_list_of_images(images)
         return BatchFeature({"pixel_values": torch.cat([self._padded(each) for each in several])})
 
     def _padded(self, image: Any) -> torch.Tensor:

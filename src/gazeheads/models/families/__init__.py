@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from gazeheads.models.families.anyres import LlavaNext, LlavaOnevision
 from gazeheads.models.families.family import Family
-from gazeheads.models.families.gemma import Gemma4
+from gazeheads.models.families.gemma import Gemma3n, Gemma4
 from gazeheads.models.families.lfm import Lfm2Vl
 from gazeheads.models.families.llama4 import Llama4
+from gazeheads.models.families.minicpm import MiniCPMV
 from gazeheads.models.families.mistral import Mistral3
 from gazeheads.models.families.molmo import Molmo2
 from gazeheads.models.families.qwen import Glm, Qwen, Qwen35
@@ -32,6 +33,8 @@ FAMILIES: tuple[Family, ...] = (
     Cohere2Vision(),
     DeepseekVL(),
     Gemma4(),
+    Gemma3n(),
+    MiniCPMV(),
     Lfm2Vl(),
     Llama4(),
 )

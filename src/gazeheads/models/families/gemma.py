@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
 import numpy as np
 
-from gazeheads.models.families.cells import cells, whole
+from gazeheads.models.families.cells import cells, pixel_size, whole
 from gazeheads.models.families.family import Family, Prompt
 
 
@@ -32,3 +33,20 @@ class Gemma4(Family):
             cells(whole(size), int(columns) // pool, int(rows) // pool)
             for (columns, rows), size in zip(corners, prompt.sizes, strict=False)
         ]
+
+
+class Gemma3n(Gemma4):
+    """The image is stretched to one square; a convolutional tower sees almost all of it."""
+
+    name = "Gemma 3n"
+    model_types = ("gemma3n",)
+    text_keys = ("token_type_ids",)
+
+    def boxes(self, prompt: Prompt) -> list[np.ndarray]:
+        """See `Family.boxes`."""
+        side = math.isqrt(int(prompt.processor.image_seq_length))
+        return [cells(whole(size), side, side) for size in prompt.sizes]
+
+    def square(self, processor: Any) -> tuple[int, int]:
+        """The pixel input."""
+        return pixel_size(processor)

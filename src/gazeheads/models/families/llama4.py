@@ -53,9 +53,10 @@ def _of_image(pixels: Any, size: Size, edge: int, side: int) -> np.ndarray:
     width, height = size
     options = torch.tensor(find_supported_resolutions(int(pixels.max_patches), pixels.size))
     largest = bool(pixels.resize_to_max_canvas)
-    canvas = get_best_fit((height, width), options, resize_to_max_canvas=largest).tolist()
+    best: Any = get_best_fit((height, width), options, resize_to_max_canvas=largest)
+    canvas = [int(edge) for edge in best]
     columns, rows = canvas[1] // edge, canvas[0] // edge
-    target = tuple(canvas)
+    target = (canvas[0], canvas[1])
     if not largest:  # small images are not enlarged beyond a tile's edge
         target = (min(max(height, edge), canvas[0]), min(max(width, edge), canvas[1]))
     shown = [max(each, 1) for each in get_max_res_without_distortion((height, width), target)]

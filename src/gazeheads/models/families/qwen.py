@@ -17,7 +17,7 @@ class Qwen(Family):
     """Every token is one cell of a grid over the whole image, row by row."""
 
     name = "Qwen-VL"
-    model_types = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
+    model_types: tuple[str, ...] = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
 
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
         """See `Family.boxes`."""
@@ -77,5 +77,5 @@ class Glm(Qwen):
     """The same rule with GLM's own patch size and processor."""
 
     name = "GLM-V"
-    model_types = ("glm4v", "glm4v_moe", "glm46v", "glm_ocr")
+    model_types = ("glm4v", "glm4v_moe", "glm46v", "glmga", "glm_ocr")
     unverified = ("glm_ocr",)

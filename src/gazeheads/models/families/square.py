@@ -93,8 +93,8 @@ def _edges(canvas: int, resized: int, original: int, patch: int) -> np.ndarray:
 class DeepseekVL(Family):
     """The longer edge is brought to the square's, the rest is padding with no part of the image."""
 
-    name = "DeepSeek-VL"
-    model_types = ("deepseek_vl",)
+    name = "DeepSeek-VL, Janus"
+    model_types = ("deepseek_vl", "janus")
 
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
         """See `Family.boxes`."""
