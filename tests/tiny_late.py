@@ -247,7 +247,110 @@ def minicpmv4_6() -> Made:
     return hf.MiniCPMV4_6ForConditionalGeneration(config), processor
 
 
+def _vision_tokens() -> dict[str, str]:
+    return {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}
+
+
+def paddleocr_vl() -> Made:
+    tokenizer = make_tokenizer(**_vision_tokens())
+    edge = 28
+    pixels = hf.PaddleOCRVLImageProcessor(
+        patch_size=14, merge_size=2, size={"shortest_edge": edge**2, "longest_edge": edge**2 * 60}
+    )
+    chat = template("<|vision_start|><|image_pad|><|vision_end|>")
+    processor = hf.PaddleOCRVLProcessor(pixels, tokenizer, chat_template=chat)
+    text = text_of(tokenizer)
+    text["rope_parameters"] = {
+        "rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 1, 1]
+    }  # fmt: skip
+    config = hf.PaddleOCRVLConfig(
+        vision_config={**VISION, "patch_size": 14, "image_size": 56, "spatial_merge_size": 2},
+        text_config=text,
+        **{
+            name: token_id(tokenizer, token) for name, token in {
+                "image_token_id": "<|image_pad|>", "video_token_id": "<|video_pad|>",
+                "vision_start_token_id": "<|vision_start|>",
+                "vision_end_token_id": "<|vision_end|>",
+            }.items()
+        },
+    )  # fmt: skip
+    return hf.PaddleOCRVLForConditionalGeneration(config), processor
+
+
+def exaone4_5() -> Made:
+    tokenizer = make_tokenizer(**_vision_tokens())
+    edge = 28
+    geometry = {
+        "patch_size": 14, "merge_size": 2, "temporal_patch_size": 2,
+        "size": {"shortest_edge": edge**2, "longest_edge": edge**2 * 60},
+    }  # fmt: skip
+    processor = hf.Exaone4_5_Processor(
+        hf.Qwen2VLImageProcessor(**geometry), tokenizer, hf.Qwen2VLVideoProcessor(**geometry),
+        chat_template=template("<|vision_start|><|image_pad|><|vision_end|>"),
+    )  # fmt: skip
+    text = text_of(tokenizer, sliding_window=256)
+    text["layer_types"] = ["sliding_attention", "full_attention", "sliding_attention"]
+    config = hf.Exaone4_5_Config(
+        vision_config={
+            "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 4,
+            "num_key_value_heads": 2, "out_hidden_size": 32, "patch_size": 14, "window_size": 56,
+            "fullatt_block_indexes": [1], "initializer_range": 0.2,
+        },
+        text_config={"model_type": "exaone4", **text},
+        image_token_id=token_id(tokenizer, "<|image_pad|>"),
+        video_token_id=token_id(tokenizer, "<|video_pad|>"),
+    )  # fmt: skip
+    return hf.Exaone4_5_ForConditionalGeneration(config), processor
+
+
+def video_llama_3() -> Made:
+    tokenizer = make_tokenizer(**_vision_tokens())
+    edge = 28
+    geometry = {
+        "patch_size": 14, "merge_size": 2,
+        "size": {"shortest_edge": edge**2, "longest_edge": edge**2 * 60},
+    }  # fmt: skip
+    processor = hf.VideoLlama3Processor(
+        hf.VideoLlama3ImageProcessor(**geometry), tokenizer,
+        hf.VideoLlama3VideoProcessor(), chat_template=template("<|image_pad|>"),
+    )  # fmt: skip
+    config = hf.VideoLlama3Config(
+        vision_config={**VISION, "patch_size": 14},
+        text_config={"model_type": "qwen2", **text_of(tokenizer)},
+        image_token_id=token_id(tokenizer, "<|image_pad|>"),
+        video_token_id=token_id(tokenizer, "<|video_pad|>"),
+    )  # fmt: skip
+    return hf.VideoLlama3ForConditionalGeneration(config), processor
+
+
+def perception_lm() -> Made:
+    tokenizer = make_tokenizer()
+    pixels = hf.PerceptionLMImageProcessor(
+        tile_size=56, max_num_tiles=6, size={"height": 56, "width": 56}
+    )
+    processor = hf.PerceptionLMProcessor(
+        hf.PerceptionLMVideoProcessor(), pixels, tokenizer, patch_size=14,
+        chat_template=template("<image>"),
+    )  # fmt: skip
+    config = hf.PerceptionLMConfig(
+        vision_config={
+            "model_type": "timm_wrapper", "architecture": "vit_pe_core_large_patch14_336",
+            "model_args": {
+                "embed_dim": 32, "img_size": (56, 56), "depth": 2, "num_heads": 2,
+                "global_pool": "", "use_post_transformer_norm": False, "init_values": 0.1,
+                "ref_feat_shape": (4, 4),
+            },
+            "initializer_range": 0.2,
+        },
+        text_config={"model_type": "llama", **text_of(tokenizer)}, vision_use_cls_token=True,
+        projector_pooling_ratio=2,
+        image_token_id=token_id(tokenizer, "<image>"),
+        video_token_id=token_id(tokenizer, "<video>"),
+    )  # fmt: skip
+    return hf.PerceptionLMForConditionalGeneration(config), processor
+
+
 LATE = (
     llava_next_video, deepseek_vl, cohere2_vision, llama4, lfm2_vl, gemma4, gemma3n, janus,
-    minicpmv4_6,
+    minicpmv4_6, paddleocr_vl, exaone4_5, video_llama_3, perception_lm,
 )  # fmt: skip

@@ -10,9 +10,16 @@ from gazeheads.models.families.llama4 import Llama4
 from gazeheads.models.families.minicpm import MiniCPMV
 from gazeheads.models.families.mistral import Mistral3
 from gazeheads.models.families.molmo import Molmo2
-from gazeheads.models.families.qwen import Glm, Qwen, Qwen35
+from gazeheads.models.families.qwen import Exaone, Glm, Qwen, Qwen35, VideoLlama3
 from gazeheads.models.families.square import DeepseekVL, FastVlm, Gemma3, Llava, PaliGemma
-from gazeheads.models.families.tiled import AyaVision, Cohere2Vision, Idefics3, InternVL, Ovis2
+from gazeheads.models.families.tiled import (
+    AyaVision,
+    Cohere2Vision,
+    Idefics3,
+    InternVL,
+    Ovis2,
+    PerceptionLM,
+)
 
 FAMILIES: tuple[Family, ...] = (
     Qwen(),
@@ -31,6 +38,9 @@ FAMILIES: tuple[Family, ...] = (
     Molmo2(),
     AyaVision(),
     Cohere2Vision(),
+    PerceptionLM(),
+    Exaone(),
+    VideoLlama3(),
     DeepseekVL(),
     Gemma4(),
     Gemma3n(),

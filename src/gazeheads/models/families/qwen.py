@@ -16,12 +16,18 @@ from gazeheads.models.families.family import Family, FamilyError, Prompt
 class Qwen(Family):
     """Every token is one cell of a grid over the whole image, row by row."""
 
-    name = "Qwen-VL"
-    model_types: tuple[str, ...] = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
+    name = "Qwen-VL, PaddleOCR-VL"
+    model_types: tuple[str, ...] = (
+        "qwen2_vl",
+        "qwen2_5_vl",
+        "qwen3_vl",
+        "qwen3_vl_moe",
+        "paddleocr_vl",
+    )
 
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
         """See `Family.boxes`."""
-        merge = int(prompt.config.vision_config.spatial_merge_size)
+        merge = self._merge(prompt)
         grids = prompt.inputs["image_grid_thw"].tolist()
         if len(grids) != len(prompt.sizes):
             raise FamilyError(
@@ -33,6 +39,10 @@ class Qwen(Family):
             cells(whole(size), width // merge, height // merge)
             for (_, height, width), size in zip(grids, prompt.sizes, strict=True)
         ]
+
+    def _merge(self, prompt: Prompt) -> int:
+        """Patches along each edge of a token's cell."""
+        return int(prompt.config.vision_config.spatial_merge_size)
 
     def positions(
         self,
@@ -79,3 +89,34 @@ class Glm(Qwen):
     name = "GLM-V"
     model_types = ("glm4v", "glm4v_moe", "glm46v", "glmga", "glm_ocr")
     unverified = ("glm_ocr",)
+
+
+class Exaone(Qwen):
+    """The same grid, with the positions of plain text."""
+
+    name = "EXAONE 4.5"
+    model_types = ("exaone4_5",)
+
+    def positions(
+        self,
+        model: Any,
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        rows: Sequence[Mapping[str, torch.Tensor]],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Family.positions`."""
+        return Family.positions(self, model, ids, mask, rows)
+
+    def next_positions(self, first: torch.Tensor) -> torch.Tensor:
+        """See `Family.next_positions`."""
+        return first
+
+
+class VideoLlama3(Exaone):
+    """The same grid, with the processor's own number of patches in a cell."""
+
+    name = "VideoLLaMA 3"
+    model_types = ("video_llama_3",)
+
+    def _merge(self, prompt: Prompt) -> int:
+        return int(prompt.pixels.merge_size)

@@ -84,6 +84,36 @@ class Cohere2Vision(InternVL):
         return int(processor.patch_size)
 
 
+class PerceptionLM(Family):
+    """Thumbnail first, then the tiles of a canvas that the image is stretched to."""
+
+    name = "Perception LM"
+    model_types = ("perception_lm",)
+
+    def boxes(self, prompt: Prompt) -> list[np.ndarray]:
+        """See `Family.boxes`."""
+        pixels, processor = prompt.pixels, prompt.processor
+        edge = int(pixels.tile_size)
+        side = edge // int(processor.patch_size) // int(processor.pooling_ratio)
+        found = []
+        for size in prompt.sizes:
+            boxes = cells(whole(size), side, side)
+            if pixels.vision_input_type == "thumb+tile":
+                # the processor's own two rules: the canvas that holds the image, else the closest
+                layout = pixels._fit_image_to_canvas(*size, edge)
+                layout = layout or pixels._find_closest_aspect_ratio(*size, edge)
+                if int(pixels.max_num_tiles) <= 1:
+                    layout = (1, 1)
+                boxes = np.concatenate([boxes, tiles(size, *layout, side, side)])
+            found.append(boxes)
+        return found
+
+    def square(self, processor: Any) -> tuple[int, int]:
+        """One tile."""
+        edge = int(processor.image_processor.tile_size)
+        return edge, edge
+
+
 class Ovis2(Family):
     """Thumbnail first, then tiles; indicator tokens between them tell the tiles' layout."""
 
