@@ -221,16 +221,28 @@ def janus() -> Made:
 
 def minicpmv4_6() -> Made:
     """Hybrid: every other layer keeps a recurrent state instead of keys."""
+    return _minicpm("MiniCPMV4_6")
+
+
+def minicpmv4_7() -> Made:
+    marks = {
+        "image_start_id": "<img>", "image_end_id": "</img>", "slice_start_id": "<slice>",
+        "slice_end_id": "</slice>", "newline_id": "\u010a",
+    }  # fmt: skip
+    return _minicpm("MiniCPMV4_7", marks)
+
+
+def _minicpm(kind: str, marks: dict[str, str] | None = None) -> Made:
     tokenizer = make_tokenizer(
         image_start_token="<img>", image_end_token="</img>", slice_start_token="<slice>",
         slice_end_token="</slice>", image_id_start_token="<image_id>",
         image_id_end_token="</image_id>",
     )  # fmt: skip
     pixels = hf.MiniCPMV4_6ImageProcessor(scale_resolution=112, patch_size=14, max_slice_nums=6)
-    processor = hf.MiniCPMV4_6Processor(
+    processor = getattr(hf, f"{kind}Processor")(
         pixels, hf.MiniCPMV4_6VideoProcessor(), tokenizer, chat_template=template("<image>")
     )
-    config = hf.MiniCPMV4_6Config(
+    config = getattr(hf, f"{kind}Config")(
         vision_config={
             **VISION, "image_size": 112, "patch_size": 14, "insert_layer_id": 0,
         },
@@ -241,10 +253,11 @@ def minicpmv4_6() -> Made:
                 "mrope_interleaved": True, "partial_rotary_factor": 1.0,
             },
         },
-        insert_layer_id=0, image_size=112, image_token_id=token_id(tokenizer, "<image>"),
+        insert_layer_id=0, image_token_id=token_id(tokenizer, "<image>"),
+        **{name: token_id(tokenizer, token) for name, token in (marks or {}).items()},
         video_token_id=token_id(tokenizer, "<video>"),
     )  # fmt: skip
-    return hf.MiniCPMV4_6ForConditionalGeneration(config), processor
+    return getattr(hf, f"{kind}ForConditionalGeneration")(config), processor
 
 
 def _vision_tokens() -> dict[str, str]:
@@ -350,7 +363,34 @@ def perception_lm() -> Made:
     return hf.PerceptionLMForConditionalGeneration(config), processor
 
 
+def lfm3_vl() -> Made:
+    """Hybrid, and its attention is gated."""
+    tokenizer = make_tokenizer(**_vision_tokens())
+    edge = 32
+    geometry = {
+        "patch_size": 16, "merge_size": 2, "temporal_patch_size": 2,
+        "size": {"shortest_edge": edge**2, "longest_edge": edge**2 * 60},
+    }  # fmt: skip
+    processor = hf.Lfm3VlProcessor(
+        hf.Qwen2VLImageProcessor(**geometry), tokenizer, hf.Qwen3VLVideoProcessor(**geometry),
+        chat_template=template("<|vision_start|><|image_pad|><|vision_end|>"),
+    )  # fmt: skip
+    text = text_of(tokenizer, num_hidden_layers=5, sliding_window=256)
+    text["layer_types"] = ["conv", "full_attention", "sliding_attention", "conv", "full_attention"]
+    config = hf.Lfm3VlConfig(
+        vision_config={
+            "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "num_key_value_heads": 2, "patch_size": 16,
+            "layer_types": ["full_attention", "full_attention"], "initializer_range": 0.2,
+        },
+        text_config={"model_type": "lfm3", **text}, projector_hidden_size=48,
+        image_token_id=token_id(tokenizer, "<|image_pad|>"),
+        video_token_id=token_id(tokenizer, "<|video_pad|>"),
+    )  # fmt: skip
+    return hf.Lfm3VlForConditionalGeneration(config), processor
+
+
 LATE = (
     llava_next_video, deepseek_vl, cohere2_vision, llama4, lfm2_vl, gemma4, gemma3n, janus,
-    minicpmv4_6, paddleocr_vl, exaone4_5, video_llama_3, perception_lm,
+    minicpmv4_6, minicpmv4_7, paddleocr_vl, exaone4_5, video_llama_3, perception_lm, lfm3_vl,
 )  # fmt: skip

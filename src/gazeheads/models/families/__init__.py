@@ -7,10 +7,10 @@ from gazeheads.models.families.family import Family
 from gazeheads.models.families.gemma import Gemma3n, Gemma4
 from gazeheads.models.families.lfm import Lfm2Vl
 from gazeheads.models.families.llama4 import Llama4
-from gazeheads.models.families.minicpm import MiniCPMV
+from gazeheads.models.families.minicpm import MiniCPMV, MiniCPMV47
 from gazeheads.models.families.mistral import Mistral3
 from gazeheads.models.families.molmo import Molmo2
-from gazeheads.models.families.qwen import Exaone, Glm, Qwen, Qwen35, VideoLlama3
+from gazeheads.models.families.qwen import Exaone, Glm, Lfm3Vl, Qwen, Qwen35, VideoLlama3
 from gazeheads.models.families.square import DeepseekVL, FastVlm, Gemma3, Llava, PaliGemma
 from gazeheads.models.families.tiled import (
     AyaVision,
@@ -45,6 +45,8 @@ FAMILIES: tuple[Family, ...] = (
     Gemma4(),
     Gemma3n(),
     MiniCPMV(),
+    MiniCPMV47(),
+    Lfm3Vl(),
     Lfm2Vl(),
     Llama4(),
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from gazeheads.models.families.cells import cells, tiles, whole
 from gazeheads.models.families.family import Family, FamilyError, Prompt
@@ -14,8 +16,8 @@ from gazeheads.models.families.family import Family, FamilyError, Prompt
 class MiniCPMV(Family):
     """Hybrid, like its language model Qwen3.5: layers with a recurrent state have no heads."""
 
-    name = "MiniCPM-V"
-    model_types = ("minicpmv4_6",)
+    name = "MiniCPM-V 4.6"
+    model_types: tuple[str, ...] = ("minicpmv4_6",)
     shares_prefix = False
     unshared = "recurrent layers"
 
@@ -52,3 +54,29 @@ class MiniCPMV(Family):
             found.append(np.concatenate(boxes))
             start = stop
         return found
+
+
+class MiniCPMV47(MiniCPMV):
+    """The same views; a token's position is its place on a canvas of the whole image."""
+
+    name = "MiniCPM-V 4.7"
+    model_types = ("minicpmv4_7",)
+
+    def positions(
+        self,
+        model: Any,
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        rows: Sequence[Mapping[str, torch.Tensor]],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(3, B, S) positions: time, row, column; see `Family.positions`."""
+        kinds = (ids == model.config.image_token_id).to(torch.int32)
+        views = torch.cat([row["target_sizes"] for row in rows]).to(ids.device)
+        positions, delta = model.base_model.get_rope_index(
+            ids, mm_token_type_ids=kinds, target_sizes=views, attention_mask=mask
+        )
+        return positions, mask.sum(-1) + delta[:, 0].to(mask.device)
+
+    def next_positions(self, first: torch.Tensor) -> torch.Tensor:
+        """Text tokens count alike in all three dimensions."""
+        return first[None].expand(3, -1, -1)

@@ -120,3 +120,17 @@ class VideoLlama3(Exaone):
 
     def _merge(self, prompt: Prompt) -> int:
         return int(prompt.pixels.merge_size)
+
+
+class Lfm3Vl(Exaone):
+    """The same grid; hybrid: layers of short convolutions have no heads to steer."""
+
+    name = "LFM3-VL"
+    model_types = ("lfm3_vl",)
+    shares_prefix = False
+    unshared = "convolution layers"
+
+    def fork_from(self, features: Any) -> int:
+        """Rows never part within a prefill: the convolutions' states are not of one row each."""
+        del features
+        return sys.maxsize
