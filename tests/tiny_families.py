@@ -281,6 +281,10 @@ def glmga() -> Made:
     return _glm("Glmga", {"model_type": "glm4v_text"}, "Glmga")
 
 
+def glm_ocr() -> Made:
+    return _glm("GlmOcr", {}, "Glm46V")
+
+
 def _glm(kind: str, text: dict[str, Any], parts: str) -> Made:
     tokenizer = make_tokenizer(image_token="<|image|>", video_token="<|video|>")
     size = {"shortest_edge": 28 * 28, "longest_edge": 28 * 28 * 60}
@@ -442,6 +446,7 @@ BUILDERS: dict[str, Callable[[], Made]] = {
         qwen2_vl, qwen2_5_vl, qwen3_vl, qwen3_vl_moe, internvl, llava, llava_next, llava_onevision,
         ovis2, idefics3, smolvlm, gemma3, paligemma, paligemma2, mistral3, glm4v, fast_vlm, molmo2,
         vipllava, qianfan_ocr, aya_vision, qwen3_5, qwen3_5_moe, pixtral, glm4v_moe, glm46v, glmga,
+        glm_ocr,
         *LATE,
     )
 }  # fmt: skip

@@ -232,15 +232,24 @@ def minicpmv4_7() -> Made:
     return _minicpm("MiniCPMV4_7", marks)
 
 
+def minicpm_ocr() -> Made:
+    return _minicpm("MiniCPMOcr")
+
+
 def _minicpm(kind: str, marks: dict[str, str] | None = None) -> Made:
     tokenizer = make_tokenizer(
         image_start_token="<img>", image_end_token="</img>", slice_start_token="<slice>",
         slice_end_token="</slice>", image_id_start_token="<image_id>",
         image_id_end_token="</image_id>",
     )  # fmt: skip
-    pixels = hf.MiniCPMV4_6ImageProcessor(scale_resolution=112, patch_size=14, max_slice_nums=6)
+    pixels = getattr(hf, f"{kind.replace('4_7', '4_6')}ImageProcessor")(
+        scale_resolution=112, patch_size=14, max_slice_nums=6
+    )
     processor = getattr(hf, f"{kind}Processor")(
-        pixels, hf.MiniCPMV4_6VideoProcessor(), tokenizer, chat_template=template("<image>")
+        pixels,
+        getattr(hf, f"{kind.replace('4_7', '4_6')}VideoProcessor")(),
+        tokenizer,
+        chat_template=template("<image>"),
     )
     config = getattr(hf, f"{kind}Config")(
         vision_config={
@@ -390,7 +399,32 @@ def lfm3_vl() -> Made:
     return hf.Lfm3VlForConditionalGeneration(config), processor
 
 
+def hyperclovax_vision_v2() -> Made:
+    tokenizer = make_tokenizer(**_vision_tokens())
+    edge = 28
+    geometry = {
+        "patch_size": 14, "merge_size": 2, "temporal_patch_size": 2,
+        "size": {"shortest_edge": edge**2, "longest_edge": edge**2 * 60},
+    }  # fmt: skip
+    processor = hf.HyperCLOVAXVisionV2Processor(
+        hf.Qwen2VLImageProcessor(**geometry), tokenizer, hf.Qwen2VLVideoProcessor(**geometry),
+        chat_template=template("<|vision_start|><|image_pad|><|vision_end|>"),
+    )  # fmt: skip
+    config = hf.HyperCLOVAXVisionV2Config(
+        vision_config={
+            "model_type": "qwen2_5_vl_vision", "depth": 2, "hidden_size": 32,
+            "intermediate_size": 48, "num_heads": 2, "out_hidden_size": 32, "patch_size": 14,
+            "fullatt_block_indexes": [1], "window_size": 56, "initializer_range": 0.2,
+        },
+        text_config={"model_type": "hyperclovax", **text_of(tokenizer)},
+        image_token_id=token_id(tokenizer, "<|image_pad|>"),
+        video_token_id=token_id(tokenizer, "<|video_pad|>"),
+    )  # fmt: skip
+    return hf.HyperCLOVAXVisionV2ForConditionalGeneration(config), processor
+
+
 LATE = (
     llava_next_video, deepseek_vl, cohere2_vision, llama4, lfm2_vl, gemma4, gemma3n, janus,
-    minicpmv4_6, minicpmv4_7, paddleocr_vl, exaone4_5, video_llama_3, perception_lm, lfm3_vl,
+    minicpmv4_6, minicpmv4_7, minicpm_ocr, paddleocr_vl, exaone4_5, video_llama_3, perception_lm,
+    lfm3_vl, hyperclovax_vision_v2,
 )  # fmt: skip

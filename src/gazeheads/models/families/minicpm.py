@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from gazeheads.models.families.cells import cells, tiles, whole
+from gazeheads.models.families.cells import cells, whole
 from gazeheads.models.families.family import Family, FamilyError, Prompt
 
 
 class MiniCPMV(Family):
     """Hybrid, like its language model Qwen3.5: layers with a recurrent state have no heads."""
 
-    name = "MiniCPM-V 4.6"
-    model_types: tuple[str, ...] = ("minicpmv4_6",)
+    name = "MiniCPM-V 4.6, MiniCPM-OCR"
+    model_types: tuple[str, ...] = ("minicpmv4_6", "minicpm_ocr")
     shares_prefix = False
     unshared = "recurrent layers"
 
@@ -49,8 +49,9 @@ class MiniCPMV(Family):
             high, wide = views[start]
             boxes = [cells(whole(size), wide, high)]
             if grid:
-                high, wide = views[start + 1]
-                boxes.append(tiles(size, columns, rows, wide, high))
+                slices = cells(whole(size), columns, rows)
+                for box, (down, across) in zip(slices, views[start + 1 : stop], strict=True):
+                    boxes.append(cells(tuple(box), across, down))
             found.append(np.concatenate(boxes))
             start = stop
         return found

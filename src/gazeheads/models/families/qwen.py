@@ -88,14 +88,13 @@ class Glm(Qwen):
 
     name = "GLM-V"
     model_types = ("glm4v", "glm4v_moe", "glm46v", "glmga", "glm_ocr")
-    unverified = ("glm_ocr",)
 
 
 class Exaone(Qwen):
     """The same grid, with the positions of plain text."""
 
-    name = "EXAONE 4.5"
-    model_types = ("exaone4_5",)
+    name = "EXAONE 4.5, HyperCLOVA X Vision"
+    model_types = ("exaone4_5", "hyperclovax_vision_v2")
 
     def positions(
         self,
