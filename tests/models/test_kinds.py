@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from gazeheads import GazeheadsError
 from gazeheads.models.families import FAMILIES
 from gazeheads.models.kinds import NATIVE, REFUSED, supported_types
 from gazeheads.models.load import family_of
+
+Command = Callable[..., tuple[int, str, str]]
 
 
 def test_no_installed_type_is_in_neither_list() -> None:
@@ -76,3 +79,10 @@ def test_a_config_without_a_type(tmp_path: Path) -> None:
     folder = _published(tmp_path / "published", None)
     with pytest.raises(GazeheadsError, match="names no model_type"):
         gazeheads.load(folder)
+
+
+def test_the_command_line_lists_every_type(command: Command) -> None:
+    code, out, _ = command("models")
+    words = {word.strip("[]│,:") for word in out.split()}
+    assert code == 0
+    assert {kind for kind in INSTALLED if kind not in words} == set()

@@ -63,7 +63,8 @@ def _cropped(image: Image.Image, square: tuple[int, int]) -> Image.Image:
 def _middle(size: tuple[int, int], square: tuple[int, int]) -> tuple[float, float, float, float]:
     """The part of an image of `size` that a centre crop to a square's shape keeps."""
     scale = min(size[0] / square[0], size[1] / square[1])
-    width, height = square[0] * scale, square[1] * scale
+    # rounding must not reach beyond the image
+    width, height = min(square[0] * scale, size[0]), min(square[1] * scale, size[1])
     left, top = (size[0] - width) / 2, (size[1] - height) / 2
     return left, top, left + width, top + height
 

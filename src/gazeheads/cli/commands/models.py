@@ -116,11 +116,14 @@ def list_families() -> None:
     from gazeheads.models.families import FAMILIES
     from gazeheads.models.kinds import REFUSED
 
-    table = Table("family", "model types", "steer", "record", "share vision", "share prefix")
+    table = Table("family")
+    table.add_column("model types", no_wrap=True)
+    for name in ("steer", "record", "share vision", "share prefix"):
+        table.add_column(name)
     for family in FAMILIES:
         kinds = [f"[{k}]" if k in family.unverified else k for k in family.model_types]
         shares = "yes" if family.shares_prefix else f"no: {family.unshared}"
-        table.add_row(family.name, Text(", ".join(kinds)), "yes", "yes", "yes", shares)
+        table.add_row(family.name, Text("\n".join(kinds)), "yes", "yes", "yes", shares)
     terminal.out.print(table)
     terminal.out.print(
         "Verified on tiny random models built from each type's own classes (types in brackets "
@@ -131,7 +134,6 @@ def list_families() -> None:
     refused: dict[str, list[str]] = {}
     for kind, reason in REFUSED.items():
         refused.setdefault(reason, []).append(kind)
-    others = Table("not supported, because", "model types")
+    terminal.out.print("\nOther image-text types of transformers are refused:")
     for reason, kinds in refused.items():
-        others.add_row(Text(reason), Text(", ".join(kinds)))
-    terminal.out.print(others)
+        terminal.out.print(f"- {', '.join(kinds)}: {reason}", markup=False, soft_wrap=True)
