@@ -81,16 +81,13 @@ def about(
     template: models.TemplateOptions = None,
 ) -> None:
     """Find, watch and steer the attention heads a vision-language model looks with."""
-    from gazeheads.cli import terminal
+    from gazeheads.cli.terminal import LOAD_OPTIONS
 
-    given = {
+    LOAD_OPTIONS.set({
         "device": device, "dtype": dtype, "device_map": device_map, "quantization": quantization,
-        "fit": fit, "offline": offline, "trust_remote_code": trust_remote_code,
-        "check": not no_check, "max_pixels": max_pixels,
-        "processor": models.pairs("--processor", processor),
-        "template": models.pairs("--template", template),
-    }  # fmt: skip
-    terminal.LOAD_OPTIONS.set(given)
+        "fit": fit, "offline": offline, "template": template, "processor": processor,
+        "trust_remote_code": trust_remote_code, "check": not no_check, "max_pixels": max_pixels,
+    })  # fmt: skip
 
 
 @app.command()

@@ -16,7 +16,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from gazeheads.errors import GazeheadsError, one_line
 from gazeheads.models.families.family import Family, Fit
 from gazeheads.models.fit import check_crop, choose_fit, fitted, in_original
-from gazeheads.models.messages import EncodingError, check_template, read, render, words
+from gazeheads.models.messages import read, render, words
+from gazeheads.models.templates import EncodingError, check_template
 from gazeheads.regions import ImageTokens
 
 ImageLike = Image.Image | str | os.PathLike[str]

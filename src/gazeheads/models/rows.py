@@ -17,7 +17,7 @@ from gazeheads.heads import Head, HeadError, HeadSet
 from gazeheads.models.batch import Batch, make_batch
 from gazeheads.models.generate import pieces
 from gazeheads.models.inputs import Encoded
-from gazeheads.models.messages import tell_unfinished_thought
+from gazeheads.models.templates import tell_unfinished_thought
 from gazeheads.steering import Steering
 from gazeheads.trace import GazeTrace
 

@@ -10,7 +10,15 @@ from gazeheads.models.families.llama4 import Llama4
 from gazeheads.models.families.minicpm import MiniCPMV, MiniCPMV47
 from gazeheads.models.families.mistral import Mistral3
 from gazeheads.models.families.molmo import Molmo2
-from gazeheads.models.families.qwen import Exaone, Glm, Lfm3Vl, Qwen, Qwen35, VideoLlama3
+from gazeheads.models.families.qwen import (
+    Exaone,
+    Glm,
+    Lfm3Vl,
+    PaddleOcrVL,
+    Qwen,
+    Qwen35,
+    VideoLlama3,
+)
 from gazeheads.models.families.square import DeepseekVL, FastVlm, Gemma3, Llava, PaliGemma
 from gazeheads.models.families.tiled import (
     AyaVision,
@@ -34,6 +42,7 @@ FAMILIES: tuple[Family, ...] = (
     Mistral3(),
     Glm(),
     Qwen35(),
+    PaddleOcrVL(),
     FastVlm(),
     Molmo2(),
     AyaVision(),

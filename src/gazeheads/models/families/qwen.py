@@ -16,14 +16,8 @@ from gazeheads.models.families.family import Family, FamilyError, Prompt
 class Qwen(Family):
     """Every token is one cell of a grid over the whole image, row by row."""
 
-    name = "Qwen-VL, PaddleOCR-VL"
-    model_types: tuple[str, ...] = (
-        "qwen2_vl",
-        "qwen2_5_vl",
-        "qwen3_vl",
-        "qwen3_vl_moe",
-        "paddleocr_vl",
-    )
+    name = "Qwen-VL"
+    model_types: tuple[str, ...] = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
 
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
         """See `Family.boxes`."""
@@ -69,6 +63,13 @@ class Qwen(Family):
         return first[None].expand(3, -1, -1)
 
 
+class PaddleOcrVL(Qwen):
+    """The same rule with a processor and tower of its own."""
+
+    name = "PaddleOCR-VL"
+    model_types = ("paddleocr_vl",)
+
+
 class Qwen35(Qwen):
     """Hybrid: most layers keep a recurrent state instead of keys, and have no heads to steer."""
 
@@ -94,7 +95,7 @@ class Exaone(Qwen):
     """The same grid, with the positions of plain text."""
 
     name = "EXAONE 4.5, HyperCLOVA X Vision"
-    model_types = ("exaone4_5", "hyperclovax_vision_v2")
+    model_types: tuple[str, ...] = ("exaone4_5", "hyperclovax_vision_v2")
 
     def positions(
         self,

@@ -102,9 +102,8 @@ class PerceptionLM(Family):
                 # the processor's own two rules: the canvas that holds the image, else the closest
                 layout = pixels._fit_image_to_canvas(*size, edge)
                 layout = layout or pixels._find_closest_aspect_ratio(*size, edge)
-                if int(pixels.max_num_tiles) <= 1:
-                    layout = (1, 1)
-                boxes = np.concatenate([boxes, tiles(size, *layout, side, side)])
+                columns, rows = layout if int(pixels.max_num_tiles) > 1 else (1, 1)
+                boxes = np.concatenate([boxes, tiles(size, columns, rows, side, side)])
             found.append(boxes)
         return found
 
