@@ -20,8 +20,7 @@ from gazeheads.cli.commands.strips import strips_app
 from gazeheads.cli.commands.tiny import tiny_app
 from gazeheads.errors import GazeheadsError
 
-INTERRUPTED = 130
-"""What a shell reports for a command that was stopped by Ctrl-C."""
+INTERRUPTED = 130  # what a shell reports for a command that was stopped by Ctrl-C
 
 app = typer.Typer(
     help="Find, watch and steer the attention heads a vision-language model looks with.",
@@ -85,8 +84,9 @@ def about(
 
     LOAD_OPTIONS.set({
         "device": device, "dtype": dtype, "device_map": device_map, "quantization": quantization,
-        "fit": fit, "offline": offline, "template": template, "processor": processor,
+        "fit": fit, "offline": offline, "template": models.pairs("--template", template),
         "trust_remote_code": trust_remote_code, "check": not no_check, "max_pixels": max_pixels,
+        "processor": models.pairs("--processor", processor),
     })  # fmt: skip
 
 

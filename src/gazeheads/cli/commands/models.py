@@ -41,6 +41,16 @@ MaxPixels = Annotated[
 ]
 
 
+ProcessorOptions = Annotated[
+    list[str] | None,
+    typer.Option("--processor", metavar="KEY=VALUE", help="Option of the image processor."),
+]
+TemplateOptions = Annotated[
+    list[str] | None,
+    typer.Option("--template", metavar="KEY=VALUE", help="Variable of the chat template."),
+]
+
+
 class OptionError(GazeheadsError):
     """A KEY=VALUE that cannot be read."""
 
@@ -71,22 +81,6 @@ def _read(value: str) -> Any:
         return json.loads(value)
     except ValueError:
         return value
-
-
-ProcessorOptions = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--processor", metavar="KEY=VALUE", help="Option of the image processor.",
-        callback=lambda given: pairs("--processor", given),
-    ),
-]  # fmt: skip
-TemplateOptions = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--template", metavar="KEY=VALUE", help="Variable of the chat template.",
-        callback=lambda given: pairs("--template", given),
-    ),
-]  # fmt: skip
 
 
 def tokens_command(
