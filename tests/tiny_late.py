@@ -423,8 +423,38 @@ def hyperclovax_vision_v2() -> Made:
     return hf.HyperCLOVAXVisionV2ForConditionalGeneration(config), processor
 
 
+def gemma4_unified() -> Made:
+    """No vision tower; the tokens of an image see each other."""
+    tokenizer = make_tokenizer(**_gemma_tokens())
+    pixels = hf.Gemma4UnifiedImageProcessor(patch_size=4, pooling_kernel_size=2, max_soft_tokens=70)
+    processor = hf.Gemma4UnifiedProcessor(
+        hf.Gemma4UnifiedAudioFeatureExtractor(), pixels, tokenizer,
+        hf.Gemma4UnifiedVideoProcessor(),
+        chat_template="{{ bos_token }}" + template("<image>"),
+    )  # fmt: skip
+    text = text_of(tokenizer, num_hidden_layers=4, sliding_window=256, global_head_dim=16)
+    text["layer_types"] = [
+        "sliding_attention", "full_attention", "sliding_attention", "full_attention"
+    ]  # fmt: skip
+    vision = {
+        "patch_size": 4, "pooling_kernel_size": 2, "mm_embed_dim": 32, "mm_posemb_size": 70,
+        "output_proj_dims": 32, "initializer_range": 0.2,
+    }  # fmt: skip
+    config = hf.Gemma4UnifiedConfig(
+        vision_config=vision, text_config=text, audio_config=None,
+        **{
+            name: token_id(tokenizer, token) for name, token in {
+                "image_token_id": "<image>", "video_token_id": "<|video|>",
+                "audio_token_id": "<audio>", "boi_token_id": "<start_of_image>",
+                "eoi_token_id": "<end_of_image>", "boa_token_id": "<start_of_audio>",
+            }.items()
+        },
+    )  # fmt: skip
+    return hf.Gemma4UnifiedForConditionalGeneration(config), processor
+
+
 LATE = (
-    llava_next_video, deepseek_vl, cohere2_vision, llama4, lfm2_vl, gemma4, gemma3n, janus,
-    minicpmv4_6, minicpmv4_7, minicpm_ocr, paddleocr_vl, exaone4_5, video_llama_3, perception_lm,
-    lfm3_vl, hyperclovax_vision_v2,
+    llava_next_video, deepseek_vl, cohere2_vision, llama4, lfm2_vl, gemma4, gemma4_unified,
+    gemma3n, janus, minicpmv4_6, minicpmv4_7, minicpm_ocr, paddleocr_vl, exaone4_5, video_llama_3,
+    perception_lm, lfm3_vl, hyperclovax_vision_v2,
 )  # fmt: skip

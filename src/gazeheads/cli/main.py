@@ -84,9 +84,8 @@ def about(
 
     LOAD_OPTIONS.set({
         "device": device, "dtype": dtype, "device_map": device_map, "quantization": quantization,
-        "fit": fit, "offline": offline, "template": models.pairs("--template", template),
-        "trust_remote_code": trust_remote_code, "check": not no_check, "max_pixels": max_pixels,
-        "processor": models.pairs("--processor", processor),
+        "fit": fit, "offline": offline, "check": not no_check, "max_pixels": max_pixels,
+        "trust_remote_code": trust_remote_code, **models.given(processor, template),
     })  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from gazeheads.attention import function
 from gazeheads.attention.install import ModelError
 from gazeheads.attention.plan import AttentionPlan, Record
 from gazeheads.attention.state import PlanRun, running
-from gazeheads.errors import GazeheadsError
+from gazeheads.errors import GazeheadsError, one_line
 from gazeheads.models.inputs import Encoded
 from gazeheads.models.vlm import VLM
 
@@ -40,8 +40,7 @@ def check(vlm: VLM) -> None:
     except GazeheadsError as error:
         raise _failed(vlm, str(error)) from error
     except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise _failed(vlm, f"the model failed: {said}") from error
+        raise _failed(vlm, f"the model failed: {one_line(error)}") from error
 
 
 def _failed(vlm: VLM, what: str) -> ModelError:

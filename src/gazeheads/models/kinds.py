@@ -38,7 +38,6 @@ REFUSED: dict[str, str] = {
     "evolla": "it reads proteins, not images",
     "florence2": _ENCODER,
     "fuyu": "its attention has one projection for queries, keys and values",
-    "gemma4_unified": _UNMAPPED,
     "git": "its image stands before the prompt without tokens of its own",
     "glm5_next": _SPARSE,
     "got_ocr2": _UNMAPPED,

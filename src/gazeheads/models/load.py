@@ -96,9 +96,9 @@ def _read(
     # the family first: a wrong model is refused before its weights are read
     place = {"local_files_only": options.offline, "trust_remote_code": False}
     config = AutoConfig.from_pretrained(source, **place)
-    family = family_of(config, name)
+    family_of(config, name)
     processor = load_processor(source, name, options)
-    auto: Any = family.model_class(config) or AutoModelForImageTextToText
+    auto: Any = AutoModelForImageTextToText
     model, report = auto.from_pretrained(source, output_loading_info=True, **place, **further)
     return model, processor, sorted(report["missing_keys"])
 

@@ -55,14 +55,21 @@ class OptionError(GazeheadsError):
     """A KEY=VALUE that cannot be read."""
 
 
-def pairs(option: str, given: list[str] | None) -> dict[str, Any]:
+def given(processor: list[str] | None, template: list[str] | None) -> dict[str, dict[str, Any]]:
+    """The options of loading that are given as KEY=VALUE, by their names."""
+    return {
+        "processor": pairs("--processor", processor), "template": pairs("--template", template)
+    }  # fmt: skip
+
+
+def pairs(option: str, values: list[str] | None) -> dict[str, Any]:
     """The values of an option given as KEY=VALUE, any number of times; values are read as JSON.
 
     Raises:
         OptionError: no "=", or nothing before it.
     """
     found: dict[str, Any] = {}
-    for each in given or []:
+    for each in values or []:
         key, equals, value = each.partition("=")
         if not equals or not key.strip():
             raise OptionError(f"{option} takes KEY=VALUE, not {each!r}")

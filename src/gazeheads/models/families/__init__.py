@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gazeheads.models.families.anyres import LlavaNext, LlavaOnevision
 from gazeheads.models.families.family import Family
-from gazeheads.models.families.gemma import Gemma3n, Gemma4
+from gazeheads.models.families.gemma import Gemma3n, Gemma4, Gemma4Unified
 from gazeheads.models.families.lfm import Lfm2Vl
 from gazeheads.models.families.llama4 import Llama4
 from gazeheads.models.families.minicpm import MiniCPMV, MiniCPMV47
@@ -52,6 +52,7 @@ FAMILIES: tuple[Family, ...] = (
     VideoLlama3(),
     DeepseekVL(),
     Gemma4(),
+    Gemma4Unified(),
     Gemma3n(),
     MiniCPMV(),
     MiniCPMV47(),

@@ -73,11 +73,6 @@ class Family(ABC):
         """Whether a model of that config is of this family."""
         return getattr(config, "model_type", "") in self.model_types
 
-    def model_class(self, config: Any) -> Any:
-        """The class that loads it; None: the one transformers names for image and text."""
-        del config
-        return None
-
     @abstractmethod
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
         """Per image, the (n, 4) boxes of its tokens in their order.

@@ -26,13 +26,27 @@ class Gemma4(Family):
 
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
         """See `Family.boxes`."""
-        pool = int(prompt.pixels.pooling_kernel_size)
+        pool = self._pool(prompt)
         places = prompt.inputs["image_position_ids"].cpu().numpy()
         corners = places.max(1) + 1  # padding has place -1
         return [
             cells(whole(size), int(columns) // pool, int(rows) // pool)
             for (columns, rows), size in zip(corners, prompt.sizes, strict=False)
         ]
+
+    def _pool(self, prompt: Prompt) -> int:
+        """Listed patches along each edge of a token's cell."""
+        return int(prompt.pixels.pooling_kernel_size)
+
+
+class Gemma4Unified(Gemma4):
+    """The same grid without a vision tower: the processor pools the patches."""
+
+    name = "Gemma 4 unified"
+    model_types = ("gemma4_unified",)
+
+    def _pool(self, prompt: Prompt) -> int:
+        return 1
 
 
 class Gemma3n(Gemma4):
