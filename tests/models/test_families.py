@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tiny_families import BUILDERS, make_family
 from gazeheads import VLM, GazeheadsError, HeadSet, Region, Steering
 from gazeheads.attention.plan import AttentionPlan
 from gazeheads.attention.state import PlanRun, running
+from gazeheads.models import load
 
 every = pytest.mark.parametrize("family", list(BUILDERS), indirect=True)
 
@@ -147,3 +149,12 @@ def test_two_images_in_one_prompt(family: VLM, picture: Image.Image) -> None:
     assert sum(part.shape[:-1].numel() for part in features) == len(encoded.tokens)
     with pytest.raises(GazeheadsError):
         family.encoder.adopt(encoded.inputs, [(150, 100)] * 3)
+
+
+@every
+def test_a_saved_model_loads_and_passes_the_check(family: VLM, tmp_path: Path) -> None:
+    """The check tries geometry, recording and the plain model on one small image."""
+    family.model.save_pretrained(tmp_path / "saved")
+    family.processor.save_pretrained(tmp_path / "saved")
+    loaded = load(tmp_path / "saved")
+    assert loaded.family is family.family and loaded.attention_layers == family.attention_layers
