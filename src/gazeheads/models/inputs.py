@@ -165,7 +165,7 @@ class Encoder:
         inputs["input_ids"] = torch.tensor([head + tail])
         return self.adopt(inputs, first.tokens.sizes, prompt, first.shown)
 
-    def _text(self, messages: list[dict[str, Any]], answering: bool) -> str:
+    def _text(self, messages: list[dict[str, Any]], answering: bool = False) -> str:
         return render(self.family, self.processor, messages, self.template, answering)
 
     def _no_second_start(self, text: str) -> dict[str, bool]:
@@ -173,7 +173,7 @@ class Encoder:
         start = self.processor.tokenizer.bos_token
         return {"add_special_tokens": False} if start and text.startswith(start) else {}
 
-    def _tokenise(self, prompt: str, answering: bool) -> list[int]:
+    def _tokenise(self, prompt: str, answering: bool = False) -> list[int]:
         text = self._text(question(prompt), answering)
         return self.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
 
