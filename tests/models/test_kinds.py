@@ -67,12 +67,15 @@ def test_the_native_repository_is_named(tmp_path: Path) -> None:
         gazeheads.load(folder, trust_remote_code=True)
 
 
-def test_code_beside_a_type_of_transformers_is_not_run_either(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trusted", [False, True])
+def test_code_beside_a_type_of_transformers_is_not_run_either(
+    trusted: bool, tmp_path: Path
+) -> None:
     """Its own class reads it; what fails then is the missing processor, not code."""
     folder = _published(tmp_path / "published", "qwen2_vl")
     assert "qwen2_vl" in CONFIG_MAPPING
     with pytest.raises(GazeheadsError, match="cannot load"):
-        gazeheads.load(folder, trust_remote_code=False)
+        gazeheads.load(folder, trust_remote_code=trusted)
 
 
 def test_a_config_without_a_type(tmp_path: Path) -> None:

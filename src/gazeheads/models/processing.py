@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub.dataclasses import validate_typed_dict
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoProcessor
+from transformers.utils import cached_file
 
 from gazeheads.attention.install import ModelError
 from gazeheads.errors import one_line
@@ -27,8 +30,12 @@ def load_processor(source: str, name: str, options: LoadOptions) -> Any:
     Raises:
         ModelError: a file of it is missing or damaged.
     """
+    place = {**options.source}
     try:
-        processor = AutoProcessor.from_pretrained(source, **options.source)
+        # trusted or not, AutoProcessor would run the model's code for want of its own
+        trusted = options.trust_remote_code and _brings_code(source, options.offline)
+        place["trust_remote_code"] = trusted
+        processor = AutoProcessor.from_pretrained(source, **place)
     except LOAD_ERRORS as error:
         said = str(load_error(name, error)).partition(": ")[2]
         raise ModelError(f"cannot load the processor of model {name!r}: {said}") from error
@@ -38,6 +45,19 @@ def load_processor(source: str, name: str, options: LoadOptions) -> Any:
             "(processor_config.json or preprocessor_config.json is missing)"
         )
     return processor
+
+
+def _brings_code(source: str, offline: bool) -> bool:
+    """Whether a checkpoint's processor, image processor or tokenizer has code of its own."""
+    for file in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
+        path = cached_file(
+            source, file, local_files_only=offline, _raise_exceptions_for_missing_entries=False
+        )
+        if path is not None:
+            told = json.loads(Path(path).read_text(encoding="utf-8"))
+            if isinstance(told, dict) and told.get("auto_map"):
+                return True
+    return False
 
 
 def adjust(processor: Any, options: Mapping[str, Any], config: Any) -> None:
