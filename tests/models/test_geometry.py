@@ -17,7 +17,7 @@ from gazeheads.regions import CroppedError, ImageTokens, TooSmallError
 SIZES = [(640, 200), (200, 640), (333, 517), (90, 100), (900, 1300)]
 SQUARES = 4
 # the encoder's cells are nominal: its convolutions see almost the whole image
-LOCAL = [name for name in BUILDERS if name != "fast_vlm"]
+LOCAL = [name for name in BUILDERS if name not in ("fast_vlm", "gemma3n")]
 BLENDED = {"llava_onevision": 1.2}  # its grid is interpolated: neighbours blend in
 
 
@@ -28,7 +28,7 @@ class Blind:
         model, own = make_family(name)
         self.vlm = wrap(model, processor or own, name)
         for parameter, weight in model.named_parameters():
-            leaf = parameter.rsplit(".", 2)[-2]
+            leaf = parameter.replace(".linear.", ".").rsplit(".", 2)[-2]
             mixes = leaf in ("out_proj", "o_proj", "proj", "projection_layer")
             if mixes and ".attn" in parameter.replace("self_attn", "attn").replace(
                 "attention", "attn"

@@ -25,8 +25,7 @@ from gazeheads.cli.heads_options import HeadsAnyway
 from gazeheads.cli.notes import warnings_in_one_line
 from gazeheads.errors import GazeheadsError
 
-INTERRUPTED = 130
-"""What a shell reports for a command that was stopped by Ctrl-C."""
+INTERRUPTED = 130  # what a shell reports for a command that was stopped by Ctrl-C
 
 app = typer.Typer(
     help="Find, watch and steer the attention heads a vision-language model looks with.",
@@ -82,16 +81,18 @@ def about(
     offline: models.Offline = False,
     trust_remote_code: models.Trust = False,
     no_check: models.NoCheck = False,
+    max_pixels: models.MaxPixels = None,
+    processor: models.ProcessorOptions = None,
+    template: models.TemplateOptions = None,
 ) -> None:
     """Find, watch and steer the attention heads a vision-language model looks with."""
-    from gazeheads.cli import terminal
+    from gazeheads.cli.terminal import LOAD_OPTIONS
 
-    given = {
+    LOAD_OPTIONS.set({
         "device": device, "dtype": dtype, "device_map": device_map, "quantization": quantization,
-        "fit": fit, "offline": offline, "trust_remote_code": trust_remote_code,
-        "check": not no_check,
-    }  # fmt: skip
-    terminal.LOAD_OPTIONS.set(given)
+        "fit": fit, "offline": offline, "check": not no_check, "max_pixels": max_pixels,
+        "trust_remote_code": trust_remote_code, **models.given(processor, template),
+    })  # fmt: skip
 
 
 @app.command()
