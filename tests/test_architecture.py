@@ -51,7 +51,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "judges": VALUES | {"data", "services"},
     "study": VALUES
     | {"attention", "steering", "trace", "models", "residual", "discovery", "data", "judges"}
-    | {"services", "data.written"},
+    | {"services", "data.written", "boxes"},
     "tiny": VALUES | {"data", "models"},
     # edges: they know everything below, and nobody knows them
     "study.report": VALUES | {"study", "data", "judges"},

@@ -33,7 +33,7 @@ from gazeheads.models.rows import (
 )
 from gazeheads.models.score import Questions, halving, score
 from gazeheads.regions import Region, Rule
-from gazeheads.steering import LiveSteering, Schedule, Steering, SteeringError
+from gazeheads.steering import LiveSteering, Schedule, Steering, steering_of
 from gazeheads.trace import GazeTrace
 
 
@@ -73,7 +73,10 @@ class VLM:
         self.pad = pad_id(self.tokenizer, self.stops)
 
     def __repr__(self) -> str:
-        return f"VLM({self.name!r}, {self.num_layers} layers x {self.num_heads} heads)"
+        named = ", ".join(map(str, self.attention_layers))
+        hybrid = len(self.attention_layers) < self.num_layers
+        some = f", attention in layers {named} only" if hybrid else ""
+        return f"VLM({self.name!r}, {self.num_layers} layers x {self.num_heads} heads{some})"
 
     @property
     def device(self) -> torch.device:
@@ -127,9 +130,7 @@ class VLM:
         return [each.to(self.device, self.model.dtype) for each in several]
 
     def unwrap(self) -> Any:
-        """Takes hooks and attention function off the model again, and returns it.
-
-        The `VLM` is of no use afterwards; `wrap` the model again for another.
+        """Takes everything off the model again and returns it; this `VLM` is then of no use.
 
         Raises:
             ModelError: steering is in force.
@@ -154,9 +155,8 @@ class VLM:
         """Steers everything the model does inside `with`, transformers' own `generate` included.
 
         A region is resolved against each prompt, so the same steering serves many images. Prompts
-        made by `encode` (or `ask`) are known by their token ids and pixels; for inputs made
-        elsewhere pass them here with their image. Nested `with` of one model add up. What is
-        "inside", for threads, tasks and generators, is told in docs/guarantees.md.
+        made by `encode` (or `ask`) are known by their token ids and pixels; pass others here with
+        their image. What is "inside", for threads and generators too: docs/guarantees.md.
 
         Args:
             heads: which heads, or a live steering that holds them and the region.
@@ -175,15 +175,7 @@ class VLM:
             >>> with vlm.steer([(3, 1), (4, 2)], strip.panel(4)):
             ...     answer = vlm.ask(strip.image, "What happens?")
         """
-        if isinstance(heads, LiveSteering):
-            if region is not None:
-                raise SteeringError("a live steering holds its region: leave region out")
-            return self.steered(heads, inputs=inputs, image=image)
-        if region is None:
-            raise SteeringError("steer to where? Name a region, a schedule or a live steering")
-        own = heads if isinstance(heads, HeadSet) else HeadSet.of(heads)
-        own = own.forced() if force else own
-        steering = Steering(own, region, delta, mode, when, rule, threshold)
+        steering = steering_of(heads, region, delta, mode, when, rule, threshold, force)
         return self.steered(steering, inputs=inputs, image=image)
 
     def steered(
