@@ -82,7 +82,8 @@ def _run(job: dict[str, Any]) -> dict[str, Any]:
     if ended.returncode:
         last = (ended.stderr.strip().splitlines() or ["killed: out of memory?"])[-1]
         return {**job, "failed": last}
-    return json.loads(ended.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return found
 
 
 def _line(measured: dict[str, Any]) -> str:

@@ -112,7 +112,8 @@ class _Transformers:
         """15 tokens by transformers' own generate."""
         with torch.no_grad():
             ids = self.model.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False)
-        return ids[:, inputs["input_ids"].shape[1] :].tolist()
+        found: Answers = ids[:, inputs["input_ids"].shape[1] :].tolist()
+        return found
 
     def decode(self, page: Page, heads: HeadSet | None, tokens: int) -> Iterator[float]:
         """One forward pass per token with transformers' cache."""
@@ -142,7 +143,16 @@ class Literal(_Transformers):
         self.steered: HeadSet | None = None
         self.bias: torch.Tensor | None = None
 
-    def _attention(self, module, query, key, value, attention_mask, scaling, **kwargs):
+    def _attention(
+        self,
+        module: Any,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        scaling: float,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Eager attention that adds the bias to the scores of the steered heads."""
         groups = query.shape[1] // key.shape[1]
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
@@ -229,7 +239,8 @@ class Plain(_Transformers):
         text = self.processor.apply_chat_template([message], add_generation_prompt=True)
         pad = "<|image_pad|>"
         text = text.replace(pad, pad * page.image_tokens)
-        return self.processor.tokenizer(text, add_special_tokens=False).input_ids
+        found: list[int] = self.processor.tokenizer(text, add_special_tokens=False).input_ids
+        return found
 
     def answer(self, page: Page, conditions: Sequence[HeadSet]) -> Answers:
         """The same number of answers in one batch; transformers reads the image once a row."""

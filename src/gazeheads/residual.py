@@ -65,7 +65,8 @@ def difference_of_means(ones: Sequence[np.ndarray], others: Sequence[np.ndarray]
     """(L, D) mean of some states minus the mean of others."""
     if not len(ones) or not len(others):
         raise ProbeError("a direction needs states of both kinds")
-    return np.mean(ones, axis=0) - np.mean(others, axis=0)
+    values: np.ndarray = np.mean(ones, axis=0) - np.mean(others, axis=0)
+    return values
 
 
 @contextmanager

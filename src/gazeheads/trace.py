@@ -94,10 +94,12 @@ class GazeTrace:
             value_weighted: times the norm of each token's value vector (Kobayashi et al. 2020).
         """
         if not value_weighted:
-            return self.attention.sum(1)
+            plain: np.ndarray = self.attention.sum(1)
+            return plain
         if self.norms is None:
             raise TraceError("no value norms were recorded: use value_weighted=False")
-        return np.einsum("sht,ht->st", self.attention, self.norms)
+        weighted: np.ndarray = np.einsum("sht,ht->st", self.attention, self.norms)
+        return weighted
 
     def by_panel(
         self,
@@ -146,7 +148,8 @@ class GazeTrace:
     ) -> np.ndarray:
         """(T,) attention per image token, averaged over the phrase's steps and the heads."""
         steps = self.steps_of(phrase, occurrence)
-        return self.values(value_weighted)[list(steps)].mean(0) / len(self.heads)
+        values: np.ndarray = self.values(value_weighted)[list(steps)].mean(0) / len(self.heads)
+        return values
 
     def heatmap(
         self,
@@ -191,7 +194,8 @@ class PanelTrace:
 
     def gaze(self) -> np.ndarray:
         """(steps,) index of the region looked at most, from 0."""
-        return self.values.argmax(1)
+        values: np.ndarray = self.values.argmax(1)
+        return values
 
     def plot(
         self, path: str | os.PathLike[str] | None = None, title: str = "", what: str = "panel"

@@ -92,7 +92,7 @@ def _edited(
     return output
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _edited_uncompiled(state: ForwardState, module: torch.nn.Module, *rest: Any) -> torch.Tensor:
     """The edit between two compiled parts of the model: a plan is never compiled in."""
     plan = state.consult()

@@ -162,7 +162,8 @@ class Recorder:
         numbers = list(range(heads)) if chosen is None else chosen
         values = values[:, [head // call.n_rep for head in numbers]]
         if self.norms_kind == "value":
-            return values.norm(dim=-1)
+            tensor: torch.Tensor = values.norm(dim=-1)
+            return tensor
         projection = getattr(call.module, "o_proj", None)
         if projection is None:
             raise InterventionError(

@@ -122,23 +122,24 @@ class ForwardState:
     def begin(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Before a forward pass of the model: decides what acts on it."""
         if torch.compiler.is_compiling():
-            return _begin_uncompiled(self, model, args, kwargs)
+            _begin_uncompiled(self, model, args, kwargs)
+            return
         thread = self._thread
         self.passes += 1
         thread.current, thread.run, thread.consulted, thread.running = None, None, 0, True
         if not thread.given and not self.open:
             _check_outputs(self, kwargs)
-            return None
+            return
         ids = kwargs.get("input_ids", args[0] if args else None)
         embeds = kwargs.get("inputs_embeds")
         tokens = ids if ids is not None else embeds
         if tokens is None:
-            return None
+            return
         cache = kwargs.get("past_key_values")
         past = int(cache.get_seq_length()) if cache is not None else 0
         plan = thread.given[-1] if thread.given else self._ambient(ids, past, cache, kwargs)
         if plan is None:
-            return None
+            return
         if not self.installed():
             raise InterventionError(
                 f"the attention of {self.name} was switched to "
@@ -153,7 +154,6 @@ class ForwardState:
         _check_outputs(self, kwargs)
         plan.begin(past, tokens.shape[1], tokens.shape[0])
         thread.current = plan
-        return None
 
     def _ambient(
         self, ids: torch.Tensor | None, past: int, cache: Any, kwargs: Mapping[str, Any]
@@ -223,7 +223,7 @@ class ForwardState:
             )
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _begin_uncompiled(
     state: ForwardState, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:

@@ -23,6 +23,7 @@ from gazeheads.cli.commands.tiny import tiny_app
 from gazeheads.cli.commands.watch import watch_command
 from gazeheads.cli.heads_options import HeadsAnyway
 from gazeheads.cli.notes import warnings_in_one_line
+from gazeheads.cli.service_options import Protocol
 from gazeheads.errors import GazeheadsError
 
 INTERRUPTED = 130  # what a shell reports for a command that was stopped by Ctrl-C
@@ -104,7 +105,7 @@ def run(
     seed: Seed = 0,
     k: Annotated[int | None, typer.Option("--k", help="Heads to steer; default: tried.")] = None,
     judge: judges.JudgeName = judges.Name.label,
-    judge_service: judges.JudgeService = judges.Protocol.openai,
+    judge_service: judges.JudgeService = Protocol.openai,
     judge_model: judges.JudgeModel = None,
     judge_base_url: judges.JudgeBaseUrl = None,
     judge_key_env: judges.JudgeKeyEnv = None,

@@ -118,7 +118,8 @@ def _tie_break(entropy: np.ndarray) -> np.ndarray:
     finite = np.where(np.isfinite(entropy), entropy, np.nan)
     worst = np.nanmax(finite) if np.isfinite(entropy).any() else 0.0
     mean = np.where(np.isfinite(entropy), entropy, worst + 1).mean(0)
-    return mean / (mean.max() + 1)
+    values: np.ndarray = mean / (mean.max() + 1)
+    return values
 
 
 def _check(mass: np.ndarray, entropy: np.ndarray, bottom: np.ndarray) -> None:

@@ -53,7 +53,8 @@ class Runner:
 
     def image(self, rgba: np.ndarray) -> list[np.ndarray]:
         """Image tokens (N, D) and deepstack features (levels, N, D)."""
-        return self._vision.run(None, {"rgba": rgba})
+        found: list[np.ndarray] = self._vision.run(None, {"rgba": rgba})
+        return found
 
     def generate(
         self,

@@ -105,7 +105,8 @@ class Telling:
         rows = [self._watched.index(head) for head in chosen if head in self._watched]
         if attention is None or not rows:
             return np.zeros(0, np.float32)
-        return attention[rows].mean(0)[self._order].astype(np.float32)
+        values: np.ndarray = attention[rows].mean(0)[self._order].astype(np.float32)
+        return values
 
 
 def reading_order(tokens: ImageTokens) -> tuple[np.ndarray, tuple[int, int]]:

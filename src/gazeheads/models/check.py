@@ -92,4 +92,5 @@ def _check_plain(vlm: VLM, encoded: Inputs) -> None:
 def _logits(vlm: VLM, encoded: Inputs, plan: ForwardPlan | None) -> torch.Tensor:
     inputs = {name: tensor.to(vlm.device) for name, tensor in encoded.inputs.items()}
     with torch.no_grad(), vlm.state.running(plan):
-        return vlm.model(**inputs, use_cache=False, logits_to_keep=1).logits.float()
+        result: torch.Tensor = vlm.model(**inputs, use_cache=False, logits_to_keep=1).logits.float()
+        return result

@@ -162,7 +162,8 @@ class Encoder:
 
     def _tokenise(self, prompt: str, answering: bool = False) -> list[int]:
         text = self._text(question(prompt), answering)
-        return self.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+        found: list[int] = self.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return found
 
     def adopt(
         self,

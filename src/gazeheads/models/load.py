@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from gazeheads.attention.install import ModelError, unwrap
 from gazeheads.models import adapters

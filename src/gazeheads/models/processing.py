@@ -11,7 +11,7 @@ from typing import Any
 from huggingface_hub.dataclasses import validate_typed_dict
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoProcessor
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from gazeheads.attention.install import ModelError
 from gazeheads.errors import one_line

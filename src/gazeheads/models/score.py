@@ -155,7 +155,8 @@ def _score_shared(
             logits_to_keep=1,
             **extra,
         )
-    return recorder.attention()[0]
+    values: np.ndarray = recorder.attention()[0]
+    return values
 
 
 def _score_whole(vlm: VLM, strips: Sequence[Questions], groups: Sequence[np.ndarray]) -> np.ndarray:
@@ -171,7 +172,8 @@ def _score_whole(vlm: VLM, strips: Sequence[Questions], groups: Sequence[np.ndar
     plan = plain_plan(len(rows), batch.ids.shape[1], recorder)
     with torch.no_grad(), vlm.state.running(plan):
         vlm.model(**batch.forward_inputs(vlm.family), use_cache=False, logits_to_keep=1)
-    return recorder.attention()[0]
+    values: np.ndarray = recorder.attention()[0]
+    return values
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -81,7 +81,8 @@ class VLM:
     @property
     def device(self) -> torch.device:
         """Where inputs go."""
-        return self.model.get_input_embeddings().weight.device
+        device: torch.device = self.model.get_input_embeddings().weight.device
+        return device
 
     @property
     def fingerprint(self) -> str:

@@ -136,7 +136,8 @@ class Patience:
 
         def wait(state: Any) -> float:
             asked = getattr(state.outcome.exception(), "wait", None)
-            return min(max(asked or 0.0, backoff(state)), self.longest_wait)
+            seconds: float = min(max(asked or 0.0, backoff(state)), self.longest_wait)
+            return seconds
 
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self.tries),
@@ -145,7 +146,8 @@ class Patience:
             reraise=True,
         )
         try:
-            return retrying(attempt)
+            found: Answer = retrying(attempt)
+            return found
         except PassingFault as fault:
             told = f"{fault} (tried {self.tries} times)"
             if isinstance(fault, UnusableReply):

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -224,7 +225,7 @@ class BatchMaker:
     def _batch(
         self,
         shown: Sheet | Scenes,
-        pages: Sequence,
+        pages: Sequence[Any],
         ask: Callable[..., QA],
         narrate: Callable[..., QA] | None,
         tokens: int,

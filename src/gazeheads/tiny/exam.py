@@ -10,6 +10,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +56,7 @@ class Mark:
 
 
 def examine(
-    model, processor, settings: ExamSettings, progress: Callable[[int, int], None]
+    model: Any, processor: Any, settings: ExamSettings, progress: Callable[[int, int], None]
 ) -> list[Mark]:
     """Ask everything and mark it.
 
@@ -109,7 +110,7 @@ def _questions(settings: ExamSettings) -> Iterator[tuple[str, Image.Image, QA]]:
 
 
 @torch.inference_mode()
-def _answers(model, processor, asked: Sequence[tuple[Image.Image, QA]]) -> list[str]:
+def _answers(model: Any, processor: Any, asked: Sequence[tuple[Image.Image, QA]]) -> list[str]:
     texts = [
         processor.apply_chat_template(
             [
@@ -127,7 +128,10 @@ def _answers(model, processor, asked: Sequence[tuple[Image.Image, QA]]) -> list[
     ).to(model.device)
     longest = max(len(processor.tokenizer(qa.answer).input_ids) for _, qa in asked)
     out = model.generate(**inputs, max_new_tokens=longest + 4, do_sample=False)
-    return processor.batch_decode(out[:, inputs.input_ids.shape[1] :], skip_special_tokens=True)
+    found: list[str] = processor.batch_decode(
+        out[:, inputs.input_ids.shape[1] :], skip_special_tokens=True
+    )
+    return found
 
 
 def _mark(qa: QA, answer: str) -> float:

@@ -8,6 +8,7 @@ needs only: images of one size per batch and packed sequences (``tiny.packing``)
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -53,7 +54,9 @@ def answer_states(
 
 
 @lru_cache(maxsize=64)
-def _vision_geometry(grid: tuple[int, int], side: int, head_dim: int, theta: float):
+def _vision_geometry(
+    grid: tuple[int, int], side: int, head_dim: int, theta: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Position-table indices and weights (L, 4) and rotary cos and sin (L, head_dim)."""
     rows, columns = grid
     row = (
@@ -76,7 +79,7 @@ def _vision_geometry(grid: tuple[int, int], side: int, head_dim: int, theta: flo
     return index, weight, angle.cos(), angle.sin()
 
 
-def _vision(visual, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, list[Tensor]]:
+def _vision(visual: Any, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, list[Tensor]]:
     config = visual.config
     batch, count, _ = patches.shape
     head_dim = config.hidden_size // config.num_heads
@@ -102,7 +105,7 @@ def _vision(visual, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, lis
     return visual.merger(x.reshape(-1, config.hidden_size)), deepstack
 
 
-def _text(text, packed: Packed, image_embeds: Tensor, deepstack: list[Tensor]) -> Tensor:
+def _text(text: Any, packed: Packed, image_embeds: Tensor, deepstack: list[Tensor]) -> Tensor:
     config = text.config
     heads, kv_heads, size = config.num_attention_heads, config.num_key_value_heads, config.head_dim
     groups = heads // kv_heads
@@ -129,7 +132,7 @@ def _text(text, packed: Packed, image_embeds: Tensor, deepstack: list[Tensor]) -
     return _norm(x, text.norm)
 
 
-def _norm(x: Tensor, norm) -> Tensor:
+def _norm(x: Tensor, norm: Any) -> Tensor:
     return F.rms_norm(x, (x.shape[-1],), norm.weight, norm.variance_epsilon)
 
 

@@ -119,7 +119,9 @@ def build_config(shape: TinyShape, tokenizer: PreTrainedTokenizerFast) -> Qwen3V
     )
 
 
-def build_model(shape: TinyShape, tokenizer: PreTrainedTokenizerFast, seed: int):
+def build_model(
+    shape: TinyShape, tokenizer: PreTrainedTokenizerFast, seed: int
+) -> Qwen3VLForConditionalGeneration:
     """A randomly initialised model.
 
     Projections back into the residual stream start smaller. Words start as long as image tokens
@@ -127,7 +129,9 @@ def build_model(shape: TinyShape, tokenizer: PreTrainedTokenizerFast, seed: int)
     "panel 3" is not learned.
     """
     torch.manual_seed(seed)
-    model = Qwen3VLForConditionalGeneration(build_config(shape, tokenizer)).float()
+    model: Qwen3VLForConditionalGeneration = Qwen3VLForConditionalGeneration(
+        build_config(shape, tokenizer)
+    ).float()
     for name, weight in model.named_parameters():
         if weight.ndim < 2:
             continue
@@ -193,7 +197,7 @@ def build_processor(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLProcessor:
     )
 
 
-def save_model(model, processor: Qwen3VLProcessor, folder: Path) -> None:
+def save_model(model: Any, processor: Qwen3VLProcessor, folder: Path) -> None:
     """Write the folder in stock format: weights in float16, to be loaded as float32."""
     model.config.dtype = torch.float32
     state = {name: weight.half() for name, weight in model.state_dict().items()}

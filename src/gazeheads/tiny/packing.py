@@ -97,7 +97,7 @@ class Packer:
             torch.from_numpy(ids == self.image_token),
         )
 
-    def _row(self, qas: Sequence[QA], grid: tuple[int, int]):
+    def _row(self, qas: Sequence[QA], grid: tuple[int, int]) -> tuple[np.ndarray, ...]:
         prefix, prefix_positions = self._prefix(grid)
         start = int(prefix_positions.max()) + 1
         ids, positions = [np.array(prefix)], [prefix_positions]

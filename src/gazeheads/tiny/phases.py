@@ -174,7 +174,8 @@ class AnswerPhase(Phase):
         _, own, sizes = (row + packed.answer_of)[wanted].unique(
             return_inverse=True, return_counts=True
         )
-        return opens[wanted] | (sizes[own] <= SHORT)
+        found: Tensor = opens[wanted] | (sizes[own] <= SHORT)
+        return found
 
     @torch.no_grad()
     def _examine(self) -> dict[str, dict[str, Any]]:

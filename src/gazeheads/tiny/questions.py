@@ -267,4 +267,5 @@ def strip_question(
     if rng.random() < existence:
         return _existence_on_strip(rng, page)
     weights, kinds = zip(*_STRIP_MIX, strict=True)
-    return rng.choices(kinds, weights)[0](rng, page)
+    found: QA = rng.choices(kinds, weights)[0](rng, page)
+    return found

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from rich.console import Console
+from torch.multiprocessing.spawn import start_processes
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from gazeheads.errors import GazeheadsError
@@ -49,7 +49,7 @@ def train(folder: Path, settings: TrainSettings, shape: TinyShape, console: Cons
         _prepare(folder, settings, shape, console)
         rendezvous = folder / f"rendezvous-{os.getpid()}"
         arguments = (folder, settings, rendezvous)
-        mp.start_processes(_worker, arguments, settings.processes, start_method="spawn")
+        start_processes(_worker, arguments, settings.processes, start_method="spawn")
         rendezvous.unlink(missing_ok=True)
 
 

@@ -70,7 +70,8 @@ class VisualTable(torch.nn.Module):
         side = round((tokens) ** 0.5) // self.stride
         merged = features.reshape(count, side, self.stride, side, self.stride, size)
         merged = merged.permute(0, 1, 3, 2, 4, 5).reshape(count, side * side, -1)
-        return self.head(merged).softmax(-1) @ self.table
+        tensor: torch.Tensor = self.head(merged).softmax(-1) @ self.table
+        return tensor
 
 
 class OvisPixels(SiglipImageProcessor):
@@ -96,7 +97,8 @@ class OvisPixels(SiglipImageProcessor):
         square = resized.new_zeros(1, 3, side, side)
         top, left = (side - height) // 2, (side - width) // 2
         square[:, :, top : top + height, left : left + width] = resized
-        return square
+        tensor: torch.Tensor = square
+        return tensor
 
 
 def load_ovis15(

@@ -31,7 +31,8 @@ def image_option(processor: Any, name: str) -> Any:
 def cells(box: Box, columns: int, rows: int) -> np.ndarray:
     """(rows * columns, 4) boxes that tile a rectangle, row by row."""
     x0, y0, x1, y1 = box
-    return grid_boxes((x1 - x0, y1 - y0), columns, rows) + np.array([x0, y0, x0, y0])
+    values: np.ndarray = grid_boxes((x1 - x0, y1 - y0), columns, rows) + np.array([x0, y0, x0, y0])
+    return values
 
 
 def tiles(size: Size, columns: int, rows: int, across: int, down: int) -> np.ndarray:

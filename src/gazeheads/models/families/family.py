@@ -114,9 +114,10 @@ class Family(ABC):
 
     def text(self, processor: Any, messages: list[dict[str, Any]], **template: Any) -> str:
         """The prompt's text, image placeholders included, as the processor takes it."""
-        return processor.apply_chat_template(
+        text: str = processor.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True, **template
         )
+        return text
 
     def placeholders(self, processor: Any) -> tuple[str, ...]:
         """What may stand for an image in a prompt's text, before the processor expands it."""

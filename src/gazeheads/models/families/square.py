@@ -143,7 +143,8 @@ class PaliGemma(Family):
         parts = [part for message in messages for part in message["content"]]
         images = sum(part["type"] == "image" for part in parts)
         words = " ".join(part["text"] for part in parts if part["type"] == "text")
-        return processor.image_token * images + words
+        text: str = processor.image_token * images + words
+        return text
 
     def positions(
         self,

@@ -109,7 +109,8 @@ def _mean_map(records: Sequence[dict[str, Any]]) -> np.ndarray:
         else zoom(each, (1, 1, rows / each.shape[-2], columns / each.shape[-1]), order=1)
         for each in maps
     ]
-    return np.mean(brought, axis=0)
+    values: np.ndarray = np.mean(brought, axis=0)
+    return values
 
 
 def _file(kind: str) -> str:
