@@ -17,7 +17,7 @@ from local_service import Answer, openai_says, serving
 
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.folders import write_strips
-from gazeheads.study.merging import RESULTS
+from gazeheads.study.experiment import registry
 from gazeheads.study.runs import RunFolder, find_runs
 
 EXPERIMENTS = (
@@ -242,12 +242,11 @@ def test_everything_at_once_ends_with_one_report(command: Command, tmp_path: Pat
     report = Path(out.strip().splitlines()[-1].removeprefix("Report: "))
     text = report.read_text()
     runs = {run.experiment: run for run in find_runs([tmp_path])}
-    assert set(runs) == {*RESULTS, "reading-order"}
+    assert set(runs) == set(registry())
     for run in runs.values():
         # a summary follows from settings and records alone
-        if run.experiment in RESULTS:
-            told = json.loads(json.dumps(RESULTS[run.experiment](run)))
-            assert told == run.summary["results"]
+        told = json.loads(json.dumps(registry()[run.experiment].summarise(run)))
+        assert told == run.summary["results"]
     for part in ("heads", "how-many", "delta", "head-sets", "dynamic", "reading-order", "objects"):
         assert f'id="{part}"' in text
     assert text.count("another and far larger model") >= 6

@@ -143,7 +143,7 @@ def _tell_plan(
 
     for run in runs:
         strips = strips_of(run, given)
-        asked = {unit: texts_to_judge(record) for unit, record in run.records.items()}
+        asked = texts_to_judge(run)
         told = f"{run.path}: {sum(map(len, asked.values()))} texts to judge"
         if llm is not None:
             calls = sum(llm.to_call(strips[unit], texts) for unit, texts in asked.items())

@@ -7,11 +7,13 @@ from gazeheads.study.experiments import natural
 from gazeheads.study.report import charts
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
 from gazeheads.study.report.numbers import Runs, percent
+from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import write_csv
 from gazeheads.study.report.theme import save
 from gazeheads.study.report.variants import ANOTHER_MODEL
 
 
+@section(natural.EXPERIMENT, place=140)
 def natural_section(runs: Runs) -> Section:
     """Accuracy by the size of the box pointed at."""
     run = runs[natural.EXPERIMENT]
