@@ -177,6 +177,45 @@ def test_a_command_killed_with_9_and_given_again_equals_an_uninterrupted_one(
         assert (path / name).read_bytes() == whole.read_bytes()
 
 
+def test_a_command_gives_the_same_run_whatever_lies_in_the_folder(
+    command: Command, model: str, strips: Path, tmp_path: Path
+) -> None:
+    words = ("--model", model, "--strips", strips)
+    assert command("steer-vqa", *words, "--out", tmp_path / "alone")[0] == 0
+    out = ("--out", tmp_path / "busy")
+    # a discovery on fewer strips and of another seed, and a sweep whose peak is another K
+    assert command("discover", *words, "--limit", 1, "--seed", 7, *out)[0] == 0
+    assert command("sweeps", "k", *words, *out)[0] == 0
+    code, _, err = command("steer-vqa", *words, *out)
+    assert code == 0, err
+    assert "1 of 16 heads (the study's share of all heads)" in err
+    for name in ("settings.json", "records.jsonl", "summary.json"):
+        alone, busy = (tmp_path / o / "steer-vqa/tiny-random" / name for o in ("alone", "busy"))
+        assert alone.read_bytes() == busy.read_bytes()
+    # the main job too, for all that it builds on
+    (tmp_path / "busy" / "steer-vqa").rename(tmp_path / "aside")
+    code, _, err = command("run", *words, "--limit", 2, *out)
+    assert code == 0, err
+    found = {run.path.parent.name for run in find_runs([tmp_path / "busy"]) if run.derived}
+    assert found == {"tiny-random"}
+    code, _, err = command("report", tmp_path / "busy", "--out", tmp_path / "page.html")
+    assert code == 0 and "Left out: " in err and "name it to report it" in err
+    assert "How often the answer follows" in (tmp_path / "page.html").read_text()
+
+
+def test_as_many_strips_are_opened_as_are_used(
+    command: Command, model: str, scores: Path, tmp_path: Path
+) -> None:
+    many = write_strips(tmp_path / "strips", draw_strips(5, 9, 2, size=32))
+    for comic in range(2, 6):
+        (many / f"comic{comic}" / "p1.png").write_bytes(b"never opened")
+    words = ("steer-vqa", "--model", model, "--strips", many, "--heads", scores, "--k", 2)
+    code, _, err = command(*words, "--limit", 1, "--out", tmp_path / "runs")
+    assert code == 0, err
+    code, _, err = command(*words, "--limit", 2, "--out", tmp_path / "more")
+    assert code == 2 and "p1.png is not a readable image" in err
+
+
 def test_a_moving_gaze_judged_by_an_llm_blind_to_the_schedule(
     command: Command,
     model: str,

@@ -143,3 +143,15 @@ def test_of_several_discoveries_a_report_takes_the_commands_own_or_the_one_named
     own = discover.run(gqa, strips, SETTINGS, options)
     kept, left = one_of_each(find_runs([tmp_path]), [tmp_path])
     assert [run.path for run in kept] == [own.path] and len(left) == 2
+
+
+def test_what_claims_its_own_place_takes_it_only_where_nothing_else_lies(
+    gqa: VLM, strips: list[Strip], tmp_path: Path
+) -> None:
+    options = RunOptions(tmp_path)
+    one = discover.for_others(gqa, strips[:1], SETTINGS, options, claims=True)
+    assert one.path == tmp_path / "discover" / "tiny-random" and not one.derived
+    again = discover.for_others(gqa, strips[:1], SETTINGS, replace(options, fresh=True), True)
+    assert again.path == one.path
+    two = discover.for_others(gqa, strips[:2], SETTINGS, options, claims=True)
+    assert two.path.parent == one.path and two.derived

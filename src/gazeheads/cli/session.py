@@ -148,7 +148,15 @@ class Session:
 
     @cached_property
     def context(self) -> ExperimentContext:
-        """The model with its scored heads."""
+        """The model with its scored heads, for one experiment."""
+        return self._context(False)
+
+    @cached_property
+    def context_of_all(self) -> ExperimentContext:
+        """The same for every experiment: its discovery lies where that of `discover` would."""
+        return self._context(True)
+
+    def _context(self, claims: bool) -> ExperimentContext:
         from gazeheads.cli import resolve, terminal
         from gazeheads.heads import HeadScores
         from gazeheads.study.context import ExperimentContext
@@ -164,7 +172,7 @@ class Session:
         else:
             settings = discover.DiscoverSettings(seed=own.seed)
             announced = replace(options, progress=self.stages("Finding gaze heads"))
-            found = discover.for_others(self.vlm, tuning, settings, announced)
+            found = discover.for_others(self.vlm, tuning, settings, announced, claims)
             scores = discover.load_scores(found.path)
         k, why = own.k, "as asked"
         if k is None:

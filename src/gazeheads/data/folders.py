@@ -83,12 +83,13 @@ def write_captions(folder: Path, strips: Iterable[tuple[str, Strip]]) -> None:
     write_text(folder / CAPTIONS_FILE, "".join(lines))
 
 
-def read_strips(folder: str | os.PathLike[str]) -> list[Strip]:
-    """Reads every comic in a folder, `comic2` before `comic10`.
+def read_strips(folder: str | os.PathLike[str], limit: int | None = None) -> list[Strip]:
+    """Reads the comics in a folder, `comic2` before `comic10`.
 
     Args:
         folder: Holds one folder per comic with panels `p1.png`, `p2.png`, ...; `.jpg` and
             `.webp` will do as well. `captions.jsonl`, when there, restores ids and truths.
+        limit: Read the first so many; no picture of the others is opened.
 
     Raises:
         GazeheadsError: Something is missing, damaged or contradicts itself.
@@ -103,7 +104,7 @@ def read_strips(folder: str | os.PathLike[str]) -> list[Strip]:
     if not comics:
         raise GazeheadsError(f"no comics in {root}: expected folders like comic1 with p1.png")
     notes = _read_notes(root / CAPTIONS_FILE)
-    return [_read_comic(comic, notes.get(comic.name)) for comic in comics]
+    return [_read_comic(comic, notes.get(comic.name)) for comic in comics[:limit]]
 
 
 def _at_least_one(strips: Iterable[Strip]) -> Iterable[Strip]:

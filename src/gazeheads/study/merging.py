@@ -15,12 +15,15 @@ from gazeheads.study.identity import IDENTITY, differences
 from gazeheads.study.runs import RunFolder, RunOptions, find_runs
 
 
-def merge(paths: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> list[RunFolder]:
+def merge(
+    paths: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str], fresh: bool = False
+) -> list[RunFolder]:
     """Merges all shards below the paths into whole runs.
 
     Args:
         paths: folders of runs, of every machine.
         out: folder of all runs to merge into.
+        fresh: start over where a whole run is there already.
 
     Raises:
         RunError: a shard is missing, unfinished or there twice, or was run with other settings or
@@ -31,7 +34,7 @@ def merge(paths: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) 
         groups.setdefault((shard.experiment, shard.model), []).append(shard)
     for shards in groups.values():
         _check(shards)
-    return [_merged(shards, out) for shards in groups.values()]
+    return [_merged(shards, RunOptions(out, fresh=fresh)) for shards in groups.values()]
 
 
 def _check(shards: Sequence[RunFolder]) -> None:
@@ -68,7 +71,7 @@ def _share(shard: RunFolder) -> Any:
     return shard.shard
 
 
-def _merged(shards: Sequence[RunFolder], out: str | os.PathLike[str]) -> RunFolder:
+def _merged(shards: Sequence[RunFolder], options: RunOptions) -> RunFolder:
     first = shards[0]
     # units that every shard needed are there several times
     units = {unit: record for shard in shards for unit, record in shard.records.items()}
@@ -78,7 +81,6 @@ def _merged(shards: Sequence[RunFolder], out: str | os.PathLike[str]) -> RunFold
         raise RunError(
             f"{first.experiment} on {first.model}: {len(records)} of {planned} units are there"
         )
-    options = RunOptions(out)
     versions = _versions([shard.versions for shard in shards])
     with RunFolder.open(options, first.experiment, first.model, first.settings, versions) as folder:
         for record in records:

@@ -23,7 +23,11 @@ from gazeheads.study.schema import SCHEMA_VERSION
 
 
 def options_for_shared(
-    options: RunOptions, experiment: str, model: str, settings: Mapping[str, Any]
+    options: RunOptions,
+    experiment: str,
+    model: str,
+    settings: Mapping[str, Any],
+    claims: bool = False,
 ) -> RunOptions:
     """The options under which a run that others build on is found or made, always whole.
 
@@ -31,16 +35,20 @@ def options_for_shared(
         options: of what builds on it.
         experiment, model: of the run.
         settings: exactly those needed.
+        claims: take the run's own place too where nothing lies there, and start over there with
+            `fresh`: for what no command of its own makes, and for commands that do everything.
 
     Returns:
         The run's own place if exactly that run lies there, and a folder named by the settings and
-        the software otherwise. With `fresh` always the latter: what a command made for itself is
-        made anew, what another command made is left alone.
+        the software otherwise. With `fresh` the latter, unless it `claims`: what a command made
+        for itself is made anew, what another command made is left alone.
     """
     whole = replace(options, shard=None)
     asked, software = json.loads(json.dumps(dict(settings))), versions()
     own = folder_of(options.out, experiment, model)
-    if not options.fresh and _holds(own, asked, software):
+    if claims and not (own / SETTINGS).exists():
+        return whole
+    if (claims or not options.fresh) and _holds(own, asked, software):
         return whole
     about = [asked, {name: software.get(name) for name in IDENTITY}]
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]

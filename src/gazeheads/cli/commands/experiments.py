@@ -130,7 +130,7 @@ def reproduce(
     session.only_whole("reproduce")
     if quick:
         session = session.limited(reproduce.QUICK_STRIPS)
-    runs = list(reproduce.run(session.context, quick, session.common.k is None))
+    runs = list(reproduce.run(session.context_of_all, quick, session.common.k is None))
     _report(session, runs, "report.html")
 
 
@@ -153,8 +153,9 @@ def models(
     session.only_whole("models")
     if twice := [name for name in names if names.count(name) > 1]:
         raise GazeheadsError(f"model {twice[0]!r} is named twice")
+    contexts = (session.of(name).context_of_all for name in names)
     sweep_k = session.common.k is None
-    runs = [run for name in names for run in reproduce.core(session.of(name).context, sweep_k)]
+    runs = [run for context in contexts for run in reproduce.core(context, sweep_k)]
     _report(session, runs, "models.html")
 
 

@@ -79,6 +79,8 @@ def _tell_results(runs: list[RunFolder]) -> None:
 
 @runs_app.command()
 def discover(
+    picture: Annotated[Path | None, typer.Argument(hidden=True)] = None,
+    box: Annotated[list[str] | None, typer.Option(hidden=True)] = None,
     model: Model = "comic-tiny",
     strips: Strips = None,
     out: Out = Path("runs"),
@@ -89,9 +91,17 @@ def discover(
 ) -> None:
     """Score every head by how much it looks at the panel a question is about."""
     from gazeheads.cli import resolve, terminal
+    from gazeheads.errors import GazeheadsError
     from gazeheads.study.experiments import discover as experiment
     from gazeheads.study.runs import RunOptions, check_writable
 
+    if picture is not None or box:
+        raise GazeheadsError(
+            "discover asks about the numbered panels of strips, not about a picture or boxes: name "
+            "a folder of strips with --strips, or leave it out and drawn ones are used; the heads "
+            "found so can be pointed at any picture by `gazeheads steer IMAGE --box x0,y0,x1,y1` "
+            "and seen at work by `gazeheads watch IMAGE`"
+        )
     check_writable(out)
     with terminal.Stages() as stages:
         given = resolve.strips_for(strips, limit, seed) if strips is not None else None
@@ -133,13 +143,14 @@ def report(
 def merge(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, of every machine.")],
     out: Annotated[Path, typer.Option(help="Folder of all runs to merge into.")] = Path("runs"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Replace whole runs there.")] = False,
 ) -> None:
     """Put the shards of runs together into whole runs."""
     from gazeheads.study.merging import merge
     from gazeheads.study.runs import check_writable
 
     check_writable(out)
-    tables_of(merge(runs, out))
+    tables_of(merge(runs, out, fresh))
 
 
 def tables_of(runs: list[RunFolder]) -> None:

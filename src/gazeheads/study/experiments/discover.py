@@ -49,10 +49,12 @@ class DiscoverRecord(Record):
     Attributes:
         questions: as they were asked.
         matrices: (L, H, panels, panels).
+        layers_without_heads: of models that have such; they score nothing.
     """
 
     questions: list[str]
     matrices: PackedArray
+    layers_without_heads: list[int] | None = None
 
 
 def run(
@@ -70,22 +72,32 @@ def run(
         options: where to and how.
     """
     _check_strips(strips)
-    return _carried_out(vlm, strips, settings, whole_settings(settings, vlm, strips), options)
+    return _carried_out(vlm, strips, settings, _whole(vlm, strips, settings), options)
 
 
 def for_others(
-    vlm: VLM, strips: Sequence[Strip], settings: DiscoverSettings, options: RunOptions
+    vlm: VLM,
+    strips: Sequence[Strip],
+    settings: DiscoverSettings,
+    options: RunOptions,
+    claims: bool = False,
 ) -> RunFolder:
     """`run` for experiments that steer the heads: exactly this discovery, found or made.
 
     Args:
         vlm, strips, settings: as in `run`.
         options: of the experiment that needs the heads.
+        claims: see `options_for_shared`.
     """
     _check_strips(strips)
-    whole = whole_settings(settings, vlm, strips)
-    own = options_for_shared(options, EXPERIMENT, vlm.name, whole)
+    whole = _whole(vlm, strips, settings)
+    own = options_for_shared(options, EXPERIMENT, vlm.name, whole, claims)
     return _carried_out(vlm, strips, settings, whole, own)
+
+
+def _whole(vlm: VLM, strips: Sequence[Strip], settings: DiscoverSettings) -> dict[str, Any]:
+    """Everything the records depend on."""
+    return whole_settings(settings, vlm, strips)
 
 
 def _carried_out(

@@ -157,7 +157,7 @@ DISCOVER_LAYOUTS = register(
             LayoutOptions,
             judges=False,
             draws_strips=True,
-            place=80,
+            place=65,
             full=(LayoutOptions(each=6),),
             quick=(LayoutOptions((StripLayout(3), MAIN, StripLayout(6, 3)), each=2),),
         ),

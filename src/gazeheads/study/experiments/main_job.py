@@ -65,11 +65,12 @@ def run(
     def announced(name: str) -> RunOptions:
         return replace(options, progress=stage(name))
 
-    found = discover.run(
+    found = discover.for_others(
         vlm,
         tuning,
         discover.DiscoverSettings(seed=job.seed),
         announced("Finding gaze heads"),
+        claims=True,
     )
     runs, scores = [found], discover.load_scores(found.path)
     k = job.k
@@ -82,6 +83,7 @@ def run(
             announced("Trying how many heads to steer"),
             experiment=steer_vqa.SWEEP,
             judge=job.judge,
+            shared=True,
         )
         runs.append(sweep)
         k = int(sweep.summary["results"]["peak"]["k"])

@@ -65,7 +65,12 @@ def run(
     vlm: VLM, strips: Sequence[Strip], settings: PriorHeadsSettings, options: RunOptions
 ) -> RunFolder:
     """Scores every head by both methods on the strips; goes on where an earlier run stopped."""
-    return _carried_out(vlm, strips, whole_settings(settings, vlm, strips), options)
+    return _carried_out(vlm, strips, _whole(vlm, strips, settings), options)
+
+
+def _whole(vlm: VLM, strips: Sequence[Strip], settings: PriorHeadsSettings) -> dict[str, Any]:
+    """Everything the records depend on."""
+    return whole_settings(settings, vlm, strips)
 
 
 def _carried_out(
@@ -149,9 +154,9 @@ def scored(context: ExperimentContext) -> RunFolder:
     Always whole: every shard of what follows needs all of the scores.
     """
     vlm, strips = context.vlm, context.tuning
-    whole = whole_settings(PriorHeadsSettings(context.seed), vlm, strips)
+    whole = _whole(vlm, strips, PriorHeadsSettings(context.seed))
     announced = context.announced("Scoring heads by earlier methods")
-    options = options_for_shared(announced, EXPERIMENT, vlm.name, whole)
+    options = options_for_shared(announced, EXPERIMENT, vlm.name, whole, claims=True)
     return _carried_out(vlm, strips, whole, options)
 
 

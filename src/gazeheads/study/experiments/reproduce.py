@@ -41,7 +41,7 @@ def core(context: ExperimentContext, sweep_k: bool) -> Iterator[RunFolder]:
     if context.discovery is not None:
         yield context.discovery
     if sweep_k:
-        swept = steer_vqa.sweep_k(context)
+        swept = steer_vqa.sweep_k(context, shared=True)
         yield swept
         context = replace(context, k=int(swept.summary["results"]["peak"]["k"]))
     yield steer_vqa.answers(context)

@@ -34,6 +34,7 @@ from gazeheads.study.experiments.steered_answers import (
 )
 from gazeheads.study.identity import whole_settings
 from gazeheads.study.runs import RunFolder, RunOptions
+from gazeheads.study.shared import options_for_shared
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
@@ -99,6 +100,7 @@ def run(
     *,
     experiment: str = EXPERIMENT,
     judge: Judge | None = None,
+    shared: bool = False,
 ) -> RunFolder:
     """Asks about every strip under every condition; goes on where an earlier run stopped.
 
@@ -110,10 +112,12 @@ def run(
         options: where to and how.
         experiment: name of the run folder: that of this experiment, the sweep or the narration.
         judge: default: the label judge.
+        shared: other runs build on this one: see `options_for_shared`.
     """
     check_sizes(settings.ks, len(scores))
     own = next(each for each in (STEER_VQA, SWEEP_K, STEER_NARRATION) if each.name == experiment)
-    return ask_strips(vlm, strips, settings.conditions_of(scores), settings, options, own, judge)
+    conditions = settings.conditions_of(scores)
+    return ask_strips(vlm, strips, conditions, settings, options, own, judge, shared)
 
 
 def ask_strips(
@@ -124,6 +128,7 @@ def ask_strips(
     options: RunOptions,
     experiment: Experiment,
     judge: Judge | None = None,
+    shared: bool = False,
 ) -> RunFolder:
     """`run` with conditions made elsewhere, such as other head sets, for any experiment."""
     judge = chosen_judge(judge, settings.judge)
@@ -131,6 +136,8 @@ def ask_strips(
     whole = whole_settings(settings, vlm, strips, sets, judge)
     whole["panels"] = len(strips[0])
     whole["model_heads"] = vlm.num_layers * vlm.num_heads
+    if shared:
+        options = options_for_shared(options, experiment.name, vlm.name, whole, claims=True)
 
     def work(folder: RunFolder) -> list[Work[tuple[int, Strip]]]:
         def do(part: Sequence[tuple[int, Strip]]) -> list[dict[str, Any]]:
@@ -166,12 +173,12 @@ def check_sizes(ks: Sequence[int], heads: int) -> None:
             raise GazeheadsError(f"K = {k} does not exist: the model has {heads} heads")
 
 
-def sweep_k(context: ExperimentContext, ks: tuple[int, ...] | None = None) -> RunFolder:
-    """How many heads to steer, tried on the tuning strips."""
-    sizes = ks or default_ks(len(context.scores))
+def sweep_k(context: ExperimentContext, shared: bool = False) -> RunFolder:
+    """How many heads to steer, tried on the tuning strips; `shared` if other runs take its peak."""
+    sizes = default_ks(len(context.scores))
     settings = SteerVqaSettings(sizes, (GAZE, RANDOM), seed=context.seed)
     told = "Trying how many heads to steer"
-    return _asked(context, context.tuning, settings, told, SWEEP)
+    return _asked(context, context.tuning, settings, told, SWEEP, shared)
 
 
 def answers(context: ExperimentContext, settings: SteerVqaSettings | None = None) -> RunFolder:
@@ -187,6 +194,7 @@ def _asked(
     settings: SteerVqaSettings,
     stage: str,
     experiment: str,
+    shared: bool = False,
 ) -> RunFolder:
     return run(
         context.vlm,
@@ -196,6 +204,7 @@ def _asked(
         context.announced(stage),
         experiment=experiment,
         judge=context.judge,
+        shared=shared,
     )
 
 
