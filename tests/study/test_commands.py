@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from conftest import Command
 from local_service import Answer, openai_says, serving
+from PIL import Image
 
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.folders import write_strips
+from gazeheads.data.strip import Strip
 from gazeheads.study.experiment import registry
 from gazeheads.study.runs import RunFolder, find_runs
 
@@ -289,3 +291,25 @@ def test_everything_at_once_ends_with_one_report(command: Command, tmp_path: Pat
     for part in ("heads", "how-many", "delta", "head-sets", "dynamic", "reading-order", "objects"):
         assert f'id="{part}"' in text
     assert text.count("another and far larger model") >= 6
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+from gazeheads.data.folders import read_strips
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+strips = read_strips(Path(sys.argv[1]))
+assert [len(strip) for strip in strips] == [4] * 12
+for strip in strips:
+    assert all(panel.size == (1024, 1024) for panel in strip.panels)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def test_many_strips_take_the_memory_of_a_few(tmp_path: Path) -> None:
+    blank = Image.effect_noise((1024, 1024), 30).convert("RGB")  # 3 MiB each
+    folder = write_strips(tmp_path / "s", (Strip(f"s{i}", (blank,) * 4) for i in range(12)))
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 48  # of 144 MiB

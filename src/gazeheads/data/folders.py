@@ -20,6 +20,7 @@ from PIL import Image
 
 from gazeheads.data.drawn.captions import captions
 from gazeheads.data.drawn.truth import PanelTruth
+from gazeheads.data.panel_files import PanelFiles
 from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
 from gazeheads.files import write_json, write_text
@@ -169,7 +170,7 @@ def _read_notes(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _read_comic(comic: Path, note: dict[str, Any] | None) -> Strip:
-    panels = tuple(read_panel(path) for path in _panel_files(comic))
+    panels = PanelFiles(_panel_files(comic), read_panel)
     if note is None:
         return Strip(comic.name, panels)
     try:
