@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,21 @@ def test_a_damaged_file_is_one_line_that_names_the_field(
     path.write_text(json.dumps({**data, field: value}))
     with pytest.raises(RunError, match=field) as told:
         _ = RunFolder(path.parent).summary
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_settings_are_read_back_as_they_were_set(old: Path, name: str) -> None:
+    run, experiment = RunFolder(old / name / "comic-tiny"), registry()[name]
+    settings = experiment.settings_of(run)
+    assert isinstance(settings, experiment.settings)
+    assert json.loads(json.dumps(asdict(settings))).items() <= run.settings.items()
+    path = run.path / "settings.json"
+    data = json.loads(path.read_text())
+    data["settings"]["seed"] = "none"
+    path.write_text(json.dumps(data))
+    with pytest.raises(RunError, match=r"settings\.json is damaged: settings\.seed") as told:
+        write_report([RunFolder(run.path)], old / "report.html")
     assert "\n" not in str(told.value)
 
 

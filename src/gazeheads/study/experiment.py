@@ -9,11 +9,14 @@ under the name of the experiment.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
+from pydantic import TypeAdapter, ValidationError
+
 from gazeheads.study import schema
+from gazeheads.study.disk import SETTINGS
 from gazeheads.study.identity import versions
 from gazeheads.study.modules import import_all
 from gazeheads.study.runs import RunError, RunFolder, RunOptions
@@ -142,6 +145,21 @@ class Experiment:
     published: Mapping[str, Any] = field(default_factory=dict)
     shards: bool = True
     rejudging: Rejudging | None = None
+
+    def settings_of(self, run: RunFolder) -> Any:
+        """What was set for a run, as an instance of `settings`.
+
+        Raises:
+            RunError: its `settings.json` does not hold that.
+        """
+        own = {
+            f.name: run.settings[f.name] for f in fields(self.settings) if f.name in run.settings
+        }
+        try:
+            return TypeAdapter(self.settings).validate_python(own)
+        except ValidationError as error:
+            told = schema.in_a_line(error)
+            raise RunError(f"{run.path / SETTINGS} is damaged: settings.{told}") from error
 
     def carry_out(
         self,

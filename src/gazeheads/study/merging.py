@@ -42,6 +42,8 @@ def _check(shards: Sequence[RunFolder]) -> None:
     about = f"{first.experiment} on {first.model}"
     if not experiment_named(first.experiment).shards:
         raise RunError(f"{about}: shards of this experiment cannot be merged")
+    for shard in shards:
+        experiment_named(first.experiment).settings_of(shard)  # raises if they are damaged
     for shard in shards[1:]:
         if changed := differences(first.settings, shard.settings):
             raise RunError(

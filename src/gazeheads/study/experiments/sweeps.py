@@ -53,6 +53,19 @@ class SweepRecord(AnswersRecord):
 
 
 @dataclass(frozen=True)
+class SweepSettings:
+    """What a sweep keeps among its settings.
+
+    Attributes:
+        seed: of the random heads.
+        variants: by variant everything its records depend on, as JSON values.
+    """
+
+    seed: int
+    variants: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class Variant:
     """One setting of the thing that is changed.
 
@@ -253,7 +266,7 @@ def _registered(name: str, title: str) -> Experiment:
     theirs = {"accuracy": _THEIRS.get(name, {})}
     return register(
         Experiment(
-            name, title, SteerVqaSettings, results, SweepRecord, _COMMAND, theirs, rejudging=_AGAIN
+            name, title, SweepSettings, results, SweepRecord, _COMMAND, theirs, rejudging=_AGAIN
         )
     )
 
