@@ -83,6 +83,17 @@ def test_a_run_of_0_1_does_not_go_on_but_starts_over(old: Path) -> None:
     assert RunFolder(there.path).schema_version == schema.SCHEMA_VERSION
 
 
+def test_what_depends_on_no_software_goes_on_from_0_1(tmp_path: Path) -> None:
+    path = tmp_path / "stories" / "m"
+    path.mkdir(parents=True)
+    begun = {"experiment": "stories", "model": "m", "settings": {}, "versions": {"torch": "1"}}
+    (path / "settings.json").write_text(json.dumps({"kind": "run-settings", **begun}))
+    (path / "records.jsonl").write_text('{"unit":"one","number":0,"title":"paid for"}\n')
+    with RunFolder.open(RunOptions(tmp_path), "stories", "m", {}, versions(), ()) as run:
+        run.append("two", {"number": 1, "title": "new"})
+    assert [record["title"] for record in RunFolder(path).ordered()] == ["paid for", "new"]
+
+
 def test_every_file_and_every_line_says_the_version(tmp_path: Path) -> None:
     strips = draw_strips(2, 3, 2, size=32)
     settings, options = SteerVqaSettings((2,)), RunOptions(tmp_path)

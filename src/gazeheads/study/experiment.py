@@ -152,9 +152,8 @@ class Experiment:
         Raises:
             RunError: its `settings.json` does not hold that.
         """
-        own = {
-            f.name: run.settings[f.name] for f in fields(self.settings) if f.name in run.settings
-        }
+        known = {each.name for each in fields(self.settings)}
+        own = {name: value for name, value in run.settings.items() if name in known}
         try:
             return TypeAdapter(self.settings).validate_python(own)
         except ValidationError as error:

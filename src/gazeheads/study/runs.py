@@ -92,7 +92,8 @@ class RunFolder:
             experiment, model: name the run.
             settings: everything the records depend on, as JSON values.
             versions: of the software.
-            identity: packages that a run goes on with in the same version only.
+            identity: packages that a run goes on with in the same version only; none: whatever
+                wrote what is there.
 
         Raises:
             RunError: other settings or software, a damaged folder, or one that is not writable or
@@ -253,7 +254,7 @@ class RunFolder:
     ) -> None:
         """Raises RunError unless the run may go on with these settings and this software."""
         way_out = "name another --out, or start over with --fresh"
-        if self.schema_version != schema.SCHEMA_VERSION:
+        if identity and self.schema_version != schema.SCHEMA_VERSION:
             raise RunError(
                 f"{self.path} was begun by gazeheads {self.versions.get('gazeheads', '0.1')}, "
                 f"which wrote other files: {way_out}; to be read it needs nothing"

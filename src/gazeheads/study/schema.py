@@ -166,11 +166,8 @@ def read_file(kind: type[File], data: Mapping[str, Any], path: object) -> File:
 
 def file_of(stored: Stored) -> dict[str, Any]:
     """A file as JSON values, without what is not set; says the version."""
-    return {
-        **stored.model_dump(exclude_defaults=True),
-        "kind": getattr(stored, "kind"),  # noqa: B009 - every file has one
-        "schema_version": SCHEMA_VERSION,
-    }
+    kind = {"kind": getattr(stored, "kind")}  # noqa: B009 - every file has one
+    return {**kind, "schema_version": SCHEMA_VERSION, **stored.model_dump(exclude_defaults=True)}
 
 
 def line_of(record: Mapping[str, Any]) -> bytes:

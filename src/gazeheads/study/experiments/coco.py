@@ -28,6 +28,7 @@ class ThingRecord(Stored):
         name, size: its category and the class of its size.
         box: x0, y0, x1, y1 in pixels.
         covered: whether the box holds the centre of an image token.
+        why_not: why it cannot be pointed at; None: it can, or the run does not say.
         answers: by head set.
         named: by head set, and unsteered, whether the answer names it.
     """
@@ -38,6 +39,7 @@ class ThingRecord(Stored):
     size: str
     box: tuple[float, float, float, float]
     covered: bool
+    why_not: str | None = None
     answers: dict[str, str]
     named: dict[str, bool]
 
