@@ -201,8 +201,25 @@ def test_a_command_gives_the_same_run_whatever_lies_in_the_folder(
     found = {run.path.parent.name for run in find_runs([tmp_path / "busy"]) if run.derived}
     assert found == {"tiny-random"}
     code, _, err = command("report", tmp_path / "busy", "--out", tmp_path / "page.html")
-    assert code == 0 and "Left out: " in err and "name it to report it" in err
+    assert code == 0 and "Left out: " in err and "name it to have it too" in err
     assert "How often the answer follows" in (tmp_path / "page.html").read_text()
+
+
+def test_the_discovery_of_the_command_serves_the_others_with_the_same_options(
+    command: Command, model: str, tmp_path: Path
+) -> None:
+    words = ("--model", model, "--limit", 1, "--seed", 3, "--out", tmp_path)
+    assert command("discover", *words)[0] == 0
+    code, _, err = command("staircase", *words, "--k", 2)
+    assert code == 0, err
+    assert f"by {tmp_path / 'discover' / 'tiny-random'}\n" in err
+    assert not [run for run in find_runs([tmp_path]) if run.derived]
+    # what it did not make itself, --fresh leaves alone: it makes a discovery of its own
+    code, _, err = command("staircase", *words, "--k", 2, "--fresh")
+    assert code == 0 and "Finding gaze heads: 1 in" in err
+    (derived,) = (run for run in find_runs([tmp_path]) if run.derived)
+    own = RunFolder(tmp_path / "discover" / "tiny-random")
+    assert derived.records == own.records and derived.settings == own.settings
 
 
 def test_as_many_strips_are_opened_as_are_used(

@@ -196,6 +196,9 @@ def test_given_strips_must_hold_those_of_the_run(run: RunFolder, strips: list[St
 def test_where_judged_runs_go(run: RunFolder) -> None:
     found = out_beside(run, "llm:openai:my/model-4.1")
     assert found == run.path.parents[1].parent / "runs-by-llm-openai-my-model-4.1"
+    options = RunOptions(run.path.parents[1], place="for-others")
+    with RunFolder.open(options, "sweep-k", "scripted", {}, {}) as derived:
+        assert out_beside(derived, "caption") == run.path.parents[1].parent / "runs-by-caption"
 
 
 @pytest.mark.parametrize("columns", [None, 2])

@@ -40,7 +40,7 @@ def judged_runs(runs: Sequence[RunFolder]) -> list[RunFolder]:
 
 def out_beside(run: RunFolder, judge: str) -> Path:
     """Where the runs that a judge judged again go by default: `runs` -> `runs-by-caption`."""
-    root = run.path.parents[1]
+    root = run.path.parents[2 if run.derived else 1]
     slug = re.sub(r"[^A-Za-z0-9.]+", "-", judge).strip("-")
     return root.with_name(f"{root.name or 'runs'}-by-{slug}")
 

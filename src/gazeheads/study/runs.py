@@ -257,7 +257,7 @@ class RunFolder:
         if identity and self.schema_version != schema.SCHEMA_VERSION:
             raise RunError(
                 f"{self.path} was begun by gazeheads {self.versions.get('gazeheads', '0.1')}, "
-                f"which wrote other files: {way_out}; to be read it needs nothing"
+                f"which wrote other files, and can be read but not gone on with: {way_out}"
             )
         if changed := differences(self.settings, settings):
             raise RunError(f"{self.path} holds a run with other settings ({changed}): {way_out}")

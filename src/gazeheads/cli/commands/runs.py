@@ -126,17 +126,26 @@ def report(
     """One self-contained HTML page from run folders."""
     from gazeheads.cli import terminal
     from gazeheads.study.report.page import write_report
-    from gazeheads.study.runs import check_writable, find_runs
-    from gazeheads.study.shared import one_of_each
+    from gazeheads.study.runs import check_writable
 
     check_writable(out.parent)
-    found, spare = one_of_each(find_runs(runs), runs)
-    for run in spare:
-        told = f"Left out: {run.path}, made for other runs; name it to report it"
-        terminal.err.print(told, markup=False)
+    found = runs_below(runs)
     with terminal.Stages() as stages, stages.busy("Drawing figures and the report"):
         page = write_report(found, out)
     terminal.out.print(f"Report: {page.absolute()}", markup=False)
+
+
+def runs_below(paths: list[Path]) -> list[RunFolder]:
+    """The runs at or below folders; says which are left out because others only built on them."""
+    from gazeheads.cli import terminal
+    from gazeheads.study.runs import find_runs
+    from gazeheads.study.shared import one_of_each
+
+    found, spare = one_of_each(find_runs(paths), paths)
+    for run in spare:
+        told = f"Left out: {run.path}, made for other runs; name it to have it too"
+        terminal.err.print(told, markup=False)
+    return found
 
 
 @runs_app.command("merge")
