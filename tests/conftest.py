@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from browsers import browser, playwright_driver  # noqa: F401
 from hypothesis import settings
+from not_run import (  # noqa: F401
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+    pytest_runtest_setup,
+    pytest_unconfigure,
+)
 from PIL import Image
 
 from gazeheads.cli.main import main

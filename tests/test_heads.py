@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import json
+import warnings
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gazeheads import GazeheadsError, Head, HeadScores, HeadSet
+from gazeheads.heads import HeadsWarning
 
 
 def make_scores(layers=4, heads=5, regions=3, seed=0, **provenance) -> HeadScores:
@@ -71,13 +76,13 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "taken"]
 
 
-def test_check_refuses_heads_of_another_model():
+def test_check_refuses_heads_that_do_not_exist():
     top = make_scores().top(2)
     top.check(4, 5, "m")
     with pytest.raises(GazeheadsError, match="4 layers x 5 heads"):
         top.check(4, 6, "m")
-    with pytest.raises(GazeheadsError, match="made for m"):
-        top.check(4, 5, "other")
+    with pytest.raises(GazeheadsError, match="4 layers x 5 heads"):
+        top.forced().check(4, 6, "m")
     HeadSet.of([(0, 0)]).check(1, 1, "any")
     with pytest.raises(GazeheadsError, match="L0H1"):
         HeadSet.of([(0, 1)]).check(1, 1, "any")
@@ -140,3 +145,129 @@ def test_malformed_scores():
         HeadScores(np.array([[np.nan]]))
     with pytest.raises(GazeheadsError, match="do not fit"):
         HeadScores(np.zeros((2, 2)), np.zeros((1, 2, 3, 3)))
+
+
+def test_equal_weights_fit_whatever_the_names_are():
+    found = make_scores(fingerprint="v1-a")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for heads in (found.top(2), found):
+            heads.check(4, 5, "quite-another-name", "v1-a")
+            heads.forced("x", "v1-b").check(4, 5, "x", "v1-b")
+
+
+@pytest.mark.parametrize("name", ["m", "other", ""])
+def test_other_weights_are_refused_in_one_line_that_says_what_to_do(name):
+    found = make_scores(fingerprint="v1-a")
+    for heads in (found.top(2), found):
+        with pytest.raises(GazeheadsError) as refused:
+            heads.check(4, 5, name, "v1-b")
+        for told in ("v1-a", "v1-b", "made for m", "--heads-anyway", "force=True", name):
+            assert told in str(refused.value)
+        assert "\n" not in str(refused.value)
+    found.top(2).forced().check(4, 5, name, "v1-b")
+
+
+@pytest.mark.parametrize(("own", "asked"), [("", ""), ("", "v1-b"), ("v1-a", "")])
+def test_without_fingerprints_another_name_is_a_warning_and_no_more(own, asked):
+    top = make_scores(fingerprint=own).top(2)
+    with pytest.warns(HeadsWarning, match="made for m, and is used with other"):
+        top.check(4, 5, "other", asked)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        top.check(4, 5, "m", asked)
+        top.check(4, 5, "", asked)
+        top.forced().check(4, 5, "other", asked)
+        HeadSet.of([(0, 0)]).check(4, 5, "other", asked)
+
+
+def test_fingerprint_and_living_heads_survive_files(tmp_path):
+    living = np.arange(20).reshape(4, 5) % 3 > 0
+    scores = replace(make_scores(fingerprint="v1-a"), living=living)
+    again = HeadScores.load(scores.save(tmp_path / "scores.json"))
+    assert np.array_equal(again.living, living) and again.living.dtype == bool
+    assert again.fingerprint == again.selectivity().fingerprint == "v1-a"
+    assert np.array_equal(again.selectivity().living, living)
+    top = HeadSet.load(again.top(3).save(tmp_path / "set.json"))
+    assert top == scores.top(3) and top.fingerprint == "v1-a"
+    assert top.top(1).fingerprint == "v1-a" and again.all().fingerprint == "v1-a"
+
+
+def test_forced_scores_say_where_they_were_found(tmp_path):
+    forced = make_scores(fingerprint="v1-a").forced("other", "v1-b")
+    assert (forced.model, forced.fingerprint) == ("other", "v1-b")
+    assert forced.provenance["found_in"] == {"model": "m", "fingerprint": "v1-a"}
+
+
+def test_files_of_0_1_are_read_and_later_ones_refused(tmp_path):
+    path = tmp_path / "heads.json"
+    made = make_scores(fingerprint="v1-a")
+    for whole, reader in ((made.top(2), HeadSet), (made, HeadScores)):
+        data = json.loads(whole.save(path).read_text())
+        assert data["format"] == 2
+        old = {k: v for k, v in data.items() if k not in ("format", "fingerprint", "living")}
+        old.get("provenance", {}).pop("fingerprint", None)
+        path.write_text(json.dumps(old))
+        assert reader.load(path).fingerprint == ""
+        for later in (3, "2", None, 0, [1]):
+            path.write_text(json.dumps({**data, "format": later}))
+            with pytest.raises(GazeheadsError, match="update gazeheads"):
+                reader.load(path)
+
+
+def alive(seed, share=0.4):
+    return np.random.default_rng(seed).random((4, 5)) < share
+
+
+@given(seed=st.integers(0, 500))
+def test_dead_heads_rank_after_the_living(seed):
+    scores = make_scores(seed=seed)
+    lives = replace(scores, living=alive(seed))
+    ranking = lives.ranking()
+    count = int(lives.living.sum())
+    assert sorted(ranking) == sorted(scores.ranking()) and len(lives.all()) == 20
+    assert [bool(lives.living[head]) for head in ranking] == [True] * count + [False] * (20 - count)
+    assert lives.living_ranking() == ranking[:count]
+    assert list(ranking[:count]) == [h for h in scores.ranking() if lives.living[h]]
+    assert lives.living_text() == f"{count} of 20 living" and scores.living_text() == "20 heads"
+    assert replace(scores, living=np.ones((4, 5))).ranking() == scores.ranking()
+
+
+@given(
+    seed=st.integers(0, 500),
+    k=st.integers(1, 4),
+    pool=st.sampled_from(["layers", "bottom", "below-median"]),
+)
+def test_control_heads_are_alive(seed, k, pool):
+    lives = replace(make_scores(seed=seed), living=alive(seed, 0.6))
+    assume(lives.living.sum() > k)
+    try:
+        drawn = lives.random(k, seed, pool=pool)
+    except GazeheadsError as error:
+        assert "living" in str(error)  # too few, and nothing dead instead
+    else:
+        assert all(lives.living[head] for head in drawn) and len(drawn) == k
+
+
+def test_bottom_and_median_are_those_of_the_living():
+    living = np.zeros((4, 5), dtype=bool)
+    living[0], living[3] = True, True
+    table = np.arange(20.0).reshape(4, 5)
+    scores = HeadScores(table, living=living)
+    assert set(scores.random(2, exclude=scores.top(1), pool="bottom")) == {(0, 0), (0, 1)}
+    assert set(scores.random(5, exclude=scores.top(1), pool="below-median")) == {
+        (0, head) for head in range(5)
+    }
+
+
+def test_no_head_alive():
+    scores = HeadScores(np.ones((2, 2)), living=np.zeros((2, 2)))
+    assert len(scores.ranking()) == 4 and scores.living_ranking() == ()
+    for pool in ("layers", "bottom", "below-median"):
+        with pytest.raises(GazeheadsError, match="0 of 4 living"):
+            scores.random(1, pool=pool)
+
+
+def test_living_heads_of_another_shape():
+    with pytest.raises(GazeheadsError, match="do not fit"):
+        HeadScores(np.zeros((2, 2)), living=np.zeros((2, 3)))

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from gazeheads.discovery.gaze import discover
     from gazeheads.errors import GazeheadsError
     from gazeheads.heads import Head, HeadScores, HeadSet
-    from gazeheads.models import VLM, load, wrap
+    from gazeheads.models import UNSTEERED, VLM, Inputs, load, wrap
     from gazeheads.regions import Region
-    from gazeheads.steering import LiveTarget, Schedule, Steering
+    from gazeheads.steering import LiveSteering, LiveTarget, Schedule, Steering
     from gazeheads.trace import GazeTrace
 
 __version__ = "0.1.0"
@@ -28,7 +28,10 @@ _HOME = {
     "HeadSet": "gazeheads.heads",
     "Region": "gazeheads.regions",
     "discover": "gazeheads.discovery.gaze",
+    "Inputs": "gazeheads.models",
+    "LiveSteering": "gazeheads.steering",
     "LiveTarget": "gazeheads.steering",
+    "UNSTEERED": "gazeheads.models",
     "Schedule": "gazeheads.steering",
     "Steering": "gazeheads.steering",
     "VLM": "gazeheads.models",
@@ -38,12 +41,15 @@ _HOME = {
 }
 
 __all__ = [
+    "UNSTEERED",
     "VLM",
     "GazeTrace",
     "GazeheadsError",
     "Head",
     "HeadScores",
     "HeadSet",
+    "Inputs",
+    "LiveSteering",
     "LiveTarget",
     "Region",
     "Schedule",

@@ -1,133 +1,23 @@
-"""Heads, sets of heads and their scores: plain data with JSON, no model needed."""
+"""Scores of heads, and the names of heads and sets of heads beside them."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
-from gazeheads.errors import GazeheadsError
-from gazeheads.files import read_json, write_json
+from gazeheads.files import write_json
+from gazeheads.head_set import FORMAT, Head, HeadError, HeadSet, HeadsWarning, read_heads_file
+
+__all__ = ["Head", "HeadError", "HeadScores", "HeadSet", "HeadsWarning", "Pool"]
 
 Pool = Literal["layers", "bottom", "below-median"]
 BOTTOM_SHARE = 0.05  # the released code draws its control heads from this share of the ranking
-
-
-class HeadError(GazeheadsError):
-    """Heads that do not exist in the model they are used with, or too many of them."""
-
-
-class Head(NamedTuple):
-    """One attention head of the language model; both numbers count from 0."""
-
-    layer: int
-    head: int
-
-    def __str__(self) -> str:
-        return f"L{self.layer}H{self.head}"
-
-
-@dataclass(frozen=True)
-class HeadSet:
-    """An ordered set of heads, best first, and the model they were found in.
-
-    Attributes:
-        heads: the heads, without repetition.
-        name: what the set is called in reports, for example "gaze top 12".
-        model: name of the model the set was made for; empty means any model.
-        shape: (layers, heads per layer) of that model; None means any shape.
-    """
-
-    heads: tuple[Head, ...]
-    name: str = ""
-    model: str = ""
-    shape: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        heads = tuple(Head(int(layer), int(head)) for layer, head in self.heads)
-        object.__setattr__(self, "heads", heads)
-        if self.shape is not None:
-            object.__setattr__(self, "shape", (int(self.shape[0]), int(self.shape[1])))
-        if len(set(heads)) != len(heads):
-            raise HeadError(f"head set {self.name!r} names a head twice")
-        if self.shape is not None:
-            self._check_range(*self.shape)
-
-    @classmethod
-    def of(cls, heads: Iterable[tuple[int, int]], name: str = "") -> HeadSet:
-        """A set from (layer, head) pairs, for any model."""
-        return cls(tuple(Head(layer, head) for layer, head in heads), name)
-
-    def __len__(self) -> int:
-        return len(self.heads)
-
-    def __iter__(self) -> Iterator[Head]:
-        return iter(self.heads)
-
-    def __contains__(self, head: object) -> bool:
-        return head in self.heads
-
-    def top(self, k: int) -> HeadSet:
-        """The first `k` heads."""
-        if not 1 <= k <= len(self.heads):
-            raise HeadError(f"top {k} of a set of {len(self.heads)} heads does not exist")
-        return replace(self, heads=self.heads[:k], name=f"{self.name} top {k}".strip())
-
-    def by_layer(self) -> dict[int, list[int]]:
-        """Head numbers per layer, ascending."""
-        layers: dict[int, list[int]] = {}
-        for layer, head in sorted(self.heads):
-            layers.setdefault(layer, []).append(head)
-        return layers
-
-    def check(self, layers: int, heads: int, model: str = "") -> None:
-        """Raises HeadError unless the set fits a model of `layers` x `heads` called `model`."""
-        if self.shape is not None and self.shape != (layers, heads):
-            raise HeadError(
-                f"head set {self.name!r} was made for {self.model or 'a model'} with "
-                f"{self.shape[0]} layers x {self.shape[1]} heads; {model or 'this model'} has "
-                f"{layers} x {heads}"
-            )
-        if self.model and model and self.model != model:
-            raise HeadError(f"head set {self.name!r} was made for {self.model}, not for {model}")
-        self._check_range(layers, heads)
-
-    def _check_range(self, layers: int, heads: int) -> None:
-        for layer, head in self.heads:
-            if not (0 <= layer < layers and 0 <= head < heads):
-                raise HeadError(
-                    f"head L{layer}H{head} does not exist: layers are 0..{layers - 1}, "
-                    f"heads 0..{heads - 1}"
-                )
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the set as JSON, atomically."""
-        return write_json(
-            path,
-            {
-                "kind": "head-set",
-                "name": self.name,
-                "model": self.model,
-                "shape": list(self.shape) if self.shape else None,
-                "heads": [list(head) for head in self.heads],
-            },
-        )
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> HeadSet:
-        """Reads a set written by `save`."""
-        data = read_json(path, "head-set")
-        try:
-            shape = tuple(data["shape"]) if data["shape"] else None
-            pairs = tuple(Head(*pair) for pair in data["heads"])
-            return cls(pairs, data["name"], data["model"], shape)
-        except (KeyError, TypeError, ValueError) as error:
-            raise HeadError(f"{path} is not a complete head-set file: {error!r}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,13 +29,16 @@ class HeadScores:
         matrices: (L, H, R, R) float: rows are the region asked about, columns the region attended
             to; mean raw attention mass from the last prompt token. None for scores that have none.
         name: what was scored: "gaze", "selectivity", "image heads", ...
-        provenance: where the numbers come from: model, strips, seed, versions, ...
+        provenance: where the numbers come from: model, fingerprint, strips, seed, versions, ...
+        living: (L, H) bool: heads whose output can be other than zero (`VLM.living_heads`). None
+            if unknown: then every head counts as living.
     """
 
     scores: np.ndarray
     matrices: np.ndarray | None = None
     name: str = "gaze"
     provenance: dict[str, Any] = field(default_factory=dict)
+    living: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         scores = np.asarray(self.scores, dtype=np.float64)
@@ -159,6 +52,11 @@ class HeadScores:
             if matrices.ndim != 4 or matrices.shape[:2] != scores.shape:
                 raise HeadError(f"matrices of shape {matrices.shape} do not fit {scores.shape}")
             object.__setattr__(self, "matrices", matrices)
+        if self.living is not None:
+            living = np.asarray(self.living, dtype=bool)
+            if living.shape != scores.shape:
+                raise HeadError(f"living heads of shape {living.shape} do not fit {scores.shape}")
+            object.__setattr__(self, "living", living)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -170,6 +68,11 @@ class HeadScores:
         """Name of the scored model."""
         return str(self.provenance.get("model", ""))
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the scored model's weights; empty if unknown."""
+        return str(self.provenance.get("fingerprint", ""))
+
     def __len__(self) -> int:
         return self.scores.size
 
@@ -177,10 +80,23 @@ class HeadScores:
         return float(self.scores[head])
 
     def ranking(self) -> tuple[Head, ...]:
-        """All heads, best first; ties in order of layer, then head."""
-        order = np.argsort(-self.scores, axis=None, kind="stable")
+        """All heads, best first, dead ones after the living; ties in order of layer, then head."""
+        order = np.lexsort((-self.scores.ravel(), ~self._alive().ravel()))
         heads_per_layer = self.shape[1]
         return tuple(Head(int(i) // heads_per_layer, int(i) % heads_per_layer) for i in order)
+
+    def living_ranking(self) -> tuple[Head, ...]:
+        """The living heads, best first; all heads if it is unknown which live."""
+        return self.ranking()[: int(self._alive().sum())]
+
+    def living_text(self) -> str:
+        """How many heads live, for people: "48 of 160 living"; "160 heads" if unknown."""
+        if self.living is None:
+            return f"{len(self)} heads"
+        return f"{int(self.living.sum())} of {len(self)} living"
+
+    def _alive(self) -> np.ndarray:
+        return np.ones(self.shape, dtype=bool) if self.living is None else self.living
 
     def top(self, k: int) -> HeadSet:
         """The `k` best heads."""
@@ -189,13 +105,13 @@ class HeadScores:
         return self._set(self.ranking()[:k], f"{self.name} top {k}")
 
     def all(self) -> HeadSet:
-        """Every head of the model, best first."""
+        """Every head of the model, living or not, best first."""
         return self._set(self.ranking(), "all heads")
 
     def random(
         self, k: int, seed: int = 0, exclude: HeadSet | None = None, pool: Pool = "layers"
     ) -> HeadSet:
-        """`k` control heads drawn without replacement.
+        """`k` control heads drawn without replacement, none of them dead where that is known.
 
         Args:
             k: how many.
@@ -203,28 +119,29 @@ class HeadScores:
             exclude: heads never drawn, normally the set under test; default: the top `k`.
             pool: "layers": uniform over the layers the excluded heads span (the paper);
                 "bottom": the lowest 5% by score, or the lowest `k` if that is more (released
-                code); "below-median": scores below the median.
+                code); "below-median": scores below the median. All counted among living heads.
         """
         excluded = self.top(k) if exclude is None else exclude
         excluded.check(*self.shape)
         candidates = [head for head in self._pool(pool, k, excluded) if head not in set(excluded)]
         if not 1 <= k <= len(candidates):
             raise HeadError(
-                f"cannot draw {k} random heads: the pool {pool!r} holds {len(candidates)} "
-                f"once {len(excluded)} heads are excluded"
+                f"cannot draw {k} random heads: the pool {pool!r} holds {len(candidates)} of "
+                f"{self.living_text()} once {len(excluded)} heads are excluded"
             )
         drawn = np.random.default_rng(seed).choice(len(candidates), size=k, replace=False)
         return self._set([candidates[int(i)] for i in drawn], f"random {k} ({pool}, seed {seed})")
 
     def _pool(self, pool: Pool, k: int, excluded: HeadSet) -> Sequence[Head]:
-        ranking = self.ranking()
+        ranking = self.living_ranking()
         if pool == "layers":
             layers = [head.layer for head in excluded]
             return [h for h in sorted(ranking) if min(layers) <= h.layer <= max(layers)]
         if pool == "bottom":
             return ranking[-max(k, math.ceil(BOTTOM_SHARE * len(ranking))) :]
         if pool == "below-median":
-            return [head for head in ranking if self[head] < float(np.median(self.scores))]
+            median = float(np.median(self.scores[self._alive()])) if ranking else 0.0
+            return [head for head in ranking if self[head] < median]
         raise HeadError(f"unknown pool {pool!r}: use layers, bottom or below-median")
 
     def selectivity(self, normalise: bool = False) -> HeadScores:
@@ -248,7 +165,22 @@ class HeadScores:
         return replace(self, scores=diagonal - off_diagonal, name=name)
 
     def _set(self, heads: Iterable[Head], name: str) -> HeadSet:
-        return HeadSet(tuple(heads), name, self.model, self.shape)
+        return HeadSet(tuple(heads), name, self.model, self.shape, self.fingerprint)
+
+    def check(self, layers: int, heads: int, model: str = "", fingerprint: str = "") -> None:
+        """Checks that the scores are a model's: see `HeadSet.check`."""
+        self._set((), self.name).check(layers, heads, model, fingerprint)
+
+    def forced(self, model: str, fingerprint: str = "") -> HeadScores:
+        """The same scores, to be used with another model of the same shape all the same.
+
+        Args:
+            model, fingerprint: of the model they are for now; that of before is kept in the
+                provenance as "found_in".
+        """
+        before = {"model": self.model, "fingerprint": self.fingerprint}
+        now = {"model": model, "fingerprint": fingerprint, "found_in": before}
+        return replace(self, provenance={**self.provenance, **now})
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes scores, matrices and provenance as JSON, atomically."""
@@ -256,19 +188,32 @@ class HeadScores:
             path,
             {
                 "kind": "head-scores",
+                "format": FORMAT,
                 "name": self.name,
                 "provenance": self.provenance,
                 "scores": self.scores.tolist(),
                 "matrices": None if self.matrices is None else self.matrices.tolist(),
+                "living": None if self.living is None else self.living.tolist(),
             },
         )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> HeadScores:
-        """Reads scores written by `save`."""
-        data = read_json(path, "head-scores")
+        """Reads scores written by `save`, of this version or an earlier one."""
+        data = read_heads_file(path, "head-scores")
         try:
-            matrices = None if data["matrices"] is None else np.asarray(data["matrices"])
-            return cls(np.asarray(data["scores"]), matrices, data["name"], data["provenance"])
+            return cls(
+                np.asarray(data["scores"]),
+                _array(data, "matrices"),
+                data["name"],
+                data["provenance"],
+                _array(data, "living"),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise HeadError(f"{path} is not a complete head-scores file: {error!r}") from error
+
+
+def _array(data: Mapping[str, Any], name: str) -> np.ndarray | None:
+    """A table of a file; 0.1 wrote no living heads."""
+    found = data[name] if name == "matrices" else data.get(name)
+    return None if found is None else np.asarray(found)

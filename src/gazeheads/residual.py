@@ -13,7 +13,7 @@ import torch
 from gazeheads.attention.install import decoder_blocks
 from gazeheads.errors import GazeheadsError
 from gazeheads.models.batch import make_batch
-from gazeheads.models.inputs import Encoded
+from gazeheads.models.inputs import Inputs
 from gazeheads.models.score import halving
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Probed:
 
 def probe(
     vlm: VLM,
-    prompts: Sequence[Encoded],
+    prompts: Sequence[Inputs],
     additions: np.ndarray | None = None,
     batch_size: int = 64,
 ) -> list[Probed]:
@@ -103,7 +103,7 @@ OnOutput = Callable[[int, torch.Tensor], torch.Tensor | None]
 """From a layer and its output (B, S, D) to what replaces it, if anything."""
 
 
-def _read(vlm: VLM, prompts: Sequence[Encoded], additions: np.ndarray | None) -> list[Probed]:
+def _read(vlm: VLM, prompts: Sequence[Inputs], additions: np.ndarray | None) -> list[Probed]:
     states: dict[int, torch.Tensor] = {}
 
     def keep(layer: int, hidden: torch.Tensor) -> None:

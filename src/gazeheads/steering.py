@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gazeheads.attention.plan import Mode, Steer, Target, TargetAt, When, check_strength
-from gazeheads.errors import GazeheadsError
-from gazeheads.heads import Head, HeadSet
+from gazeheads.attention.intervention import (
+    InterventionAt,
+    Mode,
+    When,
+    check_strength,
+)
+from gazeheads.heads import HeadSet
+from gazeheads.live_steering import (
+    LiveSteering,
+    LiveTarget,
+    LiveValue,
+    Picks,
+    Resolver,
+    SteeringError,
+)
 from gazeheads.regions import ImageTokens, Region, Rule
+
+__all__ = [
+    "PAPER_DELTA",
+    "PAPER_SWITCH",
+    "LiveSteering",
+    "LiveTarget",
+    "LiveValue",
+    "Schedule",
+    "Steering",
+    "SteeringError",
+]
 
 PAPER_DELTA = 10_000.0
 PAPER_SWITCH = 50  # new tokens between two switches of the study's dynamic narration
-
-
-Aim = tuple[Region | None, float | None]
-"""A region, or None for nowhere in particular, and a strength, or None for the steering's own."""
-
-
-class SteeringError(GazeheadsError):
-    """Steering that cannot be done as asked."""
 
 
 @dataclass(frozen=True)
@@ -62,61 +76,22 @@ class Schedule:
         return current
 
 
-class LiveTarget:
-    """A target that any thread may move while text is generated; takes effect at the next token.
-
-    Once generation has begun every region must lie in the image of the prompt and cover tokens: a
-    move to one that does not raises in the generating thread at the next token.
-    """
-
-    def __init__(self, region: Region | None = None) -> None:
-        self._aim: Aim = (region, None)
-        self._lock = threading.Lock()
-
-    @property
-    def aim(self) -> Aim:
-        """Where to look now, and how hard."""
-        with self._lock:
-            return self._aim
-
-    @property
-    def region(self) -> Region | None:
-        """Where to look now; None: nowhere in particular."""
-        return self.aim[0]
-
-    def move(self, region: Region | None, delta: float | None = None) -> None:
-        """Looks at `region` from the next token on; None lets the heads go.
-
-        Args:
-            region: where.
-            delta: strength from now on, infinite for mode "hard", else mode "soft"; None: what the
-                steering says.
-
-        Raises:
-            PlanError: the strength is NaN or minus infinity.
-        """
-        if delta is not None:
-            check_strength(delta, "hard" if delta == math.inf else "soft", "both")
-        with self._lock:
-            self._aim = (region, delta)
-
-
 @dataclass(frozen=True)
 class Steering:
     """Heads pointed at a region.
 
     Attributes:
         heads: which heads.
-        target: a region, a schedule of regions, or a live target.
+        target: a region, a schedule of regions, or a live steering.
         delta: strength; infinite means only the target counts.
-        mode: "hard", "soft" or "paper" (see `plan.Steer`); None: hard for an infinite delta, soft
+        mode: "hard", "soft" or "paper" (see `Intervention`); None: hard for an infinite delta, soft
             for a finite one. The paper mode turns an infinite delta into the paper's 10,000.
         when: steer the prefill, the decode steps, or both.
         rule, threshold: how the region picks tokens (see `ImageTokens.indices`).
     """
 
     heads: HeadSet
-    target: Region | Schedule | LiveTarget
+    target: Region | Schedule | LiveSteering
     delta: float = math.inf
     mode: Mode | None = None
     when: When = "both"
@@ -124,11 +99,11 @@ class Steering:
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        if not isinstance(self.target, Region | Schedule | LiveTarget):
+        if not isinstance(self.target, Region | Schedule | LiveSteering):
             raise SteeringError(f"cannot steer to a {type(self.target).__name__}")
         if not isinstance(self.heads, HeadSet):
             object.__setattr__(self, "heads", HeadSet.of(self.heads))
-        if len(self.heads) == 0:
+        if len(self.heads) == 0 and not isinstance(self.target, LiveSteering):
             raise SteeringError("no heads to steer")
         if self.mode is None:
             object.__setattr__(self, "mode", "hard" if self.delta == math.inf else "soft")
@@ -147,56 +122,46 @@ class Steering:
         schedule = Schedule.every(PAPER_SWITCH, regions)
         return cls(heads, schedule, mode="paper", when="decode")
 
-    def region_at(self, step: int) -> Region | None:
-        """Where the steering points at a step (for a live target: now)."""
-        if isinstance(self.target, Region):
-            return self.target
-        if isinstance(self.target, Schedule):
-            return self.target.at(step)
-        return self.target.region
+    def value_at(self, step: int) -> LiveValue:
+        """What it does at a step (a live steering: now)."""
+        if isinstance(self.target, LiveSteering):
+            return self.target.value
+        region = self.target if isinstance(self.target, Region) else self.target.at(step)
+        return LiveValue(region=region)
 
-    def on(self, tokens: ImageTokens, row: int) -> Steer:
-        """The plan entry for a row whose image tokens (padding included) are `tokens`.
+    def region_at(self, step: int) -> Region | None:
+        """Where the steering points at a step (a live steering: now)."""
+        return self.value_at(step).region
+
+    @property
+    def used_heads(self) -> HeadSet:
+        """The heads it has; of a live steering those it has now."""
+        live = self.target.value.heads if isinstance(self.target, LiveSteering) else None
+        return self.heads if live is None else live
+
+    def on(self, tokens: ImageTokens, shape: tuple[int, int], keys: int) -> InterventionAt:
+        """What acts on a row of a batch.
+
+        Args:
+            tokens: the row's image tokens, at their places in the padded row.
+            shape: (layers, heads per layer) of the model.
+            keys: of the prompt, padding included.
 
         Raises:
             RegionError: a region known by now lies outside the image or covers no token.
         """
-        heads: tuple[Head, ...] = self.heads.heads
-        target = self._target_at(tokens)
-        return Steer(row, heads, target, self.delta, self.mode or "hard", self.when)
-
-    def _target_at(self, tokens: ImageTokens) -> TargetAt:
-        resolve = _resolver(tokens, self.rule, self.threshold)
+        resolver = Resolver(
+            self.value_at,
+            LiveValue(self.heads, None, self.delta),
+            Picks(tokens, self.rule, self.threshold),
+            shape,
+            keys,
+            self.mode,
+            self.when,
+        )
         if isinstance(self.target, Schedule):
             for _, region in self.target.entries:
-                resolve(region, None)
+                resolver.resolve(LiveValue(region=region))
         else:
-            resolve(*self._aim(0))
-        return lambda step: resolve(*self._aim(step))
-
-    def _aim(self, step: int) -> Aim:
-        if isinstance(self.target, LiveTarget):
-            return self.target.aim
-        return self.region_at(step), None
-
-
-def _resolver(
-    tokens: ImageTokens, rule: Rule, threshold: float
-) -> Callable[[Region | None, float | None], Target | None]:
-    """From a region and a strength to the target; the same two give the same object again."""
-    known: dict[Aim, Target] = {}
-
-    def resolve(region: Region | None, delta: float | None) -> Target | None:
-        if region is None:
-            return None
-        if (region, delta) not in known:
-            target = Target(
-                tokens.select(region, rule, threshold),
-                tokens.others(region, rule, threshold),
-                region.name,
-                delta,
-            )
-            known[region, delta] = target
-        return known[region, delta]
-
-    return resolve
+            resolver.resolve(self.value_at(0))
+        return resolver

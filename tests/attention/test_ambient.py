@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
 import torch
 from eager_reference import bias_of, tokens_of
 
-from gazeheads import GazeheadsError, HeadSet
+from gazeheads import GazeheadsError, HeadSet, Schedule
 
 PROMPTS = ["what happens in this panel?", "what is it?", "in the strip of this comic: what?"]
 HEADS = HeadSet.of([(1, 0), (1, 3), (2, 2), (3, 1)])
@@ -108,10 +109,36 @@ def test_steering_inputs_of_unknown_geometry_is_refused(vlm, strip):
         vlm.steer(HEADS, strip.panel(1), inputs=inputs)
 
 
-def test_assisted_decoding_is_refused(vlm, strip):
+def test_assisted_decoding_writes_the_steered_text(vlm, strip):
+    """Several new tokens a pass, some of them taken back: each is steered as its place says."""
     encoded = vlm.encode(strip.image, PROMPTS[0])
-    with vlm.steer(HEADS, strip.panel(1)), pytest.raises(GazeheadsError, match="assisted"):
-        vlm.model.generate(
-            **encoded.inputs, max_new_tokens=20, min_new_tokens=20, prompt_lookup_num_tokens=3,
-            do_sample=False,
+    draft = copy.deepcopy(vlm.model)
+    schedule = Schedule(((0, strip.panel(1)), (3, strip.panel(3)), (9, None)))
+    options = {"max_new_tokens": 20, "min_new_tokens": 20, "do_sample": False}
+    with vlm.steer(HEADS, schedule):
+        alone = vlm.model.generate(**encoded.inputs, **options)
+        assisted = vlm.model.generate(**encoded.inputs, **options, assistant_model=draft)
+    plain = vlm.model.generate(**encoded.inputs, **options)
+    assert assisted.tolist() == alone.tolist() != plain.tolist()
+
+
+def test_an_answer_read_with_its_prompt_is_steered_as_it_would_be_written(vlm, strip):
+    encoded = vlm.encode(strip.image, PROMPTS[0])
+    schedule = Schedule(((0, strip.panel(1)), (2, strip.panel(3))))
+    with vlm.steer(HEADS, schedule):
+        written = vlm.model.generate(
+            **encoded.inputs, max_new_tokens=STEPS, min_new_tokens=STEPS, do_sample=False,
+            output_logits=True, return_dict_in_generate=True,
         )  # fmt: skip
+    ids = written.sequences[:, :-1]
+    inputs = dict(encoded.inputs)
+    kinds = inputs["mm_token_type_ids"]
+    added = ids.shape[1] - len(encoded)
+    inputs |= {
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "mm_token_type_ids": torch.nn.functional.pad(kinds, (0, added)),
+    }
+    with vlm.steer(HEADS, schedule), torch.no_grad():
+        read = vlm.model(**inputs).logits[0, len(encoded) - 1 :]
+    torch.testing.assert_close(read, torch.cat(written.logits), atol=1e-4, rtol=0)

@@ -12,8 +12,8 @@ from eager_reference import sdpa_copy, tokens_of
 
 from gazeheads import HeadSet, Steering
 from gazeheads.attention.install import attention_layers
-from gazeheads.attention.plan import AttentionPlan, PlanError, Steer, Target
-from gazeheads.attention.state import PlanRun, running
+from gazeheads.attention.intervention import Intervention, InterventionError
+from gazeheads.attention.plan import ForwardPlan, plain_plan
 from gazeheads.models.rows import prepare
 
 PROMPTS = ["what happens in this panel?", "what is it?", "in the strip of this comic: what?"]
@@ -32,8 +32,8 @@ def test_an_empty_plan_is_plain_sdpa_bit_for_bit(vlm, strip, padded):
     prompts = PROMPTS if padded else PROMPTS[:1]
     encoded = vlm.encode_many(strip.image, prompts)
     batch = prepare(vlm, [(e, None) for e in encoded], None, "none")[0]
-    run = PlanRun(AttentionPlan(len(prompts), batch.ids.shape[1]), vlm.text_config)
-    with torch.no_grad(), running(run):
+    plan = plain_plan(len(prompts), batch.ids.shape[1])
+    with torch.no_grad(), vlm.state.running(plan):
         ours = vlm.model(**batch.forward_inputs(vlm.family)).logits
     with torch.no_grad():
         theirs = plain(**batch.forward_inputs(vlm.family)).logits
@@ -130,15 +130,23 @@ def test_two_threads_do_not_see_each_other(vlm, strip):
         assert found[i] == [tokens] * 4
 
 
-def test_plans_check_themselves():
-    target = Target(np.array([1]), np.array([2]))
-    steer = Steer(0, HEADS.heads, lambda step: target)
-    with pytest.raises(PlanError, match="twice"):
-        AttentionPlan(1, 5, (steer, steer))
-    with pytest.raises(PlanError, match="row 0 of a batch of 0"):
-        AttentionPlan(0, 5, (steer,))
-    with pytest.raises(PlanError, match="L3H1"):
-        AttentionPlan(1, 5, (steer,)).check(3, 4)
-    run = PlanRun(AttentionPlan(1, 5, (steer,)), object())
-    with pytest.raises(PlanError, match="2"):
-        run.begin(0, 5, 2)
+def test_interventions_and_plans_check_themselves():
+    def acting(heads=HEADS, target=(1,), layers=4):
+        return Intervention.of(heads, (layers, 4), np.array(target, int), np.array([2]), 5)
+
+    def always(step, decoding):
+        return one
+
+    one = acting()
+    with pytest.raises(InterventionError, match="twice in row 0"):
+        ForwardPlan([[always, always]], 5).check()
+    with pytest.raises(InterventionError, match="L3H1"):
+        acting(layers=3)
+    with pytest.raises(InterventionError, match="no image tokens"):
+        acting(target=())
+    with pytest.raises(InterventionError, match="for 1 rows, the batch has 2"):
+        ForwardPlan([[always]], 5).begin(0, 5, 2)
+    assert one.key_sign.tolist() == [0, 1, -1, 0, 0]
+    assert [(layer, list(heads)) for layer, heads in one.heads_by_layer.items()] == [
+        (1, [0, 3]), (2, [2]), (3, [1]),
+    ]  # fmt: skip

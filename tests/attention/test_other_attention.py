@@ -16,9 +16,10 @@ from transformers import (
     StaticCache,
 )
 
-from gazeheads.attention.install import attach
-from gazeheads.attention.plan import AttentionPlan, Record, Steer, Target
-from gazeheads.attention.state import PlanRun, running
+from gazeheads.attention.install import install
+from gazeheads.attention.intervention import Intervention
+from gazeheads.attention.plan import ForwardPlan, plain_plan
+from gazeheads.attention.recorder import Recorder
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import Head
 
@@ -73,27 +74,31 @@ def reference_model(model):
     return model
 
 
+def intervention(model, delta, mode):
+    text = model.config.get_text_config()
+    shape = (text.num_hidden_layers, text.num_attention_heads)
+    return Intervention.of(HEADS, shape, TARGET, OTHERS, PROMPT, delta, mode)
+
+
 @pytest.mark.parametrize("kind", ["softcap", "sliding"])
 @pytest.mark.parametrize("delta", [0.0, 2.0, math.inf])
 def test_generation_equals_the_reference(kind, delta):
     model = make(kind)
     reference = reference_model(model)
-    attach(model)
+    state = install(model).state
     ids = torch.randint(1, 50, (1, PROMPT), generator=torch.Generator().manual_seed(3))
     STATE["delta"] = 1e9 if math.isinf(delta) else delta
     mode = "hard" if math.isinf(delta) else "soft"
-    steers = (Steer(0, HEADS, lambda step: target, delta, mode),) if delta else ()
-    target = Target(TARGET, OTHERS)
-    record = Record((np.arange(6, 15),), HEADS)
-    run = PlanRun(AttentionPlan(1, PROMPT, steers, record), model.config.get_text_config())
-    with running(run):
+    acting = intervention(model, delta, mode) if delta else None
+    recorder = Recorder((np.arange(6, 15),), HEADS)
+    with state.running(ForwardPlan([[lambda step, decoding: acting]], PROMPT, recorder)):
         ours = model.generate(ids, max_new_tokens=STEPS, do_sample=False, min_new_tokens=STEPS)
     assert ours.shape[1] == PROMPT + STEPS
     with torch.no_grad():
         logits = reference(ours, use_cache=False).logits[0]
     logits[:, model.generation_config.eos_token_id or 1] = -torch.inf
     assert logits[PROMPT - 1 : -1].argmax(-1).tolist() == ours[0, PROMPT:].tolist()
-    recorded = run.recording.attention()
+    recorded = recorder.attention()
     for i, (layer, head) in enumerate(HEADS):
         rows = STATE["weights"][layer][0, head, PROMPT - 1 : -1, 6:15].numpy()
         assert recorded[:, 0, i] == pytest.approx(rows, abs=1e-4)
@@ -106,9 +111,9 @@ def test_an_empty_plan_is_the_plain_model(kind):
     model.set_attn_implementation("eager" if kind == "softcap" else "sdpa")
     with torch.no_grad():
         plain = model(ids).logits
-        attach(model)
+        state = install(model).state
         ours = model(ids).logits
-        with running(PlanRun(AttentionPlan(1, PROMPT), model.config)):
+        with state.running(plain_plan(1, PROMPT)):
             planned = model(ids).logits
     assert torch.equal(ours, planned)
     if kind == "sliding":
@@ -120,13 +125,12 @@ def test_a_static_cache_gives_the_same_tokens():
     model = make("sliding")
     model.config.layer_types = ["full_attention"] * 3
     model = type(model)(model.config).eval()
-    attach(model)
-    target = Target(TARGET, OTHERS)
+    state = install(model).state
+    acting = intervention(model, math.inf, "hard")
     ids = torch.randint(1, 50, (1, PROMPT), generator=torch.Generator().manual_seed(3))
     out = []
     for cache in (None, StaticCache(config=model.config, max_cache_len=64)):
-        plan = AttentionPlan(1, PROMPT, (Steer(0, HEADS, lambda step: target),))
-        with running(PlanRun(plan, model.config)):
+        with state.running(ForwardPlan([[lambda step, decoding: acting]], PROMPT)):
             out.append(model.generate(ids, past_key_values=cache, max_new_tokens=8,
                                       do_sample=False).tolist())  # fmt: skip
     assert out[0] == out[1]
@@ -134,10 +138,10 @@ def test_a_static_cache_gives_the_same_tokens():
 
 def test_value_norms_outside_a_window_are_refused():
     model = make("sliding")
-    attach(model)
-    record = Record((np.arange(6, 15),), HEADS, when="decode", norms="value")
+    state = install(model).state
+    recorder = Recorder((np.arange(6, 15),), HEADS, when="decode", norms="value")
     with (
-        running(PlanRun(AttentionPlan(1, PROMPT, record=record), model.config)),
+        state.running(plain_plan(1, PROMPT, recorder)),
         pytest.raises(GazeheadsError, match="sliding window"),
     ):
         model.generate(torch.ones(1, PROMPT, dtype=torch.long), max_new_tokens=4, min_new_tokens=4,

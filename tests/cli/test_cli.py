@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,10 @@ def test_discover_lists_heads_and_its_scores_steer_and_watch(
     assert [line.split("  ")[0] for line in out.splitlines()] == ["unsteered", "panel 1", "panel 2"]
     code, out, _ = command("steer", strips, *about, "--panel", 2)
     assert [line[:7] for line in out.splitlines()] == ["unsteer", "panel 2"]
+    # a copy of the model is the model
+    moved = shutil.copytree(model, tmp_path / "my-finetune")
+    code, again, err = command("steer", strips, *about, "--panel", 2, "--model", moved)
+    assert (code, again) == (0, out) and "Note: head" not in err, err
     picture = strips / "comic1" / "p1.png"
     code, out, _ = command("steer", picture, *about, "--box", "0,0,32,32")
     assert code == 0 and "box 0,0,32,32" in out
@@ -204,12 +209,14 @@ def test_more_heads_than_the_model_has(
 
 
 def test_heads_of_another_model(command: Command, model: str, strips: Path, tmp_path: Path) -> None:
-    other = HeadSet(((0, 0),), "gaze", "another-model", (4, 4)).save(tmp_path / "other.json")
+    where = (4, 4)
+    other = HeadSet(((0, 0),), "gaze", "another-model", where, "v1-other").save(tmp_path / "o.json")
+    old = HeadSet(((0, 0),), "gaze", "another-model", where).save(tmp_path / "old.json")
     wider = HeadSet(((0, 9),), "gaze", "", (4, 16)).save(tmp_path / "wider.json")
     scores = HeadScores(np.ones((2, 2)), provenance={"model": "third"}).save(tmp_path / "s.json")
     (tmp_path / "text.json").write_text("no heads")
     for file, told in (
-        (other, "another-model"),
+        (other, "v1-other"),
         (wider, "4 layers x 16 heads"),
         (scores, "third"),
         (tmp_path / "text.json", "not a JSON file"),
@@ -217,7 +224,16 @@ def test_heads_of_another_model(command: Command, model: str, strips: Path, tmp_
     ):
         for verb in ("steer", "watch"):
             words = (verb, strips, "--model", model, "--heads", file)
-            assert told in refused(command, tmp_path, *words)
+            said = refused(command, tmp_path, *words)
+            assert told in said and ("--heads-anyway" in said) == (file == other)
+    few = ("--model", model, "--panel", 1, "--max-new-tokens", 1)
+    code, _, err = command("steer", strips, *few, "--heads", other, "--heads-anyway")
+    assert code == 0 and "Note: head" not in err, err
+    assert "4 layers x 16 heads" in refused(
+        command, tmp_path, "steer", strips, *few, "--heads", wider, "--heads-anyway"
+    )
+    code, _, err = command("steer", strips, *few, "--heads", old)
+    assert code == 0 and err.count("another-model") == 1 and "Note: head set 'gaze'" in err, err
 
 
 def test_an_output_folder_that_cannot_be_written_is_found_before_the_work(
@@ -285,3 +301,23 @@ def test_help_and_version_are_quick_because_torch_is_not_loaded(command: Command
     assert command("--version")[1].count(".") == 2
     check = "import sys, gazeheads.cli.main; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_every_command_that_takes_heads_takes_other_ones_when_told_to(command: Command) -> None:
+    from typer.main import get_command
+
+    from gazeheads.cli.main import app
+
+    def every(group: Any) -> dict[str, Any]:
+        found = {}
+        for name, own in group.commands.items():
+            found |= every(own) if hasattr(own, "commands") else {name: own}
+        return found
+
+    options = {
+        name: {text for each in own.params for text in each.opts}
+        for name, own in every(get_command(app)).items()
+    }
+    taking = {name for name, own in options.items() if "--heads" in own}
+    assert {"steer", "watch", "steer-vqa", "demo", "web"} <= taking
+    assert taking == {name for name, own in options.items() if "--heads-anyway" in own}

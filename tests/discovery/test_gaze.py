@@ -43,6 +43,9 @@ def test_scores_equal_six_eager_prompts(vlm, reference, make_strip):
     assert np.abs(scores.scores - diagonal).max() < 1e-5
     assert seen == [(1, 2), (2, 2)]
     assert scores.provenance["strips"] == ["s0", "s1"] and scores.model == "tiny-random"
+    assert (
+        scores.top(1).fingerprint == vlm.fingerprint and scores.living_text() == "16 of 16 living"
+    )
     assert scores.matrices.max() > 0.05
 
 
@@ -89,11 +92,12 @@ def test_identical_questions_and_a_single_question(vlm, strip):
     assert twice[1] == pytest.approx(once[0], abs=1e-6)
 
 
-def test_scoring_inside_steer_is_not_steered(vlm, strip):
-    plain = vlm.score_regions(strip.image, ["what?"], strip.regions)
-    with vlm.steer([(0, 0)], strip.panel(1)):
-        inside = vlm.score_regions(strip.image, ["what?"], strip.regions)
-    assert np.array_equal(plain, inside)
+def test_scoring_inside_steer_is_refused(vlm, strip):
+    with (
+        pytest.raises(GazeheadsError, match="plain model"),
+        vlm.steer([(0, 0)], strip.panel(1)),
+    ):
+        vlm.score_regions(strip.image, ["what?"], strip.regions)
 
 
 def test_out_of_memory_halves_the_batch(caplog):

@@ -27,7 +27,7 @@ def scores_of(vlm: VLM) -> HeadScores:
     shape = (vlm.num_layers, vlm.num_heads)
     matrices = noise.random((*shape, 3, 3)) / 3
     scores = np.trace(matrices, axis1=2, axis2=3) / 3
-    return HeadScores(scores, matrices, "gaze", {"model": vlm.name})
+    return HeadScores(scores, matrices, "gaze", {"model": vlm.name, "fingerprint": vlm.fingerprint})
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +85,7 @@ def exported(
     gqa: VLM, scores: HeadScores, once: Callable[..., Path], strips: tuple[Any, ...]
 ) -> Path:
     """The tiny random model with its weights as they are."""
-    pytest.importorskip("onnxscript", reason="needs the extra [web]")
+    pytest.importorskip("onnxscript", reason="needs pip install 'gazeheads[web]'")
     from gazeheads.export.web import WebSettings, export_web
 
     settings = WebSettings(weights="float32", k=4)
@@ -95,7 +95,7 @@ def exported(
 @pytest.fixture(scope="session")
 def rounded(processor: Any) -> VLM:
     """A tiny random model with weights of four bits."""
-    pytest.importorskip("onnxscript", reason="needs the extra [web]")
+    pytest.importorskip("onnxscript", reason="needs pip install 'gazeheads[web]'")
     from tiny_models import make_model
 
     from gazeheads.export.fourbit import round_weights

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from live.visiting import CHROMIUM, ENGINE
+from browsers import CHROMIUM, ENGINE
 from PIL import Image
 
 from gazeheads.export.check import reference

@@ -11,12 +11,14 @@ import pytest
 
 from gazeheads.live.page import STATIC
 
-WEB = Path(__file__).parents[3] / "web"
+WEB = Path(__file__).parents[2] / "web"
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("node") is None, reason="no Node on this machine")
-@pytest.mark.skipif(not (WEB / "node_modules").is_dir(), reason="npm ci was not run in web/")
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node: apt-get install nodejs npm")
+@pytest.mark.skipif(
+    not (WEB / "node_modules").is_dir(), reason="needs the Node packages: npm ci in web/"
+)
 def test_built_files_are_up_to_date(tmp_path: Path) -> None:
     vite = WEB / "node_modules" / "vite" / "bin" / "vite.js"
     environment = os.environ | {"NODE_ENV": "production"}

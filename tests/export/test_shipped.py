@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,23 @@ from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.heads import HeadSet
 
 SHIPPED = Path(gazeheads.__file__).parent / "live/static/model"
+DESCRIPTION = "model.json"
+
+
+def test_the_shipped_files_are_those_described_as_the_page_insists() -> None:
+    described = {
+        file["name"]: file for file in json.loads((SHIPPED / DESCRIPTION).read_text())["files"]
+    }
+    assert {path.name for path in SHIPPED.iterdir()} == {*described, DESCRIPTION}
+    for name, file in described.items():
+        data = (SHIPPED / name).read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        assert (len(data), digest[:16]) == (file["bytes"], file["hash"])
 
 
 @pytest.mark.slow
 def test_the_browsers_comic_tiny_writes_what_comic_tiny_writes() -> None:
-    pytest.importorskip("onnxruntime", reason="the extra [web] is not installed")
+    pytest.importorskip("onnxruntime", reason="needs pip install 'gazeheads[web]'")
     from gazeheads.export.check import compare
     from gazeheads.export.runner import Runner
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-onnx = pytest.importorskip("onnx", reason="needs the extra [web]")
-ir = pytest.importorskip("onnx_ir", reason="needs the extra [web]")
-onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra [web]")
+onnx = pytest.importorskip("onnx", reason="needs pip install 'gazeheads[web]'")
+ir = pytest.importorskip("onnx_ir", reason="needs pip install 'gazeheads[web]'")
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs pip install 'gazeheads[web]'")
 
 WORDS, SIZE, OUT = 48, 96, 64
 

@@ -16,8 +16,8 @@ from gazeheads.heads import HeadScores
 
 from .conftest import scores_of
 
-pytest.importorskip("onnxruntime", reason="needs the extra [web]")
-pytest.importorskip("onnxscript", reason="needs the extra [web]")
+pytest.importorskip("onnxruntime", reason="needs pip install 'gazeheads[web]'")
+pytest.importorskip("onnxscript", reason="needs pip install 'gazeheads[web]'")
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
@@ -55,8 +55,8 @@ def test_finite_deltas_and_attention_are_the_models(
     for strip in strips:
         encoded, ready = prepare(gqa, strip.image, "what happens?")
         steering = Steering(heads, strip.regions[1], delta=3.0)
-        target = steering.on(encoded.tokens, 0).target
-        found = runner.generate(ready, 8, heads.heads, target, delta=3.0)
+        acting = steering.on(encoded.tokens, (gqa.num_layers, gqa.num_heads), len(encoded))
+        found = runner.generate(ready, 8, acting)
         wanted = reference(gqa, encoded, steering, 8)
         assert found.tokens == wanted.tokens
         np.testing.assert_allclose(found.logits, wanted.logits, atol=1e-3)
@@ -82,6 +82,14 @@ def test_scores_of_another_model_are_refused(gqa: VLM, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_scores_of_other_weights_are_refused(gqa: VLM, scores: HeadScores, tmp_path: Path) -> None:
+    from gazeheads.export.web import WebSettings, export_web
+
+    with pytest.raises(GazeheadsError, match="v1-0"):
+        export_web(gqa, scores.forced("mine", "v1-0"), tmp_path / "out", WebSettings(k=2), [])
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -102,7 +110,7 @@ def test_the_command_refuses_what_it_does_not_know(
     line = ["gazeheads", "export", "web", "-o", str(tmp_path / "out"), *words]
     monkeypatch.setattr("sys.argv", line)
     with pytest.raises(SystemExit) as stop:
-        main.main()
+        main()
     assert stop.value.code == 2
     assert told in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

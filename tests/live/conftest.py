@@ -1,4 +1,4 @@
-"""A headless Chromium for the page's tests, driven from Python; no Node is needed."""
+"""Visits to the demo's page."""
 
 from __future__ import annotations
 
@@ -7,28 +7,7 @@ from typing import Any
 
 import pytest
 
-from live.visiting import CHROMIUM, ENGINE, FLAGS, Visit
-
-
-@pytest.fixture(scope="session")
-def playwright_driver() -> Iterator[Any]:
-    """Starts browsers."""
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if not ENGINE.is_file():
-        pytest.skip("the page was not built (npm ci && npm run build in web/)")
-    with playwright.sync_playwright() as driver:
-        yield driver
-
-
-@pytest.fixture(scope="session")
-def browser(playwright_driver: Any) -> Iterator[Any]:
-    """A headless Chromium with WebGPU in software."""
-    flags = [*FLAGS, "--enable-unsafe-webgpu"]
-    started = playwright_driver.chromium.launch(executable_path=CHROMIUM, args=flags)
-    yield started
-    started.close()
+from live.visiting import Visit
 
 
 @pytest.fixture

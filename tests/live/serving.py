@@ -18,9 +18,9 @@ import pytest
 
 from gazeheads.data.drawn.strips import draw_strips
 
-pytest.importorskip("starlette", reason="the extra [serve] is not installed")
-uvicorn = pytest.importorskip("uvicorn", reason="the extra [serve] is not installed")
-websockets = pytest.importorskip("websockets", reason="the extra [serve] is not installed")
+pytest.importorskip("starlette", reason="needs pip install 'gazeheads[serve]'")
+uvicorn = pytest.importorskip("uvicorn", reason="needs pip install 'gazeheads[serve]'")
+websockets = pytest.importorskip("websockets", reason="needs pip install 'gazeheads[serve]'")
 
 from gazeheads.cli.commands.demo import listen  # noqa: E402
 from gazeheads.live.server import make_app  # noqa: E402

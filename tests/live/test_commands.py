@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("starlette", reason="the extra [serve] is not installed")
+pytest.importorskip("starlette", reason="needs pip install 'gazeheads[serve]'")
 
 from gazeheads.cli.commands.demo import choose_engine, listen, read_scores
 from gazeheads.errors import GazeheadsError

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 Open = Callable[..., Visit]
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not (STATIC / DESCRIPTION).is_file(), reason="no model ships with the page"),
+    pytest.mark.skipif(
+        not (STATIC / DESCRIPTION).is_file(), reason="needs comic-tiny in live/static/model"
+    ),
 ]
 MOST_BYTES = 12_000_000
 SMALL = {"a", "an", "the", "in", "at", "on", "of"}

@@ -213,7 +213,7 @@ def test_the_gallery_is_what_its_seeds_draw() -> None:
 
 
 @pytest.mark.skipif(
-    not (WEB / "node_modules" / "vite").is_dir(), reason="needs the packages of web/"
+    not (WEB / "node_modules" / "vite").is_dir(), reason="needs the Node packages: npm ci in web/"
 )
 def test_the_page_is_typed(tmp_path: Path) -> None:
     checked = subprocess.run(

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from gazeheads.live.page import STATIC
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-ENGINE = STATIC / "assets/engine.js"
-FLAGS = (
-    "--no-sandbox",
-    # whatever asks for another machine fails, and a page that tries is found out by its console
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-)
 PATIENCE = 120_000  # ms; a busy machine is no failure
 TOKENS = "#story p:first-child .token"
 
@@ -107,7 +95,8 @@ class Visit:
 
     def audit(self) -> list[str]:
         """What axe-core finds serious or critical."""
-        axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
+        needed = "needs axe: pip install 'gazeheads[test]'"
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason=needed)
         found = axe.Axe().run(self.page).response["violations"]
         return [
             f"{each['id']}: {each['nodes'][0]['html'][:120]}"

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gazeheads import GazeheadsError
+from gazeheads import GazeheadsError, Region
 from gazeheads.models.generate import pieces
 from gazeheads.models.inputs import open_image
 
@@ -114,8 +114,13 @@ def test_the_same_tokens_with_images_of_different_sizes_are_ambiguous(gqa):
     first = gqa.encode(Image.new("RGB", (64, 64)), prompt)
     second = gqa.encode(Image.new("RGB", (66, 66)), prompt)
     assert torch.equal(first.ids, second.ids)
-    with pytest.raises(GazeheadsError, match="different sizes"):
-        gqa.encoder.recall(first.ids)
+    with (
+        gqa.steer([(1, 0)], Region.from_box(0, 0, 64, 64)),
+        pytest.raises(GazeheadsError, match="different sizes"),
+    ):
+        gqa.model(**second.inputs)
+    with gqa.steer([(1, 0)], Region.from_box(0, 0, 64, 64), inputs=second):
+        gqa.model(**second.inputs)
 
 
 def test_pieces_join_to_the_text(gqa):

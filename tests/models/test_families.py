@@ -11,8 +11,7 @@ from PIL import Image
 from tiny_families import BUILDERS, make_family
 
 from gazeheads import VLM, GazeheadsError, HeadSet, Region, Steering
-from gazeheads.attention.plan import AttentionPlan
-from gazeheads.attention.state import PlanRun, running
+from gazeheads.attention.plan import plain_plan
 
 every = pytest.mark.parametrize("family", list(BUILDERS), indirect=True)
 HEADS = HeadSet.of([(0, 1), (1, 3), (2, 0)])
@@ -31,10 +30,10 @@ def test_an_empty_plan_is_the_plain_model(family: VLM, picture: Image.Image) -> 
     soft_capped = getattr(family.text_config, "attn_logit_softcapping", None) is not None
     plain.set_attn_implementation({"text_config": "eager" if soft_capped else "sdpa"})
     inputs = family.encode(picture, "what?").inputs
-    run = PlanRun(AttentionPlan(1, inputs["input_ids"].shape[1]), family.text_config)
+    plan = plain_plan(1, inputs["input_ids"].shape[1])
     with torch.no_grad():
         expected = plain(**inputs).logits
-        with running(run):
+        with family.state.running(plan):
             planned = family.model(**inputs).logits
         assert torch.equal(planned, family.model(**inputs).logits)
     if soft_capped:

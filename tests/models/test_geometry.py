@@ -143,7 +143,7 @@ MODES = ["RGB", "L", "P", "RGBA", "1"]
     st.sampled_from([1, 6, 8]),
 )
 def test_odd_images(name: str, size: tuple[int, int], mode: str, turned: int) -> None:
-    from vlm.conftest import wrapped
+    from models.conftest import wrapped
 
     image = Image.new(mode, size)
     image.getexif()[0x0112] = turned

@@ -10,8 +10,8 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Q
 
 import gazeheads
 from gazeheads import GazeheadsError, Steering
-from gazeheads.attention.install import attach
-from gazeheads.models import load
+from gazeheads.attention.install import install
+from gazeheads.models.load import family_of
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,9 @@ def test_a_folder_without_weights(folder, tmp_path):
 
 
 def test_comic_tiny_missing(monkeypatch, tmp_path):
-    monkeypatch.setattr(load, "__file__", str(tmp_path / "models" / "load.py"))
+    monkeypatch.setattr(
+        sys.modules["gazeheads.models.load"], "__file__", str(tmp_path / "models" / "load.py")
+    )
     with pytest.raises(GazeheadsError, match="comic-tiny is not in this installation"):
         gazeheads.load("comic-tiny")
 
@@ -73,7 +75,7 @@ def test_an_unsupported_family():
         vision_config = object()
 
     with pytest.raises(GazeheadsError, match="qwen3_vl"):
-        load.family_of(Config(), "x")
+        family_of(Config(), "x")
 
 
 def test_attention_code_of_its_own_is_refused(gqa):
@@ -95,17 +97,19 @@ def test_attention_code_of_its_own_is_refused(gqa):
             self.attention.config = self.config
 
     with pytest.raises(GazeheadsError, match="attention code of its own"):
-        attach(Model())
+        install(Model())
     model = Model()
     model.config.num_hidden_layers = 2
     with pytest.raises(GazeheadsError, match="attention interface"):
-        attach(model)
+        install(model)
 
 
 def test_wrapping_twice_keeps_one_hook(gqa):
-    hooks = len(gqa.model._forward_pre_hooks)
-    gazeheads.wrap(gqa.model, gqa.processor, "again")
-    assert len(gqa.model._forward_pre_hooks) == hooks
+    hooks = len(gqa.model.base_model._forward_pre_hooks)
+    assert hooks == 1
+    again = gazeheads.wrap(gqa.model, gqa.processor, "again")
+    assert len(gqa.model.base_model._forward_pre_hooks) == hooks
+    assert again.state is gqa.state
 
 
 def test_import_is_light():

@@ -139,6 +139,20 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return HeadScores(table, provenance=provenance).save(path)
 
 
+def test_scores_of_other_weights_need_a_word(
+    command: Command, model: str, strips: Path, scores: Path, tmp_path: Path
+) -> None:
+    from gazeheads.heads import HeadScores
+
+    other = HeadScores.load(scores).forced("tiny-random", "v1-0").save(tmp_path / "other.json")
+    words = ("steer-vqa", "--model", model, "--strips", strips, "--k", 2, "--out", tmp_path / "out")
+    code, out, err = command(*words, "--heads", other)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "weights v1-0" in err and "--heads-anyway" in err
+    code, out, err = command(*words, "--heads", other, "--heads-anyway")
+    assert code == 0 and "Note: head" not in err, err
+
+
 def test_two_shards_and_a_merge_equal_one_run(
     command: Command, model: str, strips: Path, scores: Path, tmp_path: Path
 ) -> None:

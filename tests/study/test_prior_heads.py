@@ -46,6 +46,9 @@ def test_rankings_come_from_all_strips_and_a_stop_changes_nothing(gqa: VLM, tmp_
     mass = np.concatenate([unpacked(record, "mass") for record in whole.ordered()])
     assert mass.shape == (4, 4, 4)
     assert rankings["image"].ranking() == image_heads(mass).ranking()
+    for ranking in rankings.values():
+        assert ranking.fingerprint == gqa.fingerprint
+        assert ranking.living is not None and ranking.living.all()
     # layers 0 and 1 come last: they are never localization heads
     assert all(head.layer >= 2 for head in rankings["localization"].ranking()[:8])
 

@@ -51,6 +51,8 @@ def test_scores_are_those_of_the_library_and_survive_a_stop(
     assert found.matrices is not None and expected.matrices is not None
     np.testing.assert_allclose(found.matrices, expected.matrices, atol=1e-6)
     assert found.provenance["strips"] == [strip.id for strip in strips]
+    assert found.fingerprint == expected.fingerprint == gqa.fingerprint
+    assert found.living is not None and found.living.all() and found.living.shape == (4, 4)
     assert load_scores(folder.path).ranking() == found.ranking()
     best = folder.summary["results"]["top"][0]
     assert best["head"] == str(found.ranking()[0])
@@ -67,6 +69,24 @@ def test_retrained_weights_are_refused(gqa: VLM, strips: list[Strip], tmp_path: 
             discover.run(gqa, strips[:1], DiscoverSettings(), RunOptions(tmp_path))
     finally:
         weight.copy_(before)
+
+
+def test_ablated_heads_are_other_weights_and_their_scores_rank_last(
+    gqa: VLM, strips: list[Strip], tmp_path: Path
+) -> None:
+    whole = discover.run(gqa, strips[:1], DiscoverSettings(), RunOptions(tmp_path / "whole"))
+    best = load_scores(whole.path).ranking()[0]
+    output = gqa.model.model.language_model.layers[best.layer].self_attn.o_proj.weight
+    before = output.detach().clone()
+    try:
+        output.data[:, 16 * best.head : 16 * best.head + 16] = 0
+        with pytest.raises(RunError, match="model_mark"):
+            discover.run(gqa, strips[:1], DiscoverSettings(), RunOptions(tmp_path / "whole"))
+        options = RunOptions(tmp_path / "ablated")
+        found = load_scores(discover.run(gqa, strips[:1], DiscoverSettings(), options).path)
+    finally:
+        output.data.copy_(before)
+    assert found.ranking()[-1] == best and found.living_text() == "15 of 16 living"
 
 
 def test_summary_of_scores_by_hand() -> None:

@@ -1,118 +1,175 @@
-"""Steering that surrounds calls: what `with vlm.steer(...)` leaves for forward passes to find.
-
-A hook before the model's forward tells the current run that a pass begins.
-"""
+"""`with vlm.steer(...)`: steering of passes that other code makes, transformers' generate first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from gazeheads.attention.plan import AttentionPlan, PlanError, Steer
-from gazeheads.attention.state import PlanRun, current_run, set_run
+from gazeheads.attention.intervention import InterventionAt, InterventionError
+from gazeheads.attention.known_prompts import KnownPrompt, UnknownPromptError, one_geometry
+from gazeheads.attention.plan import ForwardPlan
+from gazeheads.attention.row_prompts import RowPrompts
+from gazeheads.attention.scope import Scope
 from gazeheads.regions import ImageTokens
-from gazeheads.steering import Steering
 
 if TYPE_CHECKING:
-    from gazeheads.models.inputs import Encoded, Encoder
+    from gazeheads.attention.state import ForwardState
 
 
-@dataclass(frozen=True, eq=False)
-class Ambient:
-    """Steering in force for one model.
+class NothingSteeredError(InterventionError):
+    """A `with vlm.steer(...)` that ended without a single steered pass."""
+
+
+class Steers(Protocol):
+    """Heads pointed somewhere, before it is known on which prompt."""
+
+    def on(self, tokens: ImageTokens, shape: tuple[int, int], keys: int) -> InterventionAt:
+        """What acts on a row whose image tokens (padding included) are `tokens`.
+
+        Args:
+            tokens: of the row.
+            shape: (layers, heads per layer) of the model.
+            keys: of the prompt, padding included.
+        """
+        ...
+
+
+class SteeringContext(Scope):
+    """One `with vlm.steer(...)` of one model; it can be entered once at a time.
 
     Attributes:
-        text_config: of the model's language model; tells models apart.
-        encoder: remembers the geometry of prompts.
-        steerings: all of them at once.
-        inputs: the one prompt it is for, or None for any prompt encoded before.
+        state: of the model.
+        steering: what it does.
+        prompt: the only prompt it is for; None: any known one.
+        used: whether a pass was under it.
     """
 
-    text_config: object
-    encoder: Encoder
-    steerings: tuple[Steering, ...]
-    inputs: Encoded | None = None
+    def __init__(
+        self, state: ForwardState, steering: Steers, prompt: KnownPrompt | None = None
+    ) -> None:
+        super().__init__()
+        self.state, self.steering, self.prompt = state, steering, prompt
+        self.used = False
+        self._passes = 0
 
-    def tokens(self, ids: torch.Tensor) -> ImageTokens:
-        """Image tokens of an unpadded prompt of (S,) ids."""
-        if self.inputs is None:
-            return self.encoder.recall(ids)
-        if self.inputs.ids.tolist() != ids.tolist():
-            raise PlanError("the prompt is not the one given as inputs= to vlm.steer")
-        return self.inputs.tokens
+    def __enter__(self) -> None:
+        if self.number >= 0 and not self.closed:
+            raise InterventionError("this steering is in force already: call vlm.steer again")
+        self.used, self._passes = False, self.state.passes
+        self.open(sys._getframe(1))
+        self.state.add(self)
 
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+        self.state.remove(self)
+        if kind is None and not self.used:
+            raise NothingSteeredError(f"nothing was steered: {self._why()}")
 
-_AMBIENT: ContextVar[Ambient | None] = ContextVar("gazeheads_ambient", default=None)
-
-
-def ambient_steerings(text_config: object) -> tuple[Steering, ...]:
-    """The steering in force for a model in this context."""
-    ambient = _AMBIENT.get()
-    return ambient.steerings if ambient and ambient.text_config is text_config else ()
-
-
-@contextmanager
-def surrounding(ambient: Ambient) -> Iterator[None]:
-    """Puts steering in force; nested calls for the same model add up."""
-    outer = _AMBIENT.get()
-    if outer is not None and outer.text_config is ambient.text_config:
-        steerings = (*outer.steerings, *ambient.steerings)
-        inputs = ambient.inputs or outer.inputs
-        ambient = Ambient(ambient.text_config, ambient.encoder, steerings, inputs)
-    before = current_run()
-    token = _AMBIENT.set(ambient)
-    try:
-        yield
-    finally:
-        _AMBIENT.reset(token)
-        set_run(before)
-
-
-def before_forward(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Begins a pass of the current run, or a new run of the steering in force."""
-    run, ambient = current_run(), _AMBIENT.get()
-    if run is None and ambient is None:
-        return
-    text_config = model.config.get_text_config()
-    ids = kwargs.get("input_ids", args[0] if args else None)
-    tokens = ids if ids is not None else kwargs.get("inputs_embeds")
-    if tokens is None:
-        return
-    cache = kwargs.get("past_key_values")
-    past = int(cache.get_seq_length()) if cache is not None else 0
-    explicit = run is not None and not run.ambient and run.text_config is text_config
-    if not explicit and ambient is not None and ambient.text_config is text_config:
-        if past == 0:
-            run = _ambient_run(ambient, ids, kwargs.get("attention_mask"))
-            set_run(run)
-        elif run is None:
-            raise PlanError("steering must be in force when the prompt is read, not only later")
-    if run is not None and run.text_config is text_config:
-        run.begin(past, tokens.shape[1], tokens.shape[0])
+    def _why(self) -> str:
+        state = self.state
+        if not state.installed():
+            return (
+                f"the attention of {state.name} was switched to "
+                f"{state.text_config._attn_implementation!r} after it was wrapped: wrap it again"
+            )
+        if state.passes == self._passes:
+            return (
+                f"no forward pass of {state.name} ran inside the `with`; a copy, a wrapper or "
+                "another object of the model is not steered: generate with vlm.model"
+            )
+        if self.prompt is not None:
+            return "the prompt given as inputs= was never read, only others"
+        return f"passes of {state.name} ran, but none inside this `with`"
 
 
-def _ambient_run(ambient: Ambient, ids: torch.Tensor | None, mask: torch.Tensor | None) -> PlanRun:
-    """The plan that steers every row of a batch of prompts."""
+@dataclass(eq=False)
+class AmbientRun:
+    """One generation under surrounding steering.
+
+    Attributes:
+        plan: what acts on it; None: it is a prompt that the contexts are not for.
+        contexts: that it began under.
+        adopted: whether a thread without a `with` of its own took them.
+        prompts: per row, the known prompt it is; None for a row that is none of them.
+        ids: (B, S) of the latest pass that read the whole sequence.
+    """
+
+    plan: ForwardPlan | None
+    contexts: tuple[SteeringContext, ...]
+    adopted: bool
+    prompts: tuple[KnownPrompt | None, ...]
+    ids: torch.Tensor
+
+    def goes_on(self, contexts: tuple[SteeringContext, ...]) -> bool:
+        """Whether a later pass on its cache is still steered; False: it is plain.
+
+        Raises:
+            InterventionError: other steering is in force than when the prompt was read.
+        """
+        if contexts == self.contexts or (self.adopted and not contexts):
+            return True
+        if contexts:
+            raise InterventionError(
+                "the steering in force is not the one the prompt was read under: begin every "
+                "`with vlm.steer(...)` before the prefill"
+            )
+        return False
+
+    def extends(
+        self, state: ForwardState, ids: torch.Tensor | None, kwargs: Mapping[str, Any]
+    ) -> bool:
+        """Whether a pass without a KV cache reads the same sequence again, and more of it."""
+        if ids is None or self.plan is None or ids.shape[0] != self.ids.shape[0]:
+            return False
+        length = self.ids.shape[1]
+        if ids.shape[1] <= length or not torch.equal(ids[:, :length], self.ids):
+            return False
+        rows = RowPrompts(state, ids[:, : self.plan.prompt_length], kwargs)
+        found = (rows.of(row, known is not None) for row, known in enumerate(self.prompts))
+        if not all(k is None or k in own for k, own in zip(self.prompts, found, strict=True)):
+            return False
+        self.ids = ids
+        return True
+
+
+def begin_run(
+    state: ForwardState,
+    contexts: tuple[SteeringContext, ...],
+    adopted: bool,
+    ids: torch.Tensor | None,
+    kwargs: Mapping[str, Any],
+) -> AmbientRun:
+    """The plan that steers every row of a batch of prompts.
+
+    Raises:
+        UnknownPromptError: a row's image tokens are not known.
+    """
     if ids is None:
-        raise PlanError("steering needs input_ids, not inputs_embeds")
-    steers: list[Steer] = []
-    for row, own in enumerate(ids):
-        real = torch.ones_like(own, dtype=torch.bool)
-        if mask is not None and mask.ndim == 2:
-            real = mask[row, : len(own)].bool().to(own.device)
-        start = int(real.int().argmax())
-        tokens = ambient.tokens(own[real]).shifted(start)
-        steers += [steering.on(tokens, row) for steering in ambient.steerings]
-    plan = AttentionPlan(ids.shape[0], ids.shape[1], tuple(steers))
-    return PlanRun(plan, ambient.text_config, ambient=True)
-
-
-def check_heads_of(steerings: Sequence[Steering], layers: int, heads: int, model: str) -> None:
-    """Raises HeadError unless every head set fits the model."""
-    for steering in steerings:
-        steering.heads.check(layers, heads, model)
+        raise UnknownPromptError("steering needs input_ids, not inputs_embeds")
+    rows = RowPrompts(state, ids, kwargs)
+    anyone = any(context.prompt is None for context in contexts)
+    known_of = [rows.of(row, anyone) for row in range(len(ids))]
+    shape, keys = (state.layers, state.heads), rows.prompt_length
+    sources: list[list[InterventionAt]] = []
+    for known, padding in zip(known_of, rows.padding, strict=True):
+        own: list[InterventionAt] = []
+        for context in contexts:
+            if context.prompt is not None and context.prompt not in known:
+                continue
+            chosen = known if context.prompt is None else [context.prompt]
+            own.append(context.steering.on(one_geometry(chosen).shifted(padding), shape, keys))
+            context.used = True
+        sources.append(own)
+    prompts = tuple(k[0] if own else None for k, own in zip(known_of, sources, strict=True))
+    plan = ForwardPlan(sources, keys) if any(sources) else None
+    return AmbientRun(plan, contexts, adopted, prompts, ids)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import pad, scaled_dot_product_attention
 
-from gazeheads.attention.groups import Group, Part
-from gazeheads.attention.plan import Mode
-from gazeheads.attention.weights import limit, softmax
+from gazeheads.attention.head_groups import HeadGroup, RowHeads
+from gazeheads.attention.intervention import Mode
+from gazeheads.attention.weights import limit, softmax, wide
 
 CHUNK = 1 << 23  # elements of scores or masks held at once: memory stays linear in the keys
+GATHERED = 1 << 24  # elements of a layer's target keys and values that a text may keep gathered
 
 
-class Layer:
+class AttentionCall:
     """The tensors of one attention call.
 
     Attributes:
@@ -23,7 +24,7 @@ class Layer:
         mask: (B or 1, 1, Q, K) bool, True may attend, or additive; None: causal.
         queries, keys: Q, and how many of the K keys may be seen by any query.
         offset: keys of the sequence that a sliding window has dropped before these.
-        repeat: query heads per key head.
+        n_rep: query heads per key head.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Layer:
         self.query, self.key, self.value, self.mask = query, key, value, mask
         self.scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
         self.softcap = softcap
-        self.repeat = query.shape[1] // key.shape[1]
+        self.n_rep = query.shape[1] // key.shape[1]
         self.queries = query.shape[2]
         self.keys = key.shape[2]
         if mask is None and self.queries > 1:
@@ -69,47 +70,61 @@ class Layer:
             scores = torch.tanh(scores / self.softcap) * self.softcap
         return scores
 
-    def steer(self, group: Group, output: torch.Tensor) -> None:
-        """Overwrites the group's heads in the plain `output` (B, Q, H, D)."""
-        if self.queries > 1:
-            for part in group.parts:
-                self._steer_prompt(part, output)
-            return
+    def steered(self, groups: list[HeadGroup], output: torch.Tensor) -> torch.Tensor:
+        """The plain `output` (B, Q, H, D) with the groups' heads computed anew.
+
+        The tensor itself is written to, or a copy of it where gradients need the plain one.
+        """
+        if output.requires_grad:
+            output = output.clone()
+        for group in groups:
+            if self.queries > 1:
+                for part in group.by_row:
+                    self._steer_queries(group, part, output)
+            else:
+                steered = self._steer_one_query(group)
+                output[group.rows, :, group.heads] = steered.to(output.dtype)
+        return output
+
+    def _steer_one_query(self, group: HeadGroup) -> torch.Tensor:
+        """(n, 1, D): the group's heads in a decode step."""
         if group.mode == "hard" and self._target_in_sight():
-            steered = self._only_target(group)
-        else:
-            weights = self.weights(group)
-            value = self.value[group.rows, group.shared, : self.keys]
-            steered = torch.matmul(weights, value.to(weights.dtype))
-        output[group.rows, :, group.heads] = steered.to(output.dtype)
+            return self._only_target(group)
+        weights = self.weights(group)
+        value = self.value[group.rows, group.kv_heads, : self.keys]
+        return torch.matmul(weights, value.to(weights.dtype))
 
     def _target_in_sight(self) -> bool:
         """Whether a decode step is sure to see every image token of its row."""
         windowed = getattr(self.module, "sliding_window", None) is not None
         return self.softcap is None and not windowed and self.offset == 0
 
-    def _only_target(self, group: Group) -> torch.Tensor:
+    def _only_target(self, group: HeadGroup) -> torch.Tensor:
         """(n, 1, D): the hard mode of a decode step; nothing but the target's keys is read."""
-        rows, shared = group.rows[:, None], group.shared[:, None]
+        key, value = group.gathered or self._gather(group)
+        query = self.query[group.rows, group.heads][:, None]
         return scaled_dot_product_attention(
-            self.query[group.rows, group.heads][:, None],
-            self.key[rows, shared, group.keys][:, None],
-            self.value[rows, shared, group.keys][:, None],
-            attn_mask=group.real,
-            scale=self.scaling,
+            query, key, value, attn_mask=group.real, scale=self.scaling
         )[:, 0]
 
-    def weights(self, group: Group) -> torch.Tensor:
+    def _gather(self, group: HeadGroup) -> list[torch.Tensor]:
+        rows, kv_heads = group.rows[:, None], group.kv_heads[:, None]
+        found = [own[rows, kv_heads, group.keys][:, None] for own in (self.key, self.value)]
+        if not found[0].requires_grad and found[0].numel() <= GATHERED:
+            group.gathered[:] = found
+        return found
+
+    def weights(self, group: HeadGroup) -> torch.Tensor:
         """(n, 1, K) weights of the last query under the group's bias."""
         query = self.query[group.rows, group.heads, -1:]
-        key = self.key[group.rows, group.shared, : self.keys]
-        kinds = self._kinds(group.kinds)[:, None]
+        key = self.key[group.rows, group.kv_heads, : self.keys]
+        sign = self._signs(group.key_sign)[:, None]
         visible = self.visible(group.rows, self.queries - 1, self.queries)
-        return self._biased(group.mode, query, key, kinds, group.delta, visible)
+        return self._biased(group.mode, query, key, sign, group.delta, visible)
 
-    def _kinds(self, kinds: torch.Tensor) -> torch.Tensor:
-        """(..., K): the kind of each key of this layer; generated tokens count as text."""
-        own = kinds[..., self.offset : self.offset + self.keys]
+    def _signs(self, key_sign: torch.Tensor) -> torch.Tensor:
+        """(..., K): the sign of each key of this layer; generated tokens count as text."""
+        own = key_sign[..., self.offset : self.offset + self.keys]
         missing = self.keys - own.shape[-1]
         return pad(own, (0, missing)) if missing else own
 
@@ -118,7 +133,7 @@ class Layer:
         mode: Mode,
         query: torch.Tensor,
         key: torch.Tensor,
-        kinds: torch.Tensor,
+        sign: torch.Tensor,
         delta: torch.Tensor | float,
         visible: torch.Tensor | None,
     ) -> torch.Tensor:
@@ -126,38 +141,39 @@ class Layer:
         if mode == "paper":
             # the same operations in the same dtype as an eager model with the bias in its mask
             scores = self.scores(query, key)
-            return softmax(scores + (kinds * delta).to(scores.dtype), visible).to(query.dtype)
-        scores = self.scores(query.float(), key.float())
+            return softmax(scores + (sign * delta).to(scores.dtype), visible).to(query.dtype)
+        scores = self.scores(wide(query), wide(key))
         if mode == "soft":
-            return softmax(scores + kinds * delta, visible)
-        return softmax(scores, limit(kinds, visible))
+            return softmax(scores + sign * delta, visible)
+        return softmax(scores, limit(sign, visible))
 
-    def _steer_prompt(self, part: Part, output: torch.Tensor) -> None:
-        """Overwrites the part's heads for all queries of a prefill."""
+    def _steer_queries(self, group: HeadGroup, part: RowHeads, output: torch.Tensor) -> None:
+        """Overwrites the part's heads for the group's queries of a pass of several."""
         query = self.query[part.row, part.heads]
-        key = self.key[part.row, part.shared, : self.keys]
-        value = self.value[part.row, part.shared, : self.keys]
-        kinds = self._kinds(part.kinds)
-        explicit = part.mode == "paper" or self.softcap is not None
+        key = self.key[part.row, part.kv_heads, : self.keys]
+        value = self.value[part.row, part.kv_heads, : self.keys]
+        sign = self._signs(part.key_sign)
+        explicit = group.mode == "paper" or self.softcap is not None
         step = max(1, CHUNK // (self.keys * (len(part.heads) if explicit else 1)))
-        for start in range(0, self.queries, step):
-            stop = min(start + step, self.queries)
+        for start in range(*group.queries, step):
+            stop = min(start + step, group.queries[1])
             visible = self.visible(part.row, start, stop)
             some = query[:, start:stop]
             if explicit:
-                weights = self._biased(part.mode, some, key, kinds, part.delta, visible)
+                weights = self._biased(group.mode, some, key, sign, part.delta, visible)
                 steered = torch.matmul(weights, value.to(weights.dtype))
             else:
-                steered = self._fused(part, some, key, value, kinds, visible)
+                steered = self._fused(group.mode, part.delta, some, key, value, sign, visible)
             output[part.row, start:stop, part.heads] = steered.transpose(0, 1).to(output.dtype)
 
     def _fused(
         self,
-        part: Part,
+        mode: Mode,
+        delta: float,
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
-        kinds: torch.Tensor,
+        sign: torch.Tensor,
         visible: torch.Tensor | None,
     ) -> torch.Tensor:
         """(h, Q, D) of a soft or hard part, by sdpa with one mask for all its heads."""
@@ -165,45 +181,34 @@ class Layer:
             visible = torch.ones(1, self.keys, dtype=torch.bool, device=query.device)
         # a query of a padding token sees nothing: let it see anything, nobody reads it
         visible = visible | ~visible.any(-1, keepdim=True)
-        if part.mode == "hard":
-            mask = limit(kinds, visible)
+        if mode == "hard":
+            mask = limit(sign, visible)
         else:
-            query, key, value = query.float(), key.float(), value.float()
-            mask = (kinds * part.delta).masked_fill(~visible, -torch.inf)
+            query, key, value = wide(query), wide(key), wide(value)
+            mask = (sign * delta).to(query.dtype).masked_fill(~visible, -torch.inf)
         return scaled_dot_product_attention(
             query[None], key[None], value[None], attn_mask=mask, scale=self.scaling
         )[0]
 
-    def last_rows(
-        self, heads: list[int] | None, steered: list[tuple[Group, torch.Tensor]]
-    ) -> torch.Tensor:
-        """(B, h, K) weights of the last query.
+    def last_rows(self, heads: list[int] | None) -> torch.Tensor:
+        """(B, h, K) plain weights of the last query.
 
         Args:
             heads: which; None for all.
-            steered: groups with their (n, K) weights, which replace the plain ones.
         """
         batch, count = self.query.shape[:2]
-        query = self.query[:, :, -1:].float()
-        key = self.key[:, :, : self.keys].float()
+        query = wide(self.query[:, :, -1:])
+        key = wide(self.key[:, :, : self.keys])
         if heads is None:
-            query = query.reshape(batch, -1, self.repeat, query.shape[-1])
+            query = query.reshape(batch, -1, self.n_rep, query.shape[-1])
             scores = self.scores(query, key).reshape(batch, count, 1, self.keys)
         else:
-            scores = self.scores(query[:, heads], key[:, [head // self.repeat for head in heads]])
+            scores = self.scores(query[:, heads], key[:, [head // self.n_rep for head in heads]])
         rows = torch.arange(batch, device=query.device)
         visible = self.visible(rows, self.queries - 1, self.queries)
         if visible is not None and visible.ndim == 3:
             visible = visible[:, None]
-        weights = softmax(scores, visible)[:, :, 0]
-        numbers = list(range(count)) if heads is None else heads
-        for group, own in steered:
-            for i, (row, head) in enumerate(
-                zip(group.rows.tolist(), group.heads.tolist(), strict=True)
-            ):
-                if head in numbers:
-                    weights[row, numbers.index(head)] = own[i]
-        return weights
+        return softmax(scores, visible)[:, :, 0]
 
     def every_head(self) -> torch.Tensor:
         """(B, Q, H, D): explicit attention of all heads, for soft-capped models."""
@@ -211,11 +216,11 @@ class Layer:
         output = self.query.new_empty(batch, self.queries, heads, self.value.shape[-1])
         step = max(1, CHUNK // (heads * self.keys))
         for row in range(batch):
-            key = self.key[row, :, : self.keys].float().repeat_interleave(self.repeat, 0)
-            value = self.value[row, :, : self.keys].float().repeat_interleave(self.repeat, 0)
+            key = wide(self.key[row, :, : self.keys]).repeat_interleave(self.n_rep, 0)
+            value = wide(self.value[row, :, : self.keys]).repeat_interleave(self.n_rep, 0)
             for start in range(0, self.queries, step):
                 stop = min(start + step, self.queries)
-                scores = self.scores(self.query[row, :, start:stop].float(), key)
+                scores = self.scores(wide(self.query[row, :, start:stop]), key)
                 weights = softmax(scores, self.visible(row, start, stop))
                 part = torch.matmul(weights, value).transpose(0, 1)
                 output[row, start:stop] = part.to(output.dtype)

@@ -7,15 +7,20 @@ is steered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils.hooks import RemovableHandle
 
-from gazeheads.attention.plan import AttentionPlan
-from gazeheads.attention.state import PlanRun, current_run
+from gazeheads.attention.plan import ForwardPlan
+
+if TYPE_CHECKING:
+    from gazeheads.attention.state import ForwardState
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Fork:
         return [place.get(row, 0) for row in range(len(self.first))]
 
 
-def plan_fork(plan: AttentionPlan, layers: int, earliest: int) -> Fork | None:
+def plan_fork(plan: ForwardPlan, layers: int, earliest: int) -> Fork | None:
     """How the rows of a plan (all of one prompt) share a prefill; None if they can't.
 
     Args:
@@ -59,31 +64,30 @@ def plan_fork(plan: AttentionPlan, layers: int, earliest: int) -> Fork | None:
         layers: of the model.
         earliest: first layer where the number of streams may change.
     """
-    first = [layers] * plan.rows
-    for steer in plan.steers:
-        if steer.acts_in(decoding=False) and steer.target(0) is not None:
-            lowest = min(head.layer for head in steer.heads)
-            first[steer.row] = min(first[steer.row], lowest)
     # below the earliest layer a row must be in the batch from the start
-    first = [0 if layer < earliest else layer for layer in first]
+    first = [0 if layer < earliest else layer for layer in plan.lowest_layers(layers)]
     shared = any(layer > 0 for layer in first)
     fork = Fork(tuple(first), layers, shared)
     return fork if fork.initial < plan.rows else None
 
 
 def fork_rows(
-    layer: int, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    state: ForwardState,
+    layer: int,
+    module: torch.nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
     """Before a block: adds the streams that start at its layer, as copies of the shared one."""
     del module
-    run = current_run()
-    if run is None or run.fork is None:
+    plan = state.current
+    if plan is None or plan.fork is None:
         return None
     mask = kwargs.get("attention_mask")
     if mask is not None and mask.shape[0] > 1:
         # rows of one prompt see alike: one mask broadcasts to any number of streams
         kwargs = {**kwargs, "attention_mask": mask[:1]}
-    added = len(run.fork.starting(layer)) if layer else 0
+    added = len(plan.fork.starting(layer)) if layer else 0
     if not added:
         return args, kwargs
     hidden = args[0] if args else kwargs["hidden_states"]
@@ -93,11 +97,46 @@ def fork_rows(
     return args, {**kwargs, "hidden_states": hidden}
 
 
+class BlockHooks:
+    """Hooks on the language model's blocks, there only while some prefill is forked.
+
+    A hook costs every pass of its module, so that a decode step should not find one.
+    """
+
+    def __init__(self, blocks: Mapping[int, torch.nn.Module]) -> None:
+        self._blocks = dict(blocks)
+        self._handles: list[RemovableHandle] = []
+        self._users = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def installed(self, state: ForwardState) -> Iterator[None]:
+        """While they are there; several threads may want them at once."""
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._handles = [
+                    block.register_forward_pre_hook(
+                        partial(fork_rows, state, layer), with_kwargs=True
+                    )
+                    for layer, block in self._blocks.items()
+                ]
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    for handle in self._handles:
+                        handle.remove()
+
+
 @contextmanager
-def forked(run: PlanRun, fork: Fork) -> Iterator[None]:
+def forked(state: ForwardState, plan: ForwardPlan, fork: Fork) -> Iterator[None]:
     """While rows share streams."""
-    run.set_fork(fork)
+    plan.set_fork(fork)
     try:
-        yield
+        with state.block_hooks.installed(state):
+            yield
     finally:
-        run.set_fork(None)
+        plan.set_fork(None)

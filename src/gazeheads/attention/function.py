@@ -1,7 +1,7 @@
 """THE attention function registered with transformers: plain sdpa, plus what a plan asks for.
 
-Untouched heads, layers and rows go through transformers' own sdpa function in one call, so an
-empty plan is the plain model bit for bit. Only the steered (row, head) pairs are computed again
+Untouched heads, layers and rows go through transformers' own sdpa function in one call, so a pass
+without a plan is the plain model bit for bit. Only the steered (row, head) pairs are computed again
 beside it, and only the last query's row is computed for recording.
 """
 
@@ -14,11 +14,12 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-from gazeheads.attention.call import Layer
-from gazeheads.attention.recorder import record
-from gazeheads.attention.state import current_run
+from gazeheads.attention.call import AttentionCall
+from gazeheads.attention.plan import ForwardPlan
+from gazeheads.attention.state import NAME, ForwardState
 
-NAME = "gaze"  # must not contain "flash": transformers tests for the substring
+STATE = "_gazeheads_state"
+"""Attribute of an attention layer: the `ForwardState` of its model."""
 
 
 def register() -> None:
@@ -38,7 +39,7 @@ def gaze_attention(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of one layer, steered and recorded as the current run says.
+    """Attention of one layer, steered and recorded as the current pass's plan says.
 
     Args:
         module: the attention layer.
@@ -50,22 +51,53 @@ def gaze_attention(
     Returns:
         (B, Q, H, D) and None.
     """
-    run = current_run()
-    output, nothing = _plain(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
-    if run is None or getattr(module, "config", None) is not run.text_config:
-        return output, nothing
+    output = _plain(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
+    state: ForwardState | None = module.__dict__.get(STATE)
+    if state is None:
+        return output, None
+    if torch.compiler.is_compiling():
+        return _edited_uncompiled(
+            state, module, query, key, value, attention_mask, scaling, kwargs, output
+        ), None
+    plan = state.consult()
+    if plan is None:
+        return output, None
+    return _edited(plan, module, query, key, value, attention_mask, scaling, kwargs, output), None
+
+
+def _edited(
+    plan: ForwardPlan,
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | None,
+    kwargs: dict[str, Any],
+    output: torch.Tensor,
+) -> torch.Tensor:
+    """The plain output with the steered heads computed anew; also records."""
     index = int(module.layer_idx)  # type: ignore[arg-type]
-    groups = run.steered(index, query.shape[1] // key.shape[1], query.device)
-    recording = run.recording if run.recording is not None and run.recording.active else None
-    if not groups and recording is None:
-        return output, nothing
-    softcap = kwargs.get("softcap")
-    layer = Layer(module, query, key, value, attention_mask, scaling, softcap, run.total)
-    for group in groups:
-        layer.steer(group, output)
-    if recording is not None:
-        record(recording, layer, groups, run.streams(index))
-    return output, nothing
+    groups = plan.steered(index, query.shape[1] // key.shape[1], query.device)
+    recorder = plan.recording
+    if not groups and recorder is None:
+        return output
+    call = AttentionCall(
+        module, query, key, value, mask, scaling, kwargs.get("softcap"), plan.total
+    )
+    if groups:
+        output = call.steered(groups, output)
+    if recorder is not None:
+        recorder.record(call, groups, plan.streams(index))
+    return output
+
+
+@torch.compiler.disable
+def _edited_uncompiled(state: ForwardState, module: torch.nn.Module, *rest: Any) -> torch.Tensor:
+    """The edit between two compiled parts of the model: a plan is never compiled in."""
+    plan = state.consult()
+    output: torch.Tensor = rest[-1]
+    return output if plan is None else _edited(plan, module, *rest)
 
 
 def _plain(
@@ -77,12 +109,12 @@ def _plain(
     dropout: float,
     scaling: float | None,
     **kwargs: Any,
-) -> tuple[torch.Tensor, None]:
-    """The plain model's attention of every head."""
+) -> torch.Tensor:
+    """(B, Q, H, D): the plain model's attention of every head."""
     if kwargs.get("softcap") is None:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
-        )
+        )[0]
     # sdpa refuses softcap, so every head takes the explicit path
-    layer = Layer(module, query, key, value, attention_mask, scaling, kwargs["softcap"])
-    return layer.every_head(), None
+    call = AttentionCall(module, query, key, value, attention_mask, scaling, kwargs["softcap"])
+    return call.every_head()

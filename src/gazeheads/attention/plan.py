@@ -1,197 +1,233 @@
-"""What a run does to which heads of which row, and what it records: plain values.
-
-Positions are indices into the key sequence of the batch, left padding included, so they differ per
-row. Steps count generated tokens: step 0 is the prefill, whose last row gives the first new token;
-step t is the forward pass that gives the token after t tokens.
-"""
+"""What acts on the passes of one batch, from the prefill to the last token."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from typing import Protocol
 
-import numpy as np
+import torch
 
-from gazeheads.errors import GazeheadsError
-from gazeheads.heads import Head
+from gazeheads.attention.head_groups import HeadGroup, RowEdit, group_heads
+from gazeheads.attention.intervention import (
+    Intervention,
+    InterventionAt,
+    InterventionError,
+    check_apart,
+)
+from gazeheads.attention.recorder import Recorder
 
-Mode = Literal["soft", "hard", "paper"]
-When = Literal["prefill", "decode", "both"]
-Norms = Literal["none", "value", "output"]
-MODES: tuple[Mode, ...] = ("soft", "hard", "paper")
-WHEN: tuple[When, ...] = ("prefill", "decode", "both")
-
-
-class PlanError(GazeheadsError):
-    """A plan that contradicts itself, the model or the batch it runs on."""
+Acting = tuple[tuple[Intervention, ...], ...]
+"""Per row of the batch, the interventions that act on some queries."""
 
 
-@dataclass(frozen=True, eq=False)
-class Target:
-    """One place to look at, resolved to key positions of one row.
+class Streams(Protocol):
+    """Rows of a batch that share rows of the tensors."""
 
-    Attributes:
-        positions: key positions of the target's image tokens.
-        others: key positions of the same image's other tokens.
-        name: what outputs call it.
-        delta: strength that replaces the steering's, with mode "hard" if infinite, else "soft";
-            None: as the steering says.
-    """
+    @property
+    def initial(self) -> int:
+        """Rows of the tensors at layer 0."""
+        ...
 
-    positions: np.ndarray
-    others: np.ndarray
-    name: str = ""
-    delta: float | None = None
+    def starting(self, layer: int) -> list[int]:
+        """Rows of the batch that get a row of their own at a layer."""
+        ...
 
-    def __post_init__(self) -> None:
-        if len(self.positions) == 0:
-            raise PlanError(f"target {self.name!r} has no image tokens")
+    def streams(self, layer: int) -> list[int]:
+        """The row of the tensors of every row of the batch, at a layer."""
+        ...
 
 
-TargetAt = Callable[[int], Target | None]
-"""From a step to the target then; None leaves the heads alone. The same target must come back as
-the same object, so that nothing is rebuilt while it stays."""
+class ForwardPlan:
+    """The interventions on a batch and what is recorded of it; without either it does nothing.
 
-
-@dataclass(frozen=True, eq=False)
-class Steer:
-    """Points heads of one row at a target.
-
-    The heads' scores before the softmax get +delta at the target's keys, -delta at the image's
-    other keys and nothing at text keys, for EVERY query of the forward passes `when` names; in
-    the prefill that includes queries of image tokens and of text before the question. The causal
-    mask stays on top: a query only ever sees keys that the plain model lets it see.
-
-    Modes:
-        "soft": finite delta, scores and softmax in float32.
-        "hard": the limit of "soft" for delta to infinity. A query that sees some of the target
-            attends to that part alone, with the plain proportions; else to the text it sees alone;
-            else (only other image tokens in sight) as in the plain model.
-        "paper": delta (10,000) added in the model's own dtype, as the study did: in bfloat16 the
-            attention inside the target becomes uniform.
-
-    Attributes:
-        row: of the batch.
-        heads: to steer.
-        target: see `TargetAt`.
-        delta: strength in units of attention scores; infinite for "hard" only.
-        mode: see above.
-        when: in which passes.
-    """
-
-    row: int
-    heads: tuple[Head, ...]
-    target: TargetAt
-    delta: float = math.inf
-    mode: Mode = "hard"
-    when: When = "both"
-
-    def __post_init__(self) -> None:
-        check_strength(self.delta, self.mode, self.when)
-        if len(set(self.heads)) != len(self.heads):
-            raise PlanError("a steering entry names a head twice")
-
-    def strength(self, target: Target) -> tuple[float, Mode]:
-        """Delta and mode while it points at `target`."""
-        if target.delta is None:
-            return self.delta, self.mode
-        return target.delta, "hard" if target.delta == math.inf else "soft"
-
-    def acts_in(self, decoding: bool) -> bool:
-        """Whether it acts in a decode step (or else in the prefill)."""
-        return self.when == "both" or (self.when == "decode") == decoding
-
-
-def check_strength(delta: float, mode: Mode, when: When) -> None:
-    """Raises PlanError unless `delta` makes sense in `mode`, and both words are known."""
-    if when not in WHEN:
-        raise PlanError(f"unknown phase {when!r}: use prefill, decode or both")
-    if mode not in MODES:
-        raise PlanError(f"unknown mode {mode!r}: use soft, hard or paper")
-    if math.isnan(delta):
-        raise PlanError("delta is NaN")
-    if mode == "hard" and delta != math.inf:
-        raise PlanError(f"mode 'hard' means delta = infinity, not {delta}: use mode 'soft'")
-    if mode != "hard" and not math.isfinite(delta):
-        raise PlanError(f"mode {mode!r} needs a finite delta: use mode 'hard' for infinity")
-
-
-@dataclass(frozen=True, eq=False)
-class Record:
-    """Attention to keep: the row of the last query of each pass, at chosen keys.
-
-    Attributes:
-        positions: per row of the batch, the T key positions to keep; empty for rows not wanted.
-        heads: whose attention, in the order the recording has them; None for every head.
-        groups: per row, (T, R) weights: keep only the R sums over the positions (for example one
-            per region). None keeps every position.
-        when: in which passes.
-        norms: also keep, once, the norm of each kept key's value vector: "value" of v itself,
-            "output" of the vector after the head's part of the output projection.
-    """
-
-    positions: tuple[np.ndarray, ...]
-    heads: tuple[Head, ...] | None = None
-    groups: tuple[np.ndarray, ...] | None = None
-    when: When = "both"
-    norms: Norms = "none"
-
-    def __post_init__(self) -> None:
-        if self.groups is not None:
-            shapes = [(len(p), g.shape) for p, g in zip(self.positions, self.groups, strict=True)]
-            if any(shape[0] != count for count, shape in shapes):
-                raise PlanError(f"groups do not fit the positions: {shapes}")
-            if len({shape[1] for _, shape in shapes}) > 1:
-                raise PlanError("every row must have the same number of groups")
-
-    def acts_in(self, decoding: bool) -> bool:
-        """Whether it records a decode step (or else the prefill)."""
-        return self.when == "both" or (self.when == "decode") == decoding
-
-
-@dataclass(frozen=True, eq=False)
-class AttentionPlan:
-    """Everything one run over a batch does to attention; without entries it does nothing.
+    A query's place in the sequence decides what acts on it: queries of the prompt get what acts
+    in the prefill, the query at place `prompt_length - 1 + t` what acts at step t. So passes with
+    and without a KV cache, and passes of several new tokens, are steered alike.
 
     Attributes:
         rows: of the batch.
         prompt_length: keys before the first generated token, padding included.
-        steers: entries; two of them must not share a head in the same row.
-        record: what to keep.
+        sources: per row, what acts on it; heads of one row must not overlap.
+        recorder: what to keep.
+        total: keys seen so far, the current pass included.
+        fork: while rows share streams of the batch: which.
     """
 
-    rows: int
-    prompt_length: int
-    steers: tuple[Steer, ...] = ()
-    record: Record | None = None
+    def __init__(
+        self,
+        sources: Sequence[Sequence[InterventionAt]],
+        prompt_length: int,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.rows = len(sources)
+        self.prompt_length = prompt_length
+        self.sources = tuple(tuple(own) for own in sources)
+        self.recorder = recorder
+        self.total = 0
+        self.fork: Streams | None = None
+        self._steers = any(self.sources)
+        self._acted: list[Acting] = []  # by step
+        self._first: Acting | None = None  # what the prefill was planned with
+        self._segments: tuple[tuple[int, int, Acting], ...] = ()
+        self._by_layer: dict[int, list[HeadGroup]] = {}
+        if recorder is not None and len(recorder.positions) != self.rows:
+            raise InterventionError(f"recording {len(recorder.positions)} rows of {self.rows}")
 
-    def __post_init__(self) -> None:
-        taken: set[tuple[int, Head]] = set()
-        for steer in self.steers:
-            if not 0 <= steer.row < self.rows:
-                raise PlanError(f"steering row {steer.row} of a batch of {self.rows}")
-            mine = {(steer.row, head) for head in steer.heads}
-            if taken & mine:
-                row, head = next(iter(taken & mine))
-                raise PlanError(f"head {head} is steered twice in row {row}")
-            taken |= mine
-        if self.record is not None and len(self.record.positions) != self.rows:
-            raise PlanError(f"recording {len(self.record.positions)} rows of {self.rows}")
+    @property
+    def active(self) -> bool:
+        """Whether the current pass steers any head."""
+        return any(any(acting) for _, _, acting in self._segments)
 
-    def check(self, layers: int, heads: int) -> None:
-        """Raises PlanError if a head does not exist in a model of `layers` x `heads`."""
-        for steer in self.steers:
-            check_heads(steer.heads, layers, heads)
-        if self.record is not None and self.record.heads is not None:
-            check_heads(self.record.heads, layers, heads)
+    @property
+    def recording(self) -> Recorder | None:
+        """The recorder, if it keeps the current pass."""
+        return self.recorder if self.recorder is not None and self.recorder.active else None
 
+    @property
+    def steered_to(self) -> list[tuple[str | None, ...]]:
+        """`steered_at` of every step so far."""
+        return [self.steered_at(step) for step in range(len(self._acted))]
 
-def check_heads(chosen: Iterable[Head], layers: int, heads: int) -> None:
-    """Raises PlanError if a head does not exist in a model of `layers` x `heads`."""
-    for head in chosen:
-        if not (0 <= head.layer < layers and 0 <= head.head < heads):
-            raise PlanError(
-                f"head {head} does not exist: layers are 0..{layers - 1}, heads 0..{heads - 1}"
+    def steered_at(self, step: int) -> tuple[str | None, ...]:
+        """Per row, the names of the targets at a step (joined by "+"), None if unsteered."""
+        return tuple(map(_names, self._acted[step]))
+
+    def check(self) -> None:
+        """Raises InterventionError if heads of one row are steered twice."""
+        for step, decoding in ((0, False), (1, True)):
+            self._resolve(step, decoding)
+
+    def begin(self, past: int, queries: int, rows: int) -> None:
+        """Called once before every forward pass; decides what this pass does.
+
+        Args:
+            past: keys already cached.
+            queries: new tokens per row.
+            rows: of the batch.
+
+        Raises:
+            InterventionError: another batch, or a pass that cannot be recorded.
+        """
+        expected = self.rows if self.fork is None else self.fork.initial
+        if rows != expected:
+            raise InterventionError(f"the plan is for {expected} rows, the batch has {rows}")
+        self.total = past + queries
+        if self._steers:
+            self._set_segments(self._segments_of(past, queries))
+        else:
+            self._acted += [((),) * self.rows] * (self._steps() - len(self._acted))
+        if self.recorder is not None:
+            if past >= self.prompt_length and queries > 1:
+                raise InterventionError(
+                    f"{queries} tokens in one decode step: assisted decoding and continuing a "
+                    "cached conversation cannot be recorded"
+                )
+            self.recorder.begin(self.total > self.prompt_length)
+
+    def _steps(self) -> int:
+        """Steps that have begun: 1 once the prompt was read whole."""
+        return max(0, self.total - self.prompt_length + 1)
+
+    def _segments_of(self, past: int, queries: int) -> list[tuple[int, int, Acting]]:
+        """(first query, last exclusive, what acts), in order."""
+        segments: list[tuple[int, int, Acting]] = []
+        if past < self.prompt_length:
+            acting = self._acted[0] if self._acted and past == 0 and self._steps() > 1 else None
+            acting = acting or self._first or self._resolve(0, False)
+            if self._steps() >= 1 and not self._acted:
+                self._acted.append(acting)
+            segments.append((0, min(queries, self.prompt_length - past), acting))
+        first = max(past, self.prompt_length) - self.prompt_length + 1
+        for step in range(first, self._steps()):
+            # without a cache older queries are read again: what acted on them acts again
+            again = past == 0 and step < min(len(self._acted), self._steps() - 1)
+            acting = self._acted[step] if again else self._resolve(step, True)
+            self._acted[step:] = [acting] if not again else self._acted[step:]
+            query = self.prompt_length - 1 + step - past
+            segments.append((query, query + 1, acting))
+        return segments
+
+    def _resolve(self, step: int, decoding: bool) -> Acting:
+        found: list[tuple[Intervention, ...]] = []
+        for row, sources in enumerate(self.sources):
+            own = tuple(
+                acting for source in sources if (acting := source(step, decoding)) is not None
             )
+            if len(own) > 1:
+                check_apart(own, row)
+            found.append(own)
+        return tuple(found)
+
+    def _set_segments(self, segments: list[tuple[int, int, Acting]]) -> None:
+        merged: list[tuple[int, int, Acting]] = []
+        for start, stop, acting in segments:
+            if merged and _same(merged[-1][2], acting):
+                merged[-1] = (merged[-1][0], stop, acting)
+            else:
+                merged.append((start, stop, acting))
+        new, old = tuple(merged), self._segments
+        same = len(new) == len(old) and all(
+            a[:2] == b[:2] and _same(a[2], b[2]) for a, b in zip(new, old, strict=True)
+        )
+        if not same:
+            self._segments, self._by_layer = new, {}
+
+    def steered(self, layer: int, n_rep: int, device: torch.device) -> list[HeadGroup]:
+        """The heads of a layer that the current pass steers."""
+        if not self._segments:
+            return []
+        groups = self._by_layer.get(layer)
+        if groups is None:
+            groups = self._by_layer[layer] = self._build(layer, n_rep, device)
+        return groups
+
+    def set_fork(self, fork: Streams | None) -> None:
+        """Begins or ends the time in which rows share streams."""
+        self.fork = fork
+        self._by_layer = {}
+
+    def streams(self, layer: int) -> list[int] | None:
+        """Which row of the tensors each row of the batch is at a layer; None: the same."""
+        return None if self.fork is None else self.fork.streams(layer)
+
+    def _build(self, layer: int, n_rep: int, device: torch.device) -> list[HeadGroup]:
+        streams = self.streams(layer) or list(range(self.rows))
+        return [
+            group
+            for start, stop, acting in self._segments
+            for group in group_heads(
+                [RowEdit(streams[row], own) for row, each in enumerate(acting) for own in each],
+                layer,
+                (start, stop),
+                n_rep,
+                device,
+            )
+        ]
+
+    def lowest_layers(self, layers: int) -> list[int]:
+        """Per row, the first layer that its prefill steers; `layers` if none."""
+        # a live target may move before the pass begins: what was planned with acts
+        self._first = self._resolve(0, False)
+        return [
+            min((min(own.heads_by_layer, default=layers) for own in acting), default=layers)
+            for acting in self._first
+        ]
+
+
+def plain_plan(rows: int, prompt_length: int, recorder: Recorder | None = None) -> ForwardPlan:
+    """A plan that steers nothing."""
+    return ForwardPlan([()] * rows, prompt_length, recorder)
+
+
+def _same(a: Acting, b: Acting) -> bool:
+    """Whether two steps have the very same interventions."""
+    return a is b or all(
+        len(own) == len(other) and all(x is y for x, y in zip(own, other, strict=True))
+        for own, other in zip(a, b, strict=True)
+    )
+
+
+def _names(acting: tuple[Intervention, ...]) -> str | None:
+    if not acting:
+        return None
+    return "+".join(dict.fromkeys(own.name for own in acting))

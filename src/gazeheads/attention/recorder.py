@@ -1,153 +1,210 @@
-"""Attention rows kept while a plan runs."""
+"""Attention rows asked for, kept on the device until they are read."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from gazeheads.attention.call import Layer
-from gazeheads.attention.groups import Group
-from gazeheads.attention.plan import PlanError, Record
+from gazeheads.attention.call import AttentionCall
+from gazeheads.attention.head_groups import HeadGroup
+from gazeheads.attention.intervention import InterventionError, Norms, When, acts_in
+from gazeheads.attention.weights import wide
 from gazeheads.heads import Head
 
 
-class Recording:
-    """Attention rows kept by a run: one entry per recorded pass."""
+class Recorder:
+    """The last query's attention of each pass at chosen keys, one entry per recorded pass.
 
-    def __init__(self, record: Record) -> None:
-        self.record = record
+    Attributes:
+        positions: per row of the batch, the T key positions to keep; empty for rows not wanted.
+        heads: whose attention, in the order it is read back; None for every head.
+        groups: per row, (T, R) weights: keep only the R sums over the positions (for example one
+            per region). None keeps every position.
+        when: in which passes.
+        norms: also keep, once, the norm of each kept key's value vector: "value" of v itself,
+            "output" of the vector after the head's part of the output projection.
+    """
+
+    def __init__(
+        self,
+        positions: Sequence[np.ndarray],
+        heads: Sequence[Head] | None = None,
+        groups: Sequence[np.ndarray] | None = None,
+        when: When = "both",
+        norms: Norms = "none",
+    ) -> None:
+        self.positions = tuple(positions)
+        self.heads = None if heads is None else tuple(heads)
+        self.groups = None if groups is None else tuple(groups)
+        self.when, self.norms_kind = when, norms
         self.active = False
         self._passes: list[dict[int, torch.Tensor]] = []
         self._norms: dict[int, torch.Tensor] = {}
-        self._tensors: dict[torch.device, tuple[torch.Tensor, ...]] = {}
-        self._heads: dict[int, list[int]] | None = None
-        if record.heads is not None:
-            self._heads = {}
-            for head in sorted(record.heads):
-                self._heads.setdefault(head.layer, []).append(head.head)
+        self._tensors: dict[torch.device, tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]
+        self._tensors = {}
+        self._places: dict[HeadGroup, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
+        self._whole: np.ndarray | None = None  # everything, once a row of it was read
+        self._chosen: dict[int, list[int]] | None = None
+        if self.heads is not None:
+            self._chosen = {}
+            for head in sorted(self.heads):
+                self._chosen.setdefault(head.layer, []).append(head.head)
+        self._check()
+
+    def _check(self) -> None:
+        if self.groups is None:
+            return
+        shapes = [(len(p), g.shape) for p, g in zip(self.positions, self.groups, strict=True)]
+        if any(shape[0] != count for count, shape in shapes):
+            raise InterventionError(f"groups do not fit the positions: {shapes}")
+        if len({shape[1] for _, shape in shapes}) > 1:
+            raise InterventionError("every row must have the same number of groups")
 
     def begin(self, decoding: bool) -> None:
         """Opens the entry of a new pass, if it is one to record."""
-        self.active = self.record.acts_in(decoding)
+        self.active = acts_in(self.when, decoding)
         if self.active:
             self._passes.append({})
 
-    def heads(self, layer: int) -> list[int] | None:
-        """Heads to record in a layer, ascending; None for every head."""
-        return None if self._heads is None else self._heads.get(layer, [])
+    def record(
+        self, call: AttentionCall, groups: list[HeadGroup], streams: list[int] | None
+    ) -> None:
+        """Keeps the last query's attention of one layer.
 
-    def tensors(
-        self, device: torch.device
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        Args:
+            call: the attention call.
+            groups: its steered heads; their attention is kept as steered.
+            streams: which row of the tensors each row of the batch is; None: the same.
+        """
+        chosen = None if self._chosen is None else self._chosen.get(call.index, [])
+        if chosen is not None and not chosen:
+            return
+        positions, real, sums = self._on(call.query.device)
+        weights = call.last_rows(chosen)
+        for group in groups:
+            if group.queries[1] == call.queries:
+                weights = self._as_steered(weights, group, call, chosen)
+        if streams is not None:
+            weights = weights[streams]
+        where = positions - call.offset
+        inside = real * (where >= 0) if call.offset else real
+        index = where.clamp(min=0)[:, None].expand(-1, weights.shape[1], -1)
+        kept = weights.gather(-1, index) * inside[:, None]
+        self._passes[-1][call.index] = kept if sums is None else torch.matmul(kept, sums.to(kept))
+        if self.norms_kind != "none" and call.index not in self._norms:
+            if call.offset:
+                raise InterventionError("value norms of image tokens outside the sliding window")
+            norms = self._value_norms(call, chosen, positions, streams)
+            self._norms[call.index] = norms * real[:, None]
+
+    def _on(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Positions (B, T), which of them are real (B, T), and group weights (B, T, R)."""
         if device not in self._tensors:
-            longest = max((len(p) for p in self.record.positions), default=0)
-            rows = len(self.record.positions)
+            longest = max((len(p) for p in self.positions), default=0)
+            rows = len(self.positions)
             positions = np.zeros((rows, longest), dtype=np.int64)
             real = np.zeros((rows, longest), dtype=np.float32)
-            for row, own in enumerate(self.record.positions):
+            for row, own in enumerate(self.positions):
                 positions[row, : len(own)] = own
                 real[row, : len(own)] = 1.0
-            built = [torch.from_numpy(positions).to(device), torch.from_numpy(real).to(device)]
-            if self.record.groups is not None:
-                size = max(g.shape[1] for g in self.record.groups)
-                groups = np.zeros((rows, longest, size), dtype=np.float32)
-                for row, own in enumerate(self.record.groups):
-                    groups[row, : len(own)] = own
-                built.append(torch.from_numpy(groups).to(device))
-            self._tensors[device] = tuple(built)
-        kept = self._tensors[device]
-        return kept[0], kept[1], kept[2] if len(kept) > 2 else None
+            sums = None
+            if self.groups is not None:
+                size = max(g.shape[1] for g in self.groups)
+                wide_groups = np.zeros((rows, longest, size), dtype=np.float32)
+                for row, table in enumerate(self.groups):
+                    wide_groups[row, : len(table)] = table
+                sums = torch.from_numpy(wide_groups).to(device)
+            ready = (torch.from_numpy(a).to(device) for a in (positions, real))
+            self._tensors[device] = (*ready, sums)  # type: ignore[assignment]
+        return self._tensors[device]
 
-    def keep(self, layer: int, values: torch.Tensor) -> None:
-        """Keeps (B, heads, T or R) of one layer in the current pass."""
-        self._passes[-1][layer] = values
+    def _as_steered(
+        self,
+        weights: torch.Tensor,
+        group: HeadGroup,
+        call: AttentionCall,
+        chosen: list[int] | None,
+    ) -> torch.Tensor:
+        """The weights (B, h, K) with those of the group's heads as steered."""
+        if group not in self._places:
+            if len(self._places) > 4096:  # a live target that moved that often
+                self._places.clear()
+            rows, heads = group.pairs[:, 0], group.pairs[:, 1]
+            numbers = np.arange(call.query.shape[1]) if chosen is None else np.array(chosen)
+            kept = np.flatnonzero(np.isin(heads, numbers))
+            columns = np.searchsorted(numbers, heads[kept])
+            device = weights.device
+            self._places[group] = (
+                torch.from_numpy(kept).to(device),
+                torch.from_numpy(rows[kept]).to(device),
+                torch.from_numpy(columns).to(device),
+            )
+        kept_pairs, row_index, column_index = self._places[group]
+        if not len(kept_pairs):
+            return weights
+        own = call.weights(group)[kept_pairs, 0].to(weights.dtype)
+        return weights.index_put((row_index, column_index), own)
 
-    def wants_norms(self, layer: int) -> bool:
-        """Whether the value norms of a layer are still to be taken."""
-        return self.record.norms != "none" and layer not in self._norms
+    def _value_norms(
+        self,
+        call: AttentionCall,
+        chosen: list[int] | None,
+        positions: torch.Tensor,
+        streams: list[int] | None,
+    ) -> torch.Tensor:
+        """(B, heads, T) norms of the value vectors at the positions, per query head."""
+        values = call.value if streams is None else call.value[streams]
+        heads, size = call.query.shape[1], values.shape[-1]
+        index = positions[:, None, :, None].expand(-1, values.shape[1], -1, size)
+        values = wide(values.gather(2, index))
+        numbers = list(range(heads)) if chosen is None else chosen
+        values = values[:, [head // call.n_rep for head in numbers]]
+        if self.norms_kind == "value":
+            return values.norm(dim=-1)
+        projection = getattr(call.module, "o_proj", None)
+        if projection is None:
+            raise InterventionError(
+                f"{type(call.module).__name__} has no o_proj to take output norms of"
+            )
+        parts = wide(projection.weight).reshape(-1, heads, size)[:, numbers]
+        # |W v|^2 = v' (W'W) v: nothing of the size of the hidden state per token
+        squares = torch.einsum("ohd,ohe->hde", parts, parts)
+        return torch.einsum("bhtd,hde,bhte->bht", values, squares, values).clamp(min=0).sqrt()
 
-    def keep_norms(self, layer: int, norms: torch.Tensor) -> None:
-        """Keeps (B, heads, T) value norms of one layer."""
-        self._norms[layer] = norms
+    def tensor(self, entry: int = -1) -> torch.Tensor:
+        """(B, heads, T or R) of one recorded pass, on the device and with its gradients."""
+        return self._join(self._passes[entry])
 
     def _join(self, layers: dict[int, torch.Tensor]) -> torch.Tensor:
-        joined = torch.cat([layers[i].float().cpu() for i in sorted(layers)], 1)
-        if self._heads is None or self.record.heads is None:
+        """Every head: in order of layer, then head; else in the order of `heads`."""
+        joined = torch.cat([layers[i].to(layers[min(layers)]) for i in sorted(layers)], 1)
+        if self._chosen is None or self.heads is None:
             return joined
-        kept = [Head(layer, head) for layer in sorted(layers) for head in self._heads[layer]]
-        return joined[:, [kept.index(head) for head in self.record.heads]]
+        kept = [Head(layer, head) for layer in sorted(layers) for head in self._chosen[layer]]
+        return joined[:, [kept.index(head) for head in self.heads]]
 
     def attention(self) -> np.ndarray:
-        """(passes, B, heads, T or R); every head: in order of layer, then head."""
-        return torch.stack([self._join(layers) for layers in self._passes]).numpy()
+        """(passes, B, heads, T or R)."""
+        return np.stack([_read(self._join(layers)) for layers in self._passes])
 
     def latest(self) -> np.ndarray:
         """(B, heads, T or R) of the latest recorded pass."""
-        return self._join(self._passes[-1]).numpy()
+        return _read(self.tensor())
 
     def row(self, row: int, steps: int, count: int) -> tuple[np.ndarray, np.ndarray | None]:
         """(steps, heads, count) and (heads, count): one row's attention and norms."""
+        if self._whole is None or len(self._whole) != len(self._passes):
+            self._whole = self.attention()
         norms = self.norms()
-        attention = np.stack([self._join(p).numpy()[row] for p in self._passes[:steps]])
-        return attention[..., :count], None if norms is None else norms[row, :, :count]
+        own = self._whole[:steps, row, :, :count].copy()
+        return own, None if norms is None else norms[row, :, :count]
 
     def norms(self) -> np.ndarray | None:
         """(B, heads, T), or None if not asked for."""
-        return self._join(self._norms).numpy() if self._norms else None
+        return _read(self._join(self._norms)) if self._norms else None
 
 
-def record(
-    recording: Recording, layer: Layer, groups: list[Group], streams: list[int] | None
-) -> None:
-    """Keeps the last query's attention of one layer at the positions asked for.
-
-    Args:
-        recording: where to.
-        layer: the attention call.
-        groups: its steered heads; their attention is kept as steered.
-        streams: which row of the tensors each row of the plan is; None: the same.
-    """
-    chosen = recording.heads(layer.index)
-    if chosen is not None and not chosen:
-        return
-    positions, real, sums = recording.tensors(layer.query.device)
-    steered = [(group, layer.weights(group)[:, 0].float()) for group in groups]
-    weights = layer.last_rows(chosen, steered)
-    if streams is not None:
-        weights = weights[streams]
-    where = positions - layer.offset
-    inside = real * (where >= 0) if layer.offset else real
-    index = where.clamp(min=0)[:, None].expand(-1, weights.shape[1], -1)
-    kept = weights.gather(-1, index) * inside[:, None]
-    recording.keep(layer.index, kept if sums is None else torch.matmul(kept, sums))
-    if recording.wants_norms(layer.index):
-        if layer.offset:
-            raise PlanError("value norms of image tokens outside the sliding window")
-        norms = _norms(recording, layer, chosen, positions, streams)
-        recording.keep_norms(layer.index, norms * real[:, None])
-
-
-def _norms(
-    recording: Recording,
-    layer: Layer,
-    chosen: list[int] | None,
-    positions: torch.Tensor,
-    streams: list[int] | None,
-) -> torch.Tensor:
-    """(B, heads, T) norms of the value vectors at the positions, per query head."""
-    values = layer.value if streams is None else layer.value[streams]
-    heads, size = layer.query.shape[1], values.shape[-1]
-    index = positions[:, None, :, None].expand(-1, values.shape[1], -1, size)
-    values = values.gather(2, index).float()
-    numbers = list(range(heads)) if chosen is None else chosen
-    values = values[:, [head // layer.repeat for head in numbers]]
-    if recording.record.norms == "value":
-        return values.norm(dim=-1)
-    projection = getattr(layer.module, "o_proj", None)
-    if projection is None:
-        raise PlanError(f"{type(layer.module).__name__} has no o_proj to take output norms of")
-    parts = projection.weight.float().reshape(-1, heads, size)[:, numbers]
-    # |W v|^2 = v' (W'W) v: nothing of the size of the hidden state per token
-    squares = torch.einsum("ohd,ohe->hde", parts, parts)
-    return torch.einsum("bhtd,hde,bhte->bht", values, squares, values).clamp(min=0).sqrt()
+def _read(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().float().cpu().numpy()

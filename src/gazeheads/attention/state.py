@@ -1,160 +1,240 @@
-"""A plan at work: the state of one generation, found through the context it runs in.
+"""What acts on the forward passes of one model: every route asks here, and only here.
 
-The state is never stored on the model. A thread, or a task with a context of its own, sees only
-its own run; `threading.Thread` starts with an empty context, so a thread that should see the
-caller's run is started through `contextvars.copy_context().run`.
+The rules, the first that fits: a pass made by this package runs under the plan it was given, and
+nothing else; any other pass under the open `with vlm.steer(...)` of its model that surround it
+(`scope`); else it is the plain model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Protocol
+from typing import Any
 
 import torch
 
-from gazeheads.attention.groups import Entry, Group, build_groups
-from gazeheads.attention.plan import AttentionPlan, PlanError, Steer, Target
-from gazeheads.attention.recorder import Recording
+from gazeheads.attention import ambient
+from gazeheads.attention.ambient import SteeringContext
+from gazeheads.attention.encoded_images import EncodedImages
+from gazeheads.attention.fork import BlockHooks
+from gazeheads.attention.intervention import InterventionError
+from gazeheads.attention.known_prompts import KnownPrompts
+from gazeheads.attention.plan import ForwardPlan
+from gazeheads.attention.scope import in_force
+from gazeheads.errors import GazeheadsError
+
+NAME = "gaze"  # must not contain "flash": transformers tests for the substring
 
 
-class Streams(Protocol):
-    """Rows of a plan that share rows of the tensors."""
+class _Thread(threading.local):
+    """What one thread is doing with the model."""
 
-    @property
-    def initial(self) -> int:
-        """Rows of the tensors at layer 0."""
-        ...
-
-    def starting(self, layer: int) -> list[int]:
-        """Rows of the plan that get a row of their own at a layer."""
-        ...
-
-    def streams(self, layer: int) -> list[int]:
-        """The row of the tensors of every row of the plan, at a layer."""
-        ...
+    def __init__(self) -> None:
+        self.given: list[ForwardPlan | None] = []  # plans of this package's own passes
+        self.current: ForwardPlan | None = None  # of the pass under way
+        self.running = False
+        self.consulted = 0  # attention layers that asked in this pass
+        self.run: ambient.AmbientRun | None = None  # that a prefill began in this pass
+        self.uncached: ambient.AmbientRun | None = None  # a generation without a KV cache
 
 
-class PlanRun:
-    """One plan while the model runs under it.
+class ForwardState:
+    """The open steerings of one model and the passes under way.
 
     Attributes:
-        plan: what to do.
-        text_config: of the language model it runs on; other models in the context are left alone.
-        ambient: whether it came from steering that surrounds the call.
-        total: keys seen so far, the current pass included.
-        step: of the current pass: tokens generated before it.
-        decoding: whether the current pass is a decode step.
-        steered_to: per pass, per row, the names of the targets (joined by "+"), None if unsteered.
-        recording: what was recorded.
-        fork: while rows share streams of the batch: which.
+        text_config: of the language model.
+        layers, heads: of the language model.
+        name: of the model, in messages.
+        prompts: whose image tokens are known.
+        block_hooks: of the language model's blocks, for prefills that rows share.
+        open: the `with` statements that have begun and not ended, in any thread.
+        passes: forward passes so far.
+        before: the attention implementation that the model was loaded with.
     """
 
-    def __init__(self, plan: AttentionPlan, text_config: object, ambient: bool = False) -> None:
-        self.plan = plan
+    def __init__(self, text_config: Any, layers: int, name: str) -> None:
         self.text_config = text_config
-        self.ambient = ambient
-        self.total = 0
-        self.step = 0
-        self.decoding = False
-        self.steered_to: list[tuple[str | None, ...]] = []
-        self.recording = Recording(plan.record) if plan.record is not None else None
-        self.fork: Streams | None = None
-        self._active: list[tuple[Steer, Target]] = []
-        self._by_layer: dict[int, list[Group]] = {}
+        self.layers, self.heads = layers, int(text_config.num_attention_heads)
+        self.name = name
+        self.prompts = KnownPrompts()
+        self.block_hooks = BlockHooks({})
+        self.open: list[SteeringContext] = []
+        self.passes = 0
+        self.before = "sdpa"
+        self._runs: weakref.WeakKeyDictionary[Any, ambient.AmbientRun] = weakref.WeakKeyDictionary()
+        self._features = EncodedImages()
+        self._lock = threading.Lock()
+        self._thread = _Thread()
 
-    def begin(self, past: int, queries: int, rows: int) -> None:
-        """Called once before every forward pass; decides what this pass does.
+    def __deepcopy__(self, memo: dict[int, Any]) -> ForwardState:
+        """A copy of a model is another model: nothing is open for it."""
+        fresh = ForwardState(copy.deepcopy(self.text_config, memo), self.layers, self.name)
+        fresh.before = self.before
+        memo[id(self)] = fresh
+        return fresh
 
-        Args:
-            past: keys already cached.
-            queries: new tokens per row.
-            rows: of the batch.
-        """
-        expected = self.plan.rows if self.fork is None else self.fork.initial
-        if rows != expected:
-            raise PlanError(f"the plan is for {expected} rows, the batch has {rows}")
-        self.total = past + queries
-        self.decoding = past >= self.plan.prompt_length
-        if self.decoding and queries > 1:
-            raise PlanError(
-                f"{queries} tokens in one decode step: assisted decoding and continuing a cached "
-                "conversation cannot be steered or recorded"
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ForwardState, (self.text_config, self.layers, self.name)
+
+    @property
+    def images(self) -> EncodedImages:
+        """Images that were encoded ahead of the pass that reads them."""
+        return self._features
+
+    @property
+    def current(self) -> ForwardPlan | None:
+        """The plan of the pass that this thread is running."""
+        return self._thread.current
+
+    def add(self, context: SteeringContext) -> None:
+        """Puts a `with` in force."""
+        with self._lock:
+            self.open = [*self.open, context]
+
+    def remove(self, context: SteeringContext) -> None:
+        """Ends a `with`."""
+        with self._lock:
+            self.open = [each for each in self.open if each is not context]
+
+    def surrounding(self) -> tuple[SteeringContext, ...]:
+        """The open `with` of this model that surround the running code, the outermost first."""
+        return in_force(self.open)[0] if self.open else ()
+
+    @contextmanager
+    def running(self, plan: ForwardPlan | None) -> Iterator[None]:
+        """Runs passes of this thread under a plan (None: the plain model) and nothing else."""
+        given = self._thread.given
+        given.append(plan)
+        try:
+            yield
+        finally:
+            given.pop()
+
+    def installed(self) -> bool:
+        """Whether the attention function is still the model's."""
+        return getattr(self.text_config, "_attn_implementation", None) == NAME
+
+    def begin(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Before a forward pass of the model: decides what acts on it."""
+        if torch.compiler.is_compiling():
+            return _begin_uncompiled(self, model, args, kwargs)
+        thread = self._thread
+        self.passes += 1
+        thread.current, thread.run, thread.consulted, thread.running = None, None, 0, True
+        if not thread.given and not self.open:
+            _check_outputs(self, kwargs)
+            return None
+        ids = kwargs.get("input_ids", args[0] if args else None)
+        embeds = kwargs.get("inputs_embeds")
+        tokens = ids if ids is not None else embeds
+        if tokens is None:
+            return None
+        cache = kwargs.get("past_key_values")
+        past = int(cache.get_seq_length()) if cache is not None else 0
+        plan = thread.given[-1] if thread.given else self._ambient(ids, past, cache, kwargs)
+        if plan is None:
+            return None
+        if not self.installed():
+            raise InterventionError(
+                f"the attention of {self.name} was switched to "
+                f"{self.text_config._attn_implementation!r} after it was wrapped, so nothing can "
+                "be steered or recorded: wrap the model again"
             )
-        self.step = max(0, self.total - self.plan.prompt_length)
-        active: list[tuple[Steer, Target]] = []
-        for steer in self.plan.steers:
-            if steer.acts_in(self.decoding):
-                target = steer.target(self.step)
-                if target is not None:
-                    active.append((steer, target))
-        same = len(active) == len(self._active) and all(
-            a is b and s is t for (a, s), (b, t) in zip(active, self._active, strict=True)
+        if model.training and getattr(model, "is_gradient_checkpointing", False):
+            raise InterventionError(
+                "gradient checkpointing runs layers again outside the steered pass: switch it off "
+                "with model.gradient_checkpointing_disable()"
+            )
+        _check_outputs(self, kwargs)
+        plan.begin(past, tokens.shape[1], tokens.shape[0])
+        thread.current = plan
+        return None
+
+    def _ambient(
+        self, ids: torch.Tensor | None, past: int, cache: Any, kwargs: Mapping[str, Any]
+    ) -> ForwardPlan | None:
+        """The plan of what surrounds a pass that this package did not make."""
+        contexts, adopted = in_force(self.open)
+        run = self._run_of(cache) if past else self._thread.uncached
+        if past and run is not None and run.goes_on(contexts):
+            return run.plan
+        if not contexts:
+            return None
+        if past:
+            raise InterventionError(
+                "steering must be in force when the prompt is read, not only later: begin the "
+                "`with vlm.steer(...)` before the prefill"
+            )
+        again = run is not None and cache is None and run.contexts == contexts
+        if run is None or not again or not run.extends(self, ids, kwargs):
+            try:
+                run = ambient.begin_run(self, contexts, adopted, ids, kwargs)
+            except GazeheadsError:
+                for context in contexts:  # it was told why
+                    context.used = True
+                raise
+        self._thread.run = run
+        self._thread.uncached = run if cache is None else None
+        if cache is not None:
+            self._runs[cache] = run
+        return run.plan
+
+    def _run_of(self, cache: Any) -> ambient.AmbientRun | None:
+        try:
+            return self._runs.get(cache)
+        except TypeError:  # a cache that cannot be referenced weakly
+            return None
+
+    def consult(self) -> ForwardPlan | None:
+        """What an attention layer asks: the plan of the pass it belongs to.
+
+        Raises:
+            InterventionError: a part of the model was called from outside a pass of the model
+                while steering is in force.
+        """
+        thread = self._thread
+        thread.consulted += 1
+        if not thread.running and self.open and in_force(self.open)[0]:
+            raise InterventionError(
+                f"a part of {self.name} was called by itself inside `with vlm.steer(...)`: only "
+                "passes of the whole model can be steered"
+            )
+        return thread.current
+
+    def end(self, output: Any) -> None:
+        """After a forward pass, or after it failed (then without output)."""
+        thread = self._thread
+        plan, thread.current, thread.running = thread.current, None, False
+        made = getattr(output, "past_key_values", None)
+        if thread.run is not None and made is not None:  # a cache that the model made itself
+            self._runs[made] = thread.run
+        if output is None or plan is None or not (plan.active or plan.recording):
+            return
+        if thread.consulted < self.layers and not torch.compiler.is_compiling():
+            raise InterventionError(
+                f"only {thread.consulted} of {self.layers} attention layers of {self.name} passed "
+                "through the attention function: something replaced them, so the pass was not "
+                "steered or recorded"
+            )
+
+
+@torch.compiler.disable
+def _begin_uncompiled(
+    state: ForwardState, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    state.begin(model, args, kwargs)
+
+
+def _check_outputs(state: ForwardState, kwargs: Mapping[str, Any]) -> None:
+    wanted = kwargs.get("output_attentions")
+    if wanted is None:
+        wanted = getattr(state.text_config, "output_attentions", False)
+    if wanted and state.installed():
+        raise InterventionError(
+            "output_attentions=True needs eager attention, which a wrapped model does not run: "
+            "use vlm.watch(...), or vlm.unwrap() and "
+            'model.set_attn_implementation("eager")'
         )
-        if not same:
-            self._active = active
-            self._by_layer = {}
-        if self.total >= self.plan.prompt_length:
-            self.steered_to.append(self._names(active))
-        if self.recording is not None:
-            self.recording.begin(self.decoding)
-
-    def _names(self, active: list[tuple[Steer, Target]]) -> tuple[str | None, ...]:
-        names: list[list[str]] = [[] for _ in range(self.plan.rows)]
-        for steer, target in active:
-            if target.name not in names[steer.row]:
-                names[steer.row].append(target.name)
-        steered = {steer.row for steer, _ in active}
-        return tuple("+".join(own) if row in steered else None for row, own in enumerate(names))
-
-    def steered(self, layer: int, repeat: int, device: torch.device) -> list[Group]:
-        """The heads of a layer that the current pass steers, one group per mode."""
-        if not self._active:
-            return []
-        groups = self._by_layer.get(layer)
-        if groups is None:
-            groups = self._by_layer[layer] = self._build(layer, repeat, device)
-        return groups
-
-    def set_fork(self, fork: Streams | None) -> None:
-        """Begins or ends the time in which rows share streams."""
-        self.fork = fork
-        self._by_layer = {}
-
-    def streams(self, layer: int) -> list[int] | None:
-        """Which row of the tensors each row of the plan is at a layer; None: the same."""
-        return None if self.fork is None else self.fork.streams(layer)
-
-    def _build(self, layer: int, repeat: int, device: torch.device) -> list[Group]:
-        streams = self.streams(layer) or list(range(self.plan.rows))
-        entries: list[Entry] = []
-        for steer, target in self._active:
-            heads = tuple(head.head for head in steer.heads if head.layer == layer)
-            if heads:
-                row = streams[steer.row]
-                entries.append(Entry(row, heads, target, *steer.strength(target)))
-        return build_groups(entries, self.plan.prompt_length, repeat, device)
-
-
-_RUN: ContextVar[PlanRun | None] = ContextVar("gazeheads_run", default=None)
-
-
-def current_run() -> PlanRun | None:
-    """The run of this context."""
-    return _RUN.get()
-
-
-def set_run(run: PlanRun | None) -> None:
-    """Makes `run` the run of this context until it is set again."""
-    _RUN.set(run)
-
-
-@contextmanager
-def running(run: PlanRun | None) -> Iterator[None]:
-    """Makes `run` the run of this context, then restores the one before."""
-    token = _RUN.set(run)
-    try:
-        yield
-    finally:
-        _RUN.reset(token)

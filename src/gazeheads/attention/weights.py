@@ -5,9 +5,14 @@ from __future__ import annotations
 import torch
 
 
-def limit(kinds: torch.Tensor, visible: torch.Tensor | None) -> torch.Tensor:
+def wide(tensor: torch.Tensor) -> torch.Tensor:
+    """In float32, or in float64 if it is already."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def limit(key_sign: torch.Tensor, visible: torch.Tensor | None) -> torch.Tensor:
     """What is left of the visible keys as delta grows: target, else text, else the others."""
-    target, text = kinds == 1, kinds == 0
+    target, text = key_sign == 1, key_sign == 0
     if visible is None:
         visible = torch.ones_like(target)
     target, text = target & visible, text & visible
@@ -16,8 +21,12 @@ def limit(kinds: torch.Tensor, visible: torch.Tensor | None) -> torch.Tensor:
 
 
 def softmax(scores: torch.Tensor, visible: torch.Tensor | None) -> torch.Tensor:
-    """Softmax in float32 over the visible keys; a query that sees nothing (padding) gets zeros."""
+    """Softmax over the visible keys, in float32 at least.
+
+    A query that sees nothing (padding) gets zeros.
+    """
+    dtype = torch.float64 if scores.dtype == torch.float64 else torch.float32
     if visible is None:
-        return torch.softmax(scores, -1, dtype=torch.float32)
-    weights = torch.softmax(scores.masked_fill(~visible, -torch.inf), -1, dtype=torch.float32)
+        return torch.softmax(scores, -1, dtype=dtype)
+    weights = torch.softmax(scores.masked_fill(~visible, -torch.inf), -1, dtype=dtype)
     return weights.masked_fill(~visible.any(-1, keepdim=True), 0.0)

@@ -18,6 +18,7 @@ from gazeheads.cli.commands.judge import judge_app
 from gazeheads.cli.commands.runs import runs_app
 from gazeheads.cli.commands.strips import strips_app
 from gazeheads.cli.commands.tiny import tiny_app
+from gazeheads.cli.heads_options import HeadsAnyway
 from gazeheads.errors import GazeheadsError
 
 INTERRUPTED = 130
@@ -92,6 +93,7 @@ def steer(
     box: Annotated[str | None, typer.Option(help="Look at x0,y0,x1,y1 in pixels.")] = None,
     k: K = None,
     heads: Heads = None,
+    heads_anyway: HeadsAnyway = False,
     model: Model = "comic-tiny",
     comic: Comic = None,
     panels: Panels = None,
@@ -105,7 +107,7 @@ def steer(
     shown = resolve.shown_at(image, comic, panels, columns)
     targets = shown.targets(panel, box)
     with terminal.Stages() as stages:
-        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages)
+        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages, heads_anyway)
         from gazeheads.steering import Steering
 
         terminal.tell_loss(vlm, shown.image)
@@ -124,13 +126,12 @@ def watch(
     prompt: Annotated[str, typer.Option(help="Asks for a narration.")] = prompts.FREE_NARRATION,
     k: K = None,
     heads: Heads = None,
+    heads_anyway: HeadsAnyway = False,
     model: Model = "comic-tiny",
     comic: Comic = None,
     panels: Panels = None,
     columns: Columns = None,
-    out: Annotated[Path, typer.Option(help="Folder for the figure and the numbers.")] = Path(
-        "runs/watch"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for figure and numbers.")] = Path("runs/watch"),
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of the text.")] = 300,
     seed: Seed = 0,
 ) -> None:
@@ -143,7 +144,7 @@ def watch(
     shown = resolve.shown_at(image, comic, panels, columns)
     regions = shown.targets(None, None)
     with terminal.Stages() as stages:
-        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages)
+        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages, heads_anyway)
         terminal.tell_loss(vlm, shown.image)
         trace = vlm.watch(shown.image, prompt, chosen, max_new_tokens=max_new_tokens)
     by_panel = trace.by_panel(regions)

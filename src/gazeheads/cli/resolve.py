@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from PIL import Image
 
-from gazeheads.cli.terminal import Stages, in_a_grid, load_quietly
+from gazeheads.cli.terminal import Stages, err, in_a_grid, load_quietly
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.folders import read_strips
 from gazeheads.data.layout import relaid, relaid_picture
 from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
-from gazeheads.heads import HeadError, HeadScores, HeadSet
+from gazeheads.heads import HeadError, HeadScores, HeadSet, HeadsWarning
 from gazeheads.regions import Region
 from gazeheads.study.experiments.steered_answers import GAZE_SHARE
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
 
+Found = TypeVar("Found", HeadSet, HeadScores)
 TUNING_SEED = 1_000_003
 """Distance of the seeds of tuning strips and evaluation strips."""
 LENGTH_SEED = 10_007
@@ -174,16 +176,37 @@ def check_k(vlm: VLM, k: int | None) -> None:
         raise GazeheadsError(f"K = {k} does not exist: {vlm.name} has {heads} heads")
 
 
+def heads_of(vlm: VLM, found: Found, anyway: bool) -> Found:
+    """Heads or scores of a file, as those of the model; what is doubtful is said on stderr.
+
+    Args:
+        vlm: the model.
+        found: in the file.
+        anyway: take them although they were found in other weights (`--heads-anyway`).
+
+    Raises:
+        HeadError: another shape, or other weights.
+    """
+    found = found.forced(vlm.name, vlm.fingerprint) if anyway else found
+    own = vlm.fingerprint if found.fingerprint else ""
+    with warnings.catch_warnings(record=True) as doubts:
+        warnings.simplefilter("always", HeadsWarning)
+        found.check(vlm.num_layers, vlm.num_heads, vlm.name, own)
+    for doubt in doubts:
+        err.print(f"Note: {doubt.message}", markup=False)
+    # said once: the library need not say it again at every use
+    return found.forced(vlm.name, own) if doubts else found
+
+
 def model_and_heads(
-    model: str, file: Path | None, k: int | None, seed: int, stages: Stages
+    model: str, file: Path | None, k: int | None, seed: int, stages: Stages, anyway: bool = False
 ) -> tuple[VLM, HeadSet]:
     """The model, and its heads from a file or discovered now on drawn strips."""
     read = read_heads(file, k) if file is not None else None
     vlm = load_quietly(model)
     check_k(vlm, k)
     if read is not None:
-        read.check(vlm.num_layers, vlm.num_heads, vlm.name)
-        return vlm, read
+        return vlm, heads_of(vlm, read, anyway)
     from gazeheads.discovery.gaze import discover
 
     drawn = strips_for(None, DISCOVERY_STRIPS, seed + TUNING_SEED)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gazeheads.cli.heads_options import HeadsAnyway
 from gazeheads.cli.judge_options import (
     Choice,
     JudgeBaseUrl,
@@ -44,6 +45,7 @@ class Common:
             help="Gaze scores as JSON; default: found with these very options, once per OUT."
         ),
     ] = None
+    heads_anyway: HeadsAnyway = False
     k: Annotated[
         int | None,
         typer.Option("--k", help="Heads to steer; default: as --heads recommends, or 8.7%."),
@@ -168,7 +170,7 @@ class Session:
         tuning = resolve.tuning_strips(self.strips, own.seed)
         found = None
         if scores is not None:
-            scores.top(1).check(self.vlm.num_layers, self.vlm.num_heads, self.vlm.name)
+            scores = resolve.heads_of(self.vlm, scores, own.heads_anyway)
         else:
             settings = discover.DiscoverSettings(seed=own.seed)
             announced = replace(options, progress=self.stages("Finding gaze heads"))

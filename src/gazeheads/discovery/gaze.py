@@ -72,6 +72,25 @@ def discover(
         batch_size: strips at once; halved when memory runs out.
     """
     chosen = _choose(list(strips), limit, seed)
+    questions, matrices = measure(vlm, chosen, prompt, progress, batch_size)
+    scores = np.trace(matrices, axis1=2, axis2=3) / len(questions)
+    provenance = _provenance(vlm, chosen, questions, seed)
+    return HeadScores(scores, matrices, "gaze", provenance, vlm.living_heads())
+
+
+def measure(
+    vlm: VLM,
+    chosen: Sequence[StripLike],
+    prompt: str | Callable[[int, int], str] | None = None,
+    progress: Progress | None = None,
+    batch_size: int = 1,
+) -> tuple[list[str], np.ndarray]:
+    """The questions of `discover`, and the (L, H, R, R) matrices that its scores are made of.
+
+    Args:
+        chosen: the strips, at least one.
+        vlm, prompt, progress, batch_size: as in `discover`.
+    """
     panels = len(chosen[0].regions)
     for strip in chosen:
         if len(strip.regions) != panels:
@@ -90,9 +109,7 @@ def discover(
             done += 1
         if progress is not None:
             progress(done, len(chosen))
-    matrices = np.moveaxis(total / done, 0, 2)
-    scores = np.trace(matrices, axis1=2, axis2=3) / panels
-    return HeadScores(scores, matrices, "gaze", _provenance(vlm, chosen, questions, seed))
+    return questions, np.moveaxis(total / done, 0, 2)
 
 
 def _choose(strips: list[StripLike], limit: int | None, seed: int) -> list[StripLike]:
@@ -122,6 +139,7 @@ def _provenance(
 ) -> dict[str, Any]:
     return {
         "model": vlm.name,
+        "fingerprint": vlm.fingerprint,
         "strips": [strip.id for strip in strips],
         "questions": list(questions),
         "seed": seed,

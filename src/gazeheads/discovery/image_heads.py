@@ -13,12 +13,16 @@ THRESHOLD = 2.5
 """From this z-score on a head counts as an image head (arXiv 2510.02790)."""
 
 
-def image_heads(mass: np.ndarray, provenance: Mapping[str, Any] | None = None) -> HeadScores:
+def image_heads(
+    mass: np.ndarray,
+    provenance: Mapping[str, Any] | None = None,
+    living: np.ndarray | None = None,
+) -> HeadScores:
     """Scores every head by its mean z-score within its layer.
 
     Args:
         mass: (N, L, H) attention mass from the last prompt token to all image tokens, per prompt.
-        provenance: kept with the scores.
+        provenance, living: kept with the scores.
 
     Returns:
         Scores whose ranking is that of the published method; those of at least `THRESHOLD` are
@@ -33,4 +37,4 @@ def image_heads(mass: np.ndarray, provenance: Mapping[str, Any] | None = None) -
     spread = mass.std(-1, keepdims=True)
     centred = mass - mass.mean(-1, keepdims=True)
     z = np.divide(centred, spread, out=np.zeros_like(mass), where=spread > 0)
-    return HeadScores(z.mean(0), None, "image heads", dict(provenance or {}))
+    return HeadScores(z.mean(0), None, "image heads", dict(provenance or {}), living)

@@ -60,6 +60,7 @@ def localization_heads(
     entropy: np.ndarray,
     bottom: np.ndarray,
     provenance: Mapping[str, Any] | None = None,
+    living: np.ndarray | None = None,
 ) -> HeadScores:
     """Scores every head by how often it is among a sample's `PER_SAMPLE` most focused ones.
 
@@ -70,7 +71,7 @@ def localization_heads(
         mass: (N, L, H) attention mass on the image, per sample.
         entropy: (N, L, H) see `spatial_entropy`.
         bottom: (N, L, H) see `looks_at_bottom`.
-        provenance: kept with the scores.
+        provenance, living: kept with the scores.
     """
     _check(mass, entropy, bottom)
     threshold = elbow(mass.mean(0))
@@ -83,17 +84,19 @@ def localization_heads(
         chosen.ravel()[best] += 1
     scores = chosen / len(mass) - _tie_break(entropy) / (2 * len(mass))
     scores[:FIRST_LAYER] -= 1
-    return HeadScores(scores, None, "localization heads", dict(provenance or {}))
+    return HeadScores(scores, None, "localization heads", dict(provenance or {}), living)
 
 
 def averaged_localization_heads(
-    maps: np.ndarray, provenance: Mapping[str, Any] | None = None
+    maps: np.ndarray,
+    provenance: Mapping[str, Any] | None = None,
+    living: np.ndarray | None = None,
 ) -> HeadScores:
     """The gaze study's variant: the criteria applied once, to maps averaged over everything.
 
     Args:
         maps: (L, H, rows, columns) mean attention per image token.
-        provenance: kept with the scores.
+        provenance, living: kept with the scores.
 
     Returns:
         Scores by falling entropy, those of heads that fail a criterion below all others.
@@ -106,7 +109,8 @@ def averaged_localization_heads(
     passed = (mass > elbow(mass)) & ~bottom & np.isfinite(entropy)
     passed[:FIRST_LAYER] = False
     scores = passed - _tie_break(entropy[None])
-    return HeadScores(scores, None, "localization heads, averaged", dict(provenance or {}))
+    name = "localization heads, averaged"
+    return HeadScores(scores, None, name, dict(provenance or {}), living)
 
 
 def _tie_break(entropy: np.ndarray) -> np.ndarray:

@@ -68,11 +68,11 @@ def compare(
         encoded, exported = prepare(vlm, strip.image, FREE_NARRATION)
         moving = Schedule.every(SWITCH, list(reversed(strip.regions)))
         steering = Steering(heads, moving)
-        target = steering.on(encoded.tokens, 0).target
+        acting = steering.on(encoded.tokens, (vlm.num_layers, vlm.num_heads), len(encoded))
         plain = (reference(vlm, encoded, None), runner.generate(exported, TOKENS))
         steered = (
             reference(vlm, encoded, steering),
-            runner.generate(exported, TOKENS, heads.heads, target),
+            runner.generate(exported, TOKENS, acting),
         )
         out.append(_compared(f"strip {number}, unsteered", *plain))
         out.append(_compared(f"strip {number}, steered", *steered))

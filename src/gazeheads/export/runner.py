@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from gazeheads.attention.plan import Target
-from gazeheads.heads import Head
+from gazeheads.attention.intervention import Intervention, InterventionAt
 
 FAR = 20_000.0
 """Distance between target, text and the rest of the image when only the target counts: a softmax
@@ -61,24 +59,18 @@ class Runner:
         self,
         prompt: Exported,
         tokens: int,
-        heads: Sequence[Head] = (),
-        target: Callable[[int], Target | None] = lambda step: None,
-        delta: float = np.inf,
+        intervention: InterventionAt = lambda step, decoding: None,
     ) -> Answer:
         """So many tokens, whatever they are.
 
         Args:
             prompt: what to answer.
             tokens: how many.
-            heads: to steer.
-            target: where to, by step.
-            delta: strength.
+            intervention: what acts, by step; its heads are also those that are watched.
         """
         image, deepstack = self.image(prompt.rgba)
-        flags = np.zeros(self._flags, np.float32)
-        for layer, head in heads:
-            flags[layer, head] = 1
-        feed: dict[str, Any] = {"image_embeds": image, "deepstack": deepstack, "watch": flags}
+        none = np.zeros(self._flags, np.float32)
+        feed: dict[str, Any] = {"image_embeds": image, "deepstack": deepstack, "watch": none}
         for each in self._past:
             kind = np.float16 if each.type == "tensor(float16)" else np.float32
             feed[each.name] = np.zeros((1, each.shape[1], 0, each.shape[3]), kind)
@@ -86,10 +78,11 @@ class Runner:
         chosen: list[int] = []
         kept = []
         for step in range(tokens):
-            where = target(step)
-            bias = key_bias(where, len(prompt.ids) + step, delta)
-            feed |= {"input_ids": ids, "position_ids": positions, "key_bias": bias}
-            feed["head_flags"] = flags if where is not None else np.zeros_like(flags)
+            acting = intervention(step, step > 0)
+            feed |= {"input_ids": ids, "position_ids": positions}
+            feed["key_bias"] = key_bias(acting, len(prompt.ids) + step)
+            flags = none if acting is None else acting.head_mask.astype(np.float32)
+            feed |= {"head_flags": flags, "watch": flags}
             logits, _, *present = self._decoder.run(None, feed)
             feed |= {each.name: cache for each, cache in zip(self._past, present, strict=True)}
             chosen.append(int(logits.argmax()))
@@ -99,19 +92,15 @@ class Runner:
         return Answer(chosen, np.stack(kept))
 
 
-def key_bias(target: Target | None, keys: int, delta: float) -> np.ndarray:
+def key_bias(acting: Intervention | None, keys: int) -> np.ndarray:
     """(keys,) float32: what the graphs add to a steered head's scores."""
     bias = np.zeros(keys, np.float32)
-    if target is None:
+    if acting is None:
         return bias
-    if np.isinf(delta):
-        bias -= FAR
-        bias[target.positions] = 0
-        bias[target.others] = -2 * FAR
-    else:
-        bias[target.positions] = delta
-        bias[target.others] = -delta
-    return bias
+    sign = acting.key_sign.astype(np.float32)
+    strength = FAR if np.isinf(acting.delta) else acting.delta
+    bias[: len(sign)] = sign * strength
+    return bias - FAR if np.isinf(acting.delta) else bias
 
 
 def _session(path: Path) -> onnxruntime.InferenceSession:

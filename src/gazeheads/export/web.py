@@ -91,6 +91,7 @@ def export_web(
 
     Raises:
         ExportError: another family, or graphs that do not repeat the model.
+        HeadError: scores of other weights.
         GazeheadsError: `out` holds something else.
     """
     check_family(vlm)
@@ -99,6 +100,7 @@ def export_web(
             f"the head scores are of {scores.model or 'a model'} with {scores.shape[0]} x "
             f"{scores.shape[1]} heads; {vlm.name} has {vlm.num_layers} x {vlm.num_heads}"
         )
+    scores.check(vlm.num_layers, vlm.num_heads, vlm.name, vlm.fingerprint)
     check_free(out)
     info = model_info(scores, settings.k, settings.seed)
     if settings.weights == "int4":
@@ -111,7 +113,8 @@ def export_web(
         _write_tokenizer(vlm, model)
         with busy("Comparing the graphs with the model"):
             runner = Runner(model / VISION, model / DECODER)
-            found = compare(vlm, runner, scores.top(settings.k), strips)
+            # rounded weights are other weights, and these heads are meant all the same
+            found = compare(vlm, runner, scores.top(settings.k).forced(), strips)
         half = HALF_TOLERANCE if _computes_in(vlm) == "float16" else 0.0
         insist(found, max(TOLERANCE[settings.weights], half), half)
         description = _description(vlm, info, settings, shape, model)
@@ -245,7 +248,7 @@ def _description(
 
 
 def _stored(path: Path) -> dict[str, Any]:
-    """A file's name, size and a hash of its contents, which browsers cache it by."""
+    """A file's name, size and a hash of its contents: browsers cache it by that, and compare."""
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return {"name": path.name, "bytes": path.stat().st_size, "hash": digest[:16]}

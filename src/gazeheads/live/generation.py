@@ -12,7 +12,7 @@ from PIL import Image
 from gazeheads.heads import Head, HeadSet
 from gazeheads.live.messages import Start
 from gazeheads.regions import ImageTokens, Region
-from gazeheads.steering import LiveTarget, Steering
+from gazeheads.steering import LiveSteering, LiveValue, Steering
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM, Piece
@@ -42,8 +42,7 @@ class Told:
 class Telling:
     """A text about one picture. `more` runs the model and may be called by any thread at a time.
 
-    Every head of the model has a live target of its own, so that heads and their
-    strength can change between two tokens.
+    Heads, region and strength may be changed by any thread and act together on the next token.
     """
 
     def __init__(self, vlm: VLM, image: Image.Image, start: Start, ranking: Sequence[Head]) -> None:
@@ -60,18 +59,17 @@ class Telling:
         """
         self._shape = (vlm.num_layers, vlm.num_heads)
         self._ranking = ranking
-        self._targets = {head: LiveTarget() for head in ranking}
+        self._live = LiveSteering()
         self._known: dict[str, Region] = {}
         encoded = vlm.encode(image, start.prompt)
         self._tokens = encoded.tokens
         self._order, self.grid = reading_order(encoded.tokens)
         self.point(start)
-        steerings = [Steering(HeadSet((head,)), target) for head, target in self._targets.items()]
         most = max(1, RECORDED // (len(self._tokens) * start.max_tokens))
-        self._watched = list(dict.fromkeys([*self._steered, *ranking]))[:most]
+        self._watched = list(dict.fromkeys([*(self._live.value.heads or ()), *ranking]))[:most]
         self._pieces: Iterator[Piece] = vlm.stream(
             encoded,
-            steering=steerings,
+            steering=Steering(HeadSet(()), self._live),
             watch=HeadSet(tuple(self._watched)),
             max_new_tokens=start.max_tokens,
         )
@@ -88,22 +86,22 @@ class Telling:
         if region is not None:
             self._tokens.indices(region)
             self._known[region.name] = region
-        self._region, self._steered = region, steered.heads
-        for head, target in self._targets.items():
-            target.move(region if head in steered else None, start.delta)
+        self._live.set(heads=steered, region=region, delta=start.delta)
 
     def more(self) -> Told | None:
         """The next token; None when the text has ended."""
-        heads = self._steered if self._region is not None and self._steered else None
         piece = next(self._pieces, None)
         if piece is None:
             return None
+        value = self._live.value
         region = self._known[piece.region] if piece.region else None
-        return Told(piece.text, region, self._seen(piece.attention, heads), self.grid)
+        return Told(piece.text, region, self._seen(piece.attention, value), self.grid)
 
-    def _seen(self, attention: np.ndarray | None, heads: Sequence[Head] | None) -> np.ndarray:
-        """(T,) mean over `heads`, in reading order; over the best watched heads if None."""
-        chosen = self._ranking[: max(1, len(self._steered))] if heads is None else heads
+    def _seen(self, attention: np.ndarray | None, value: LiveValue) -> np.ndarray:
+        """(T,) mean over the steered heads, in reading order; else over as many of the best."""
+        steered = value.heads or HeadSet(())
+        chosen = steered.heads if value.region is not None else ()
+        chosen = chosen or tuple(self._ranking[: max(1, len(steered))])
         rows = [self._watched.index(head) for head in chosen if head in self._watched]
         if attention is None or not rows:
             return np.zeros(0, np.float32)

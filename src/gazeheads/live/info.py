@@ -43,15 +43,16 @@ def model_info(scores: HeadScores, default_k: int, seed: int = 0) -> dict[str, A
 
 
 def control_heads(scores: HeadScores, k: int, seed: int) -> list[tuple[int, int]]:
-    """Heads for comparison, in random order: as many as there are up to `k`, none of the top `k`.
+    """Living heads to compare with, in random order: up to `k`, none of the top `k`.
 
     From the layers of the top `k` as in the study while they hold enough others, else from all.
     """
     top = scores.top(k)
     layers = {head.layer for head in top}
-    nearby = sum(min(layers) <= h.layer <= max(layers) and h not in top for h in scores.ranking())
+    living = scores.living_ranking()
+    nearby = sum(min(layers) <= h.layer <= max(layers) and h not in top for h in living)
     if nearby >= k:
         return list(scores.random(k, seed))
-    rest = [head for head in sorted(scores.ranking()) if head not in top]
+    rest = [head for head in sorted(living) if head not in top]
     order = np.random.default_rng(seed).permutation(len(rest))
     return [rest[int(i)] for i in order[:k]]

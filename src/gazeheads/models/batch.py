@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from gazeheads.models.families.family import Family
-from gazeheads.models.inputs import Encoded
+from gazeheads.models.inputs import Inputs
 from gazeheads.regions import ImageTokens
 
 
@@ -77,7 +77,7 @@ class Batch:
 
 
 def vision_once(
-    family: Family, model: Any, rows: Sequence[Encoded], device: torch.device
+    family: Family, model: Any, rows: Sequence[Inputs], device: torch.device
 ) -> tuple[Any, ...]:
     """Image features of each row; rows that show the same pixels share one vision pass."""
     seen: list[tuple[dict[str, Any], Any]] = []
@@ -113,7 +113,7 @@ def left_pad(rows: Sequence[torch.Tensor], fill: int) -> tuple[torch.Tensor, tor
 def make_batch(
     family: Family,
     model: Any,
-    rows: Sequence[Encoded],
+    rows: Sequence[Inputs],
     pad: int,
     device: torch.device,
     lengths: Sequence[int] | None = None,

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from gazeheads.attention import function
 from gazeheads.attention.install import ModelError
-from gazeheads.attention.plan import AttentionPlan, Record
-from gazeheads.attention.state import PlanRun, running
+from gazeheads.attention.plan import ForwardPlan, plain_plan
+from gazeheads.attention.recorder import Recorder
+from gazeheads.attention.state import NAME
 from gazeheads.errors import GazeheadsError
-from gazeheads.models.inputs import Encoded
+from gazeheads.models.inputs import Inputs
 from gazeheads.models.vlm import VLM
 
 SIZE = (64, 48)
@@ -29,7 +29,9 @@ def check(vlm: VLM) -> None:
     Raises:
         ModelError: names the family and what differed.
     """
-    noise = np.random.default_rng(0).integers(0, 255, (*SIZE[::-1], 3), dtype=np.uint8)
+    crops = vlm.encoder.fit == "keep" and vlm.family.crops(vlm.processor)
+    width, height = (SIZE[0], SIZE[0]) if crops else SIZE
+    noise = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
     try:
         encoded = vlm.encode(Image.fromarray(noise), PROMPT)
         _check_count(vlm, encoded)
@@ -51,7 +53,7 @@ def _failed(vlm: VLM, what: str) -> ModelError:
     )
 
 
-def _check_count(vlm: VLM, encoded: Encoded) -> None:
+def _check_count(vlm: VLM, encoded: Inputs) -> None:
     inputs = {name: tensor.to(vlm.device) for name, tensor in encoded.inputs.items()}
     with torch.no_grad():
         features = vlm.family.vision(vlm.model, inputs).pooler_output
@@ -62,36 +64,33 @@ def _check_count(vlm: VLM, encoded: Encoded) -> None:
         )
 
 
-def _check_rows(vlm: VLM, encoded: Encoded) -> None:
+def _check_rows(vlm: VLM, encoded: Inputs) -> None:
     length = len(encoded)
-    record = Record((np.arange(length),), when="prefill")
-    run = PlanRun(AttentionPlan(1, length, record=record), vlm.text_config)
-    _logits(vlm, encoded, run)
-    if run.recording is None:
-        raise _failed(vlm, "nothing was recorded")
-    sums = run.recording.attention()[0, 0].sum(-1)
+    recorder = Recorder((np.arange(length),), when="prefill")
+    _logits(vlm, encoded, plain_plan(1, length, recorder))
+    sums = recorder.attention()[0, 0].sum(-1)
     wrong = float(np.abs(sums - 1).max())
     if len(sums) != vlm.num_layers * vlm.num_heads or not wrong < 1e-2:
         raise _failed(vlm, f"attention rows should sum to 1, one is off by {wrong:.3g}")
 
 
-def _check_plain(vlm: VLM, encoded: Encoded) -> None:
+def _check_plain(vlm: VLM, encoded: Inputs) -> None:
     """Plain is transformers' sdpa attention; soft-capped models have only the eager one."""
     text: Any = vlm.text_config
     capped = getattr(text, "attn_logit_softcapping", None) is not None
     part = "" if text is vlm.model.config else "text_config"
-    ours = _logits(vlm, encoded, PlanRun(AttentionPlan(1, len(encoded)), text))
+    ours = _logits(vlm, encoded, plain_plan(1, len(encoded)))
     try:
         vlm.model.set_attn_implementation({part: "eager" if capped else "sdpa"})
         plain = _logits(vlm, encoded, None)
     finally:
-        vlm.model.set_attn_implementation({part: function.NAME})
+        vlm.model.set_attn_implementation({part: NAME})
     differ = float((ours - plain).abs().max() / plain.abs().max().clamp(min=1e-6))
     if not differ <= (5e-2 if capped else 1e-3):
         raise _failed(vlm, f"an empty plan changes the logits by {differ:.2g} of their size")
 
 
-def _logits(vlm: VLM, encoded: Encoded, run: PlanRun | None) -> torch.Tensor:
+def _logits(vlm: VLM, encoded: Inputs, plan: ForwardPlan | None) -> torch.Tensor:
     inputs = {name: tensor.to(vlm.device) for name, tensor in encoded.inputs.items()}
-    with torch.no_grad(), running(run):
+    with torch.no_grad(), vlm.state.running(plan):
         return vlm.model(**inputs, use_cache=False, logits_to_keep=1).logits.float()

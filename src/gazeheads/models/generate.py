@@ -1,4 +1,4 @@
-"""Token by token: prefill a batch, then one forward pass per new token, under a plan or not."""
+"""Token by token: prefill a batch, then one forward pass per new token."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
 from transformers import (
     LogitsProcessorList,
     NoRepeatNGramLogitsProcessor,
@@ -16,7 +18,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from gazeheads.attention.state import PlanRun, running
+from gazeheads.attention.plan import ForwardPlan
+from gazeheads.attention.state import ForwardState
 from gazeheads.errors import GazeheadsError
 from gazeheads.models.batch import Batch
 from gazeheads.models.families.family import Family
@@ -109,15 +112,16 @@ def pad_id(tokenizer: Any, stops: set[int]) -> int:
 def decode(
     family: Family,
     model: Any,
+    state: ForwardState,
     batch: Batch,
-    run: PlanRun | None,
+    plan: ForwardPlan | None,
     options: Decoding,
     stops: set[int],
     pad: int,
 ) -> Iterator[list[int | None]]:
     """Generates; yields the new token of every row, None for rows that have ended.
 
-    The run is in force only while the model runs, never while the caller holds the generator.
+    The plan is in force only while the model runs, never while the caller holds the generator.
     """
     stops = set() if options.ignore_eos else stops
     processors = options.processors(model.generation_config)
@@ -126,23 +130,25 @@ def decode(
         generator = torch.Generator(batch.ids.device).manual_seed(options.seed)
     ids, mask, padded = batch.ids, batch.mask, batch.padded
     ended = [False] * len(ids)
-    logits, cache = prefill(family, model, batch, run)
+    logits, cache = prefill(family, model, state, batch, plan)
     for step in range(options.max_new_tokens):
         with torch.no_grad():
-            chosen = _choose(processors(ids, logits.float()), options, generator)  # type: ignore[arg-type]
+            scores = processors(ids, logits.float()) if processors else logits  # type: ignore[arg-type]
+            chosen = _choose(scores, options, generator)
         tokens = chosen.tolist()
         yield [None if over else token for token, over in zip(tokens, ended, strict=True)]
+        if any(ended):
+            kept = [pad if over else token for token, over in zip(tokens, ended, strict=True)]
+            chosen = torch.tensor(kept, device=ids.device)
         ended = [over or token in stops for token, over in zip(tokens, ended, strict=True)]
         if all(ended) or step + 1 == options.max_new_tokens:
             return
-        chosen = torch.tensor(
-            [pad if over else token for token, over in zip(tokens, ended, strict=True)],
-            device=ids.device,
-        )
-        ids = torch.cat([ids, chosen[:, None]], 1)
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
+        if processors:  # nobody else reads what was written
+            ids = torch.cat([ids, chosen[:, None]], 1)
+        if padded:
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
         positions = family.next_positions((batch.following + step)[:, None])
-        with torch.no_grad(), running(run):
+        with torch.no_grad(), state.running(plan):
             out = model(
                 input_ids=chosen[:, None],
                 attention_mask=mask if padded else None,
@@ -158,30 +164,46 @@ def _choose(
 ) -> torch.Tensor:
     if not options.do_sample:
         return logits.argmax(-1)
-    return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
+    return torch.multinomial(logits.float().softmax(-1), 1, generator=generator)[:, 0]
 
 
 class TextPieces:
-    """Turns tokens into text one by one, holding back halves of characters."""
+    """Turns tokens into text one by one, holding back halves of characters.
+
+    The pieces together are the decoded text, and a token costs the same however long the text is.
+    """
 
     def __init__(self, tokenizer: Any) -> None:
+        fast = getattr(tokenizer, "backend_tokenizer", None)
+        self._fast = fast if isinstance(fast, Tokenizer) else None
+        self._stream = DecodeStream(skip_special_tokens=True)
         self._tokenizer = tokenizer
-        self._tokens: list[int] = []
-        self._text = ""
+        self._held: list[int] = []  # tokens whose text is not out yet
+        self._before: list[int] = []  # the last ones whose text is: words may join to them
 
     def push(self, token: int) -> str:
         """The text that `token` completes; may be empty."""
-        self._tokens.append(token)
-        text = self._tokenizer.decode(self._tokens, skip_special_tokens=True)
-        if text.endswith("\ufffd"):
+        self._held.append(token)
+        if self._fast is not None:
+            piece = self._stream.step(self._fast, token)
+        else:
+            text = self._new_text()
+            piece = None if text.endswith("\ufffd") else text
+        if piece is None:
             return ""
-        piece, self._text = text[len(self._text) :], text
+        self._before, self._held = self._held, []
         return piece
 
     def rest(self) -> str:
         """What is still held back when no more tokens come."""
-        text = self._tokenizer.decode(self._tokens, skip_special_tokens=True)
-        return text[len(self._text) :]
+        return self._new_text() if self._held else ""
+
+    def _new_text(self) -> str:
+        before = self._decode(self._before)
+        return self._decode([*self._before, *self._held])[len(before) :]
+
+    def _decode(self, tokens: list[int]) -> str:
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
 
 
 def pieces(tokenizer: Any, tokens: Sequence[int]) -> tuple[str, ...]:

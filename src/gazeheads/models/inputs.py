@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +12,13 @@ import torch
 from jinja2 import TemplateError
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from gazeheads.attention.known_prompts import KnownPrompts, PixelDigest, image_inputs
 from gazeheads.errors import GazeheadsError
 from gazeheads.models.families.family import Family, Fit
 from gazeheads.models.fit import check_crop, choose_fit, fitted, in_original
 from gazeheads.regions import ImageTokens
 
 ImageLike = Image.Image | str | os.PathLike[str]
-REMEMBERED = 256  # prompts whose geometry is kept for plain generate calls
 
 
 class ImageError(GazeheadsError):
@@ -32,7 +30,7 @@ class EncodingError(GazeheadsError):
 
 
 @dataclass(frozen=True, eq=False)
-class Encoded:
+class Inputs:
     """One prompt with its images, ready for the model.
 
     Attributes:
@@ -54,6 +52,10 @@ class Encoded:
     def ids(self) -> torch.Tensor:
         """(S,) token ids."""
         return self.inputs["input_ids"][0]
+
+
+Encoded = Inputs
+"""The name of 0.1."""
 
 
 def open_image(image: ImageLike) -> Image.Image:
@@ -83,15 +85,21 @@ def open_image(image: ImageLike) -> Image.Image:
 
 
 class Encoder:
-    """Makes `Encoded` prompts and remembers their geometry by their token ids."""
+    """Makes `Inputs`, and notes them among the prompts whose image tokens are known."""
 
-    def __init__(self, family: Family, config: Any, processor: Any, fit: Fit | None = None) -> None:
+    def __init__(
+        self,
+        family: Family,
+        config: Any,
+        processor: Any,
+        fit: Fit | None = None,
+        known: KnownPrompts | None = None,
+    ) -> None:
         self.family, self.config, self.processor = family, config, processor
         self.fit = choose_fit(fit, family, processor)
-        self._known: OrderedDict[bytes, ImageTokens | None] = OrderedDict()
-        self._lock = threading.Lock()
+        self.known = KnownPrompts() if known is None else known
 
-    def encode(self, images: Sequence[ImageLike], messages: list[dict[str, Any]]) -> Encoded:
+    def encode(self, images: Sequence[ImageLike], messages: list[dict[str, Any]]) -> Inputs:
         """One prompt: `messages` with an `{"type": "image"}` entry per image, in order."""
         opened = [open_image(image) for image in images]
         shown = [fitted(image, self.fit, self.family, self.processor) for image in opened]
@@ -118,7 +126,7 @@ class Encoder:
             check_crop(encoded.tokens, self.family, self.processor)
         return encoded
 
-    def encode_many(self, image: ImageLike, prompts: Sequence[str]) -> list[Encoded]:
+    def encode_many(self, image: ImageLike, prompts: Sequence[str]) -> list[Inputs]:
         """Several questions about one image; the image is processed once."""
         if not prompts:
             return []
@@ -139,7 +147,7 @@ class Encoder:
             out.append(self._with_tail(first, ids[: len(ids) - cut], plain[same:], prompt))
         return out
 
-    def _with_tail(self, first: Encoded, head: list[int], tail: list[int], prompt: str) -> Encoded:
+    def _with_tail(self, first: Inputs, head: list[int], tail: list[int], prompt: str) -> Inputs:
         """`first` with other text after the part both prompts share."""
         inputs = dict(first.inputs)
         length = inputs["input_ids"].shape[1]
@@ -173,8 +181,8 @@ class Encoder:
         sizes: Sequence[tuple[int, int]],
         prompt: str = "",
         shown: Sequence[tuple[int, int]] = (),
-    ) -> Encoded:
-        """An `Encoded` from inputs the processor made for ONE prompt without padding.
+    ) -> Inputs:
+        """`Inputs` from inputs the processor made for ONE prompt without padding.
 
         Args:
             inputs: the processor's.
@@ -187,37 +195,41 @@ class Encoder:
             raise EncodingError("adopt one prompt at a time: a batch of inputs was given")
         given = tuple(shown) or tuple(sizes)
         tokens = self.family.image_tokens(self.config, self.processor, kept, given)
-        encoded = Encoded(kept, in_original(tokens, tuple(sizes)), prompt, given)
-        self._remember(encoded)
+        encoded = Inputs(kept, in_original(tokens, tuple(sizes)), prompt, given)
+        self.known.add(encoded.inputs, encoded.tokens)
         return encoded
 
-    def _remember(self, encoded: Encoded) -> None:
-        key = _key(encoded.ids)
-        with self._lock:
-            known = self._known.pop(key, encoded.tokens)
-            # the same tokens with images of another size: nobody can say which is meant
-            if known is not None and known.sizes != encoded.tokens.sizes:
-                known = None
-            self._known[key] = known
-            while len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
+    def made_elsewhere(
+        self, inputs: Mapping[str, torch.Tensor], images: Sequence[ImageLike]
+    ) -> Inputs:
+        """`Inputs` from what the caller's own processor made of images.
 
-    def recall(self, ids: torch.Tensor) -> ImageTokens:
-        """Geometry of an unpadded prompt encoded before, from its (S,) token ids."""
-        key = _key(ids)
-        with self._lock:
-            known, found = key in self._known, self._known.get(key)
-        if not known:
-            raise EncodingError(
-                "steering inputs of unknown geometry: make them with vlm.encode, or pass "
-                "inputs= and image= to vlm.steer (assisted decoding cannot be steered)"
-            )
-        if found is None:
-            raise EncodingError(
-                "these token ids were encoded with images of different sizes; say which: "
-                "vlm.steer(..., inputs=encoded)"
-            )
-        return found
+        Raises:
+            EncodingError: this model's processor makes other pixels of the images, so nobody knows
+                where the tokens lie.
+        """
+        opened = [open_image(image) for image in images]
+        given = PixelDigest(inputs)
+        for shown in (opened, [self._fitted(image) for image in opened]):
+            if given.matches(image_inputs(self._processed(shown))):
+                sizes = [image.size for image in opened]
+                return self.adopt(inputs, sizes, "", [image.size for image in shown])
+        raise EncodingError(
+            "inputs= do not come from image= by this model's processor as it is set, so the places "
+            "of their tokens are unknown: make them with vlm.encode"
+        )
+
+    def _fitted(self, image: Image.Image) -> Image.Image:
+        return fitted(image, self.fit, self.family, self.processor)
+
+    def _processed(self, images: Sequence[Image.Image]) -> Mapping[str, Any]:
+        """What the processor makes of images."""
+        parts = [{"type": "image"} for _ in images]
+        text = self._text([{"role": "user", "content": parts}])
+        made: Mapping[str, Any] = self.processor(
+            text=[text], images=list(images), return_tensors="pt", **self._no_second_start(text)
+        )
+        return made
 
 
 def question(prompt: str) -> list[dict[str, Any]]:
@@ -233,7 +245,3 @@ def _common_prefix(rows: Sequence[Sequence[int]]) -> int:
         if any(row[i] != rows[0][i] for row in rows):
             return i
     return shortest
-
-
-def _key(ids: torch.Tensor) -> bytes:
-    return ids.detach().cpu().to(torch.int64).numpy().tobytes()

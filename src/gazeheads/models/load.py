@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import cached_file
 
-from gazeheads.attention.install import ModelError
-from gazeheads.models.check import check
+from gazeheads.attention.install import ModelError, unwrap
+from gazeheads.models.check import check as check_model
 from gazeheads.models.checkpoints import reader_of
 from gazeheads.models.families import FAMILIES
 from gazeheads.models.families.family import Family, Fit
@@ -60,7 +60,7 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> VLM:
         )
     vlm = VLM(model.eval(), processor, family_of(model.config, name), name, wanted.fit)
     if wanted.check:
-        check(vlm)
+        check_model(vlm)
     return vlm
 
 
@@ -124,16 +124,30 @@ def _processor(source: str, name: str, options: LoadOptions) -> Any:
     return processor
 
 
-def wrap(model: Any, processor: Any, name: str = "", fit: Fit | None = None) -> VLM:
+def wrap(
+    model: Any, processor: Any, name: str = "", fit: Fit | None = None, check: bool = True
+) -> VLM:
     """A `VLM` around a model the caller loaded; the model stays usable as it is.
+
+    Wrappers (PEFT adapters, `torch.compile`) may stay around it: what they run is steered too. It
+    changes the language model's attention implementation (to one that is sdpa wherever nothing is
+    steered) and adds forward hooks; `VLM.unwrap` undoes both.
 
     Args:
         model, processor: transformers' own.
         name: for head sets and reports; default: the name it was loaded by.
-        fit: how wide pictures are fitted (see `vlm.fitting`); default: the family's own way.
+        fit: how wide pictures are fitted (see `models.fit`); default: the family's own way.
+        check: try the model on one small image, as `load` does.
+
+    Raises:
+        ModelError: it cannot be steered, or does not pass the check.
     """
-    name = name or str(getattr(model.config, "_name_or_path", "") or type(model).__name__)
-    return VLM(model, processor, family_of(model.config, name), name, fit)
+    inner = unwrap(model)
+    name = name or str(getattr(inner.config, "_name_or_path", "") or type(inner).__name__)
+    vlm = VLM(inner, processor, family_of(inner.config, name), name, fit)
+    if check:
+        check_model(vlm)
+    return vlm
 
 
 def family_of(config: Any, name: str) -> Family:

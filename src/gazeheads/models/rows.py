@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
-from gazeheads.attention.ambient import ambient_steerings, check_heads_of
-from gazeheads.attention.plan import AttentionPlan, Norms, Record
-from gazeheads.attention.state import PlanRun
+from gazeheads.attention.ambient import SteeringContext
+from gazeheads.attention.intervention import Norms
+from gazeheads.attention.plan import ForwardPlan
+from gazeheads.attention.recorder import Recorder
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import Head, HeadSet
 from gazeheads.models.batch import Batch, make_batch
-from gazeheads.models.generate import pieces
-from gazeheads.models.inputs import Encoded
-from gazeheads.steering import Steering
+from gazeheads.models.generate import Decoding, TextPieces, decode, pieces
+from gazeheads.models.inputs import Inputs
+from gazeheads.steering import LiveSteering, Steering
 from gazeheads.trace import GazeTrace
 
 if TYPE_CHECKING:
     from gazeheads.models.vlm import VLM
 
-Steerings = Steering | Sequence[Steering] | None
-Row = Encoded | tuple[Encoded, Steerings]
+OneSteering = Steering | LiveSteering
+Steerings = OneSteering | Sequence[OneSteering] | None
+"""Of one row: one, several, none of its own (None: what surrounds it), or `UNSTEERED`."""
+UNSTEERED: tuple[()] = ()
+"""Steering of a row that is never steered, not even inside `with vlm.steer(...)`."""
+Row = Inputs | tuple[Inputs, Steerings]
 Watch = HeadSet | Sequence[tuple[int, int]] | str | None
 
 
@@ -57,52 +62,83 @@ class Piece(NamedTuple):
     attention: np.ndarray | None
 
 
-def pairs_of(rows: Row | Sequence[Row]) -> list[tuple[Encoded, Steerings]]:
-    """Every row as (prompt, steering)."""
+def pairs_of(rows: Row | Sequence[Row]) -> list[tuple[Inputs, Steerings]]:
+    """Every row as (prompt, steering).
+
+    Raises:
+        RowError: no rows, or something else than prompts with their steering.
+    """
     # one row may itself be a tuple: a prompt and what is not another row
-    alone = isinstance(rows, tuple) and len(rows) == 2 and not isinstance(rows[1], Encoded | tuple)
-    several: Sequence[Any] = [rows] if alone or isinstance(rows, Encoded) else rows
+    alone = isinstance(rows, tuple) and len(rows) == 2 and not _is_row(rows[1])
+    several: Sequence[Any] = [rows] if alone or isinstance(rows, Inputs) else rows
     if not several:
         raise RowError("nothing to generate: no rows were given")
-    pairs = [row if isinstance(row, tuple) else (row, None) for row in several]
-    for encoded, _ in pairs:
-        if not isinstance(encoded, Encoded):
-            raise RowError(f"a row starts with an encoded prompt, not {type(encoded).__name__}")
+    pairs: list[tuple[Inputs, Steerings]] = []
+    for row in several:
+        pair = row if isinstance(row, tuple) else (row, None)
+        if len(pair) != 2 or not isinstance(pair[0], Inputs):
+            kind = type(pair[0] if pair else row).__name__
+            raise RowError(
+                "a row is an encoded prompt, or (prompt, steering); it starts with an encoded "
+                f"prompt, not {kind}, and has at most two parts, found {len(pair)}"
+            )
+        pairs.append((pair[0], pair[1]))
     return pairs
 
 
+def _is_row(value: Any) -> bool:
+    """Whether something is a row, and not the steering of one."""
+    if isinstance(value, tuple):
+        return len(value) > 0 and isinstance(value[0], Inputs)
+    return isinstance(value, Inputs)
+
+
 def prepare(
-    vlm: VLM, pairs: Sequence[tuple[Encoded, Steerings]], watch: Watch, norms: Norms
-) -> tuple[Batch, PlanRun | None]:
-    """The batch of the rows, and the run of what is done to them (None: nothing)."""
-    surrounding = ambient_steerings(vlm.text_config)
-    steerings = [_several(own) or surrounding for _, own in pairs]
-    for own in steerings:
-        check_heads_of(own, vlm.num_layers, vlm.num_heads, vlm.name)
+    vlm: VLM, pairs: Sequence[tuple[Inputs, Steerings]], watch: Watch, norms: Norms
+) -> tuple[Batch, ForwardPlan | None]:
+    """The batch of the rows, and the plan of what is done to them (None: nothing)."""
+    contexts = vlm.state.surrounding()
+    steerings = [_steerings(vlm, encoded, own, contexts) for encoded, own in pairs]
+    vlm.check_heads(*(steering.used_heads for own in steerings for steering in own))
     watched = _watched(vlm, watch)
     with torch.no_grad():
         rows = [encoded for encoded, _ in pairs]
         batch = make_batch(vlm.family, vlm.model, rows, vlm.pad, vlm.device)
-    steers = tuple(
-        steering.on(tokens, row)
-        for row, (tokens, own) in enumerate(zip(batch.tokens, steerings, strict=True))
-        for steering in own
-    )
-    record = None
+    keys = batch.ids.shape[1]
+    sources = [
+        [steering.on(tokens, (vlm.num_layers, vlm.num_heads), keys) for steering in own]
+        for tokens, own in zip(batch.tokens, steerings, strict=True)
+    ]
+    recorder = None
     if watched is not None:
-        positions = tuple(tokens.positions for tokens in batch.tokens)
-        record = Record(positions, watched, norms=norms)
-    if not steers and record is None:
+        positions = [tokens.positions for tokens in batch.tokens]
+        recorder = Recorder(positions, watched, norms=norms)
+    if not any(sources) and recorder is None:
         return batch, None
-    plan = AttentionPlan(len(rows), batch.ids.shape[1], steers, record)
-    plan.check(vlm.num_layers, vlm.num_heads)
-    return batch, PlanRun(plan, vlm.text_config)
+    plan = ForwardPlan(sources, keys, recorder)
+    plan.check()
+    return batch, plan
 
 
-def _several(steering: Steerings) -> tuple[Steering, ...]:
-    if steering is None:
-        return ()
-    return (steering,) if isinstance(steering, Steering) else tuple(steering)
+def _steerings(
+    vlm: VLM, encoded: Inputs, own: Steerings, contexts: Sequence[SteeringContext]
+) -> list[Any]:
+    """What steers one row: its own steering, or what surrounds the call."""
+    if own is not None:
+        given = [own] if isinstance(own, Steering | LiveSteering) else list(own)
+        for steering in given:
+            if not isinstance(steering, Steering | LiveSteering):
+                raise RowError(
+                    f"a row is steered by a Steering or a LiveSteering, not by "
+                    f"{type(steering).__name__}"
+                )
+        return given
+    found: list[Any] = []
+    for context in contexts:
+        if context.prompt is None or context.prompt.is_of(encoded.inputs):
+            context.used = True
+            found.append(context.steering)
+    return found
 
 
 def _watched(vlm: VLM, watch: Watch) -> tuple[Head, ...] | None:
@@ -113,22 +149,55 @@ def _watched(vlm: VLM, watch: Watch) -> tuple[Head, ...] | None:
     if isinstance(watch, str):
         raise RowError(f"watch which heads? {watch!r} is neither a head set nor 'all'")
     heads = watch if isinstance(watch, HeadSet) else HeadSet.of(watch)
-    heads.check(vlm.num_layers, vlm.num_heads, vlm.name)
+    vlm.check_heads(heads)
     return heads.heads
 
 
-def generation(
-    vlm: VLM, row: int, tokens: Sequence[int], encoded: Encoded, run: PlanRun | None
+def generations(
+    vlm: VLM,
+    pairs: Sequence[tuple[Inputs, Steerings]],
+    batch: Batch,
+    plan: ForwardPlan | None,
+    decoding: Decoding,
+) -> list[Generation]:
+    """What every row of a prepared batch gives."""
+    tokens: list[list[int]] = [[] for _ in pairs]
+    for step in decode(vlm.family, vlm.model, vlm.state, batch, plan, decoding, vlm.stops, vlm.pad):
+        for own, token in zip(tokens, step, strict=True):
+            if token is not None:
+                own.append(token)
+    return [_generation(vlm, i, own, pairs[i][0], plan) for i, own in enumerate(tokens)]
+
+
+def streamed(
+    vlm: VLM, batch: Batch, plan: ForwardPlan | None, decoding: Decoding
+) -> Iterator[Piece]:
+    """The one row of a prepared batch, token by token."""
+    texts = TextPieces(vlm.tokenizer)
+    steps = decode(vlm.family, vlm.model, vlm.state, batch, plan, decoding, vlm.stops, vlm.pad)
+    last = decoding.max_new_tokens - 1
+    for step, (token,) in enumerate(steps):
+        if token is None:
+            return
+        name = plan.steered_at(step)[0] if plan else None
+        seen = plan.recorder.latest()[0] if plan and plan.recorder else None
+        text = texts.push(token)
+        ended = step == last or (token in vlm.stops and not decoding.ignore_eos)
+        yield Piece(text + texts.rest() if ended else text, name, seen)
+
+
+def _generation(
+    vlm: VLM, row: int, tokens: Sequence[int], encoded: Inputs, plan: ForwardPlan | None
 ) -> Generation:
     """What one row of a finished batch gave."""
     text = vlm.tokenizer.decode(list(tokens), skip_special_tokens=True)
     steered: tuple[str | None, ...] = (None,) * len(tokens)
-    if run is not None:
-        steered = tuple(names[row] for names in run.steered_to[: len(tokens)])
+    if plan is not None:
+        steered = tuple(names[row] for names in plan.steered_to[: len(tokens)])
     trace = None
-    if run is not None and run.recording is not None:
-        attention, norms = run.recording.row(row, len(tokens), len(encoded.tokens))
-        heads = run.recording.record.heads or ()
+    if plan is not None and plan.recorder is not None:
+        attention, norms = plan.recorder.row(row, len(tokens), len(encoded.tokens))
+        heads = plan.recorder.heads or ()
         words = pieces(vlm.tokenizer, tokens)
         trace = GazeTrace(attention, norms, heads, encoded.tokens, words, steered)
     return Generation(text, tuple(tokens), steered, trace)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import torch
 
-from gazeheads.attention.plan import AttentionPlan, Record
-from gazeheads.attention.state import PlanRun, running
+from gazeheads.attention.plan import plain_plan
+from gazeheads.attention.recorder import Recorder
 from gazeheads.errors import GazeheadsError
 from gazeheads.models.batch import left_pad, make_batch
-from gazeheads.models.inputs import Encoded
+from gazeheads.models.inputs import Inputs
 from gazeheads.regions import ImageTokens, Region, Rule
 
 if TYPE_CHECKING:
@@ -38,12 +38,18 @@ class Questions:
         regions: of that image.
     """
 
-    prompts: tuple[Encoded, ...]
+    prompts: tuple[Inputs, ...]
     regions: tuple[Region, ...]
 
 
 def score(vlm: VLM, strips: Sequence[Questions], rule: Rule) -> list[np.ndarray]:
-    """(Q, L, H, R) attention mass of the last prompt token per strip, all strips in one batch."""
+    """(Q, L, H, R) attention mass of the last prompt token per strip, all strips in one batch.
+
+    Raises:
+        ScoringError: nothing to score, or steering is in force.
+    """
+    if vlm.state.surrounding():
+        raise ScoringError("scores are of the plain model: take them outside `with vlm.steer(...)`")
     if not all(strip.prompts and strip.regions for strip in strips):
         raise ScoringError("scoring needs at least one question and one region")
     counts = [len(strip.prompts) for strip in strips]
@@ -69,7 +75,7 @@ def _groups(tokens: ImageTokens, regions: Sequence[Region], rule: Rule) -> np.nd
     return table
 
 
-def _prefix(prompts: Sequence[Encoded]) -> int:
+def _prefix(prompts: Sequence[Inputs]) -> int:
     """Length of the prefix the prompts share, image included; 0 if the image is not in it."""
     shortest = min(len(prompt) for prompt in prompts)
     rows = torch.stack([prompt.ids[:shortest] for prompt in prompts])
@@ -94,8 +100,7 @@ def _score_shared(
     first = [strip.prompts[0] for strip in strips]
     with torch.no_grad():
         prefix = make_batch(vlm.family, vlm.model, first, vlm.pad, vlm.device, lengths)
-    plain = PlanRun(AttentionPlan(len(first), prefix.ids.shape[1]), vlm.text_config)
-    with torch.no_grad(), running(plain):
+    with torch.no_grad(), vlm.state.running(None):
         out = vlm.model(**prefix.forward_inputs(vlm.family), use_cache=True, logits_to_keep=1)
     cache = out.past_key_values
     owner = torch.tensor([i for i, n in enumerate(counts) for _ in range(n)], device=vlm.device)
@@ -109,14 +114,14 @@ def _score_shared(
     mask = torch.cat([prefix.mask[owner], tail_mask], 1)
     # padding may stand between prefix and tail, so positions are counted, not left to the model
     plain_positions = prefix.following[owner, None] + (tail_mask.cumsum(-1) - 1).clamp(min=0)
-    record = Record(
+    recorder = Recorder(
         tuple(prefix.tokens[i].positions for i in owner.tolist()),
         groups=_padded_groups(groups, counts),
         when="prefill",
     )
-    run = PlanRun(AttentionPlan(len(ids), mask.shape[1], record=record), vlm.text_config)
+    plan = plain_plan(len(ids), mask.shape[1], recorder)
     extra = {name: torch.zeros_like(ids) for name in prefix.extra}
-    with torch.no_grad(), running(run):
+    with torch.no_grad(), vlm.state.running(plan):
         vlm.model(
             input_ids=ids,
             attention_mask=None if bool(mask.all()) else mask,
@@ -126,8 +131,7 @@ def _score_shared(
             logits_to_keep=1,
             **extra,
         )
-    assert run.recording is not None
-    return run.recording.attention()[0]
+    return recorder.attention()[0]
 
 
 def _score_whole(vlm: VLM, strips: Sequence[Questions], groups: Sequence[np.ndarray]) -> np.ndarray:
@@ -135,16 +139,15 @@ def _score_whole(vlm: VLM, strips: Sequence[Questions], groups: Sequence[np.ndar
     rows = [prompt for strip in strips for prompt in strip.prompts]
     with torch.no_grad():
         batch = make_batch(vlm.family, vlm.model, rows, vlm.pad, vlm.device)
-    record = Record(
+    recorder = Recorder(
         tuple(tokens.positions for tokens in batch.tokens),
         groups=_padded_groups(groups, [len(strip.prompts) for strip in strips]),
         when="prefill",
     )
-    run = PlanRun(AttentionPlan(len(rows), batch.ids.shape[1], record=record), vlm.text_config)
-    with torch.no_grad(), running(run):
+    plan = plain_plan(len(rows), batch.ids.shape[1], recorder)
+    with torch.no_grad(), vlm.state.running(plan):
         vlm.model(**batch.forward_inputs(vlm.family), use_cache=False, logits_to_keep=1)
-    assert run.recording is not None
-    return run.recording.attention()[0]
+    return recorder.attention()[0]
 
 
 def is_out_of_memory(error: BaseException) -> bool:

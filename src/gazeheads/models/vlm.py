@@ -11,28 +11,30 @@ from typing import Any
 import numpy as np
 import torch
 
-from gazeheads.attention.ambient import Ambient, check_heads_of, surrounding
-from gazeheads.attention.install import attach
-from gazeheads.attention.plan import Mode, Norms, When
-from gazeheads.attention.state import PlanRun
+from gazeheads.attention.ambient import SteeringContext
+from gazeheads.attention.install import install, unwrap
+from gazeheads.attention.intervention import Mode, Norms, When
 from gazeheads.heads import HeadSet
-from gazeheads.models.batch import Batch
 from gazeheads.models.families.family import Family, Fit
-from gazeheads.models.generate import Decoding, TextPieces, decode, pad_id, stop_ids
-from gazeheads.models.inputs import Encoded, Encoder, EncodingError, ImageLike, open_image
+from gazeheads.models.fingerprint import fingerprint_of
+from gazeheads.models.generate import Decoding, pad_id, stop_ids
+from gazeheads.models.inputs import Encoder, EncodingError, ImageLike, Inputs
+from gazeheads.models.living import living_heads
 from gazeheads.models.rows import (
     Generation,
     Piece,
     Row,
+    RowError,
     Steerings,
     Watch,
-    generation,
+    generations,
     pairs_of,
     prepare,
+    streamed,
 )
 from gazeheads.models.score import Questions, halving, score
 from gazeheads.regions import Region, Rule
-from gazeheads.steering import LiveTarget, Schedule, Steering
+from gazeheads.steering import LiveSteering, Schedule, Steering, SteeringError
 from gazeheads.trace import GazeTrace
 
 
@@ -45,20 +47,22 @@ class VLM:
         family: code of the model's family.
         name: in head sets and reports.
         num_layers, num_heads: of the language model.
+        state: what acts on the model's forward passes.
     """
 
     def __init__(
         self, model: Any, processor: Any, family: Family, name: str, fit: Fit | None = None
     ) -> None:
-        self.model, self.processor, self.family, self.name = model, processor, family, name
+        self._installation = install(unwrap(model), name)
+        self.model, self.state = self._installation.model, self._installation.state
+        self.processor, self.family, self.name = processor, family, name
         self.tokenizer = processor.tokenizer
-        self.text_config = model.config.get_text_config()
+        self.text_config = self.model.config.get_text_config()
         self.num_layers = int(self.text_config.num_hidden_layers)
         self.num_heads = int(self.text_config.num_attention_heads)
-        self.encoder = Encoder(family, model.config, processor, fit)
-        self.stops = stop_ids(model, self.tokenizer)
+        self.encoder = Encoder(family, self.model.config, processor, fit, self.state.prompts)
+        self.stops = stop_ids(self.model, self.tokenizer)
         self.pad = pad_id(self.tokenizer, self.stops)
-        attach(model)
 
     def __repr__(self) -> str:
         return f"VLM({self.name!r}, {self.num_layers} layers x {self.num_heads} heads)"
@@ -68,7 +72,27 @@ class VLM:
         """Where inputs go."""
         return self.model.get_input_embeddings().weight.device
 
-    def encode(self, image: ImageLike | Sequence[ImageLike], prompt: str) -> Encoded:
+    @property
+    def fingerprint(self) -> str:
+        """Of the weights: equal weights have the same, wherever they were loaded from."""
+        return fingerprint_of(self.model)
+
+    def check_heads(self, *sets: HeadSet) -> None:
+        """Checks that heads fit the model: see `HeadSet.check`.
+
+        Raises:
+            HeadError: they were found in other weights, or do not exist here.
+        """
+        known = any(heads.fingerprint for heads in sets)
+        own = fingerprint_of(self.model, quick=True) if known else ""
+        for heads in dict.fromkeys(sets):
+            heads.check(self.num_layers, self.num_heads, self.name, own)
+
+    def living_heads(self) -> np.ndarray:
+        """(L, H) bool: heads whose output can be anything but zero."""
+        return living_heads(self.model, self.num_layers, self.num_heads)
+
+    def encode(self, image: ImageLike | Sequence[ImageLike], prompt: str) -> Inputs:
         """Model inputs for a question about one image, or about several in order."""
         images = _several(image)
         parts: list[dict[str, Any]] = [{"type": "image"} for _ in images]
@@ -77,66 +101,98 @@ class VLM:
 
     def encode_messages(
         self, images: Sequence[ImageLike], messages: list[dict[str, Any]]
-    ) -> Encoded:
+    ) -> Inputs:
         """Model inputs for a conversation with one `{"type": "image"}` entry per image."""
         return self._on_device(self.encoder.encode(images, messages))
 
-    def encode_many(self, image: ImageLike, prompts: Sequence[str]) -> list[Encoded]:
+    def encode_many(self, image: ImageLike, prompts: Sequence[str]) -> list[Inputs]:
         """Model inputs for several questions about one image, processed once."""
         return [self._on_device(each) for each in self.encoder.encode_many(image, prompts)]
 
-    def _on_device(self, encoded: Encoded) -> Encoded:
+    def _on_device(self, encoded: Inputs) -> Inputs:
         if self.device.type == "cpu":
             return encoded
         inputs = {name: tensor.to(self.device) for name, tensor in encoded.inputs.items()}
         return replace(encoded, inputs=inputs)
 
+    def unwrap(self) -> Any:
+        """Takes hooks and attention function off the model again, and returns it.
+
+        The `VLM` is of no use afterwards; `wrap` the model again for another.
+
+        Raises:
+            ModelError: steering is in force.
+        """
+        self._installation.remove()
+        return self.model
+
     def steer(
         self,
-        heads: HeadSet | Sequence[tuple[int, int]],
-        region: Region | Schedule | LiveTarget,
+        heads: HeadSet | Sequence[tuple[int, int]] | LiveSteering,
+        region: Region | Schedule | LiveSteering | None = None,
         delta: float = math.inf,
         mode: Mode | None = None,
         when: When = "both",
         *,
         rule: Rule = "centre",
-        inputs: Encoded | Mapping[str, torch.Tensor] | None = None,
+        threshold: float = 0.5,
+        inputs: Inputs | Mapping[str, torch.Tensor] | None = None,
         image: ImageLike | Sequence[ImageLike] | None = None,
+        force: bool = False,
     ) -> AbstractContextManager[None]:
         """Steers everything the model does inside `with`, transformers' own `generate` included.
 
         A region is resolved against each prompt, so the same steering serves many images. Prompts
-        made by `encode` (or `ask`) are known by their tokens; for inputs made elsewhere pass them
-        here with their image.
+        made by `encode` (or `ask`) are known by their token ids and pixels; for inputs made
+        elsewhere pass them here with their image. Nested `with` of one model add up. What is
+        "inside", for threads, tasks and generators, is told in docs/guarantees.md.
 
         Args:
-            heads: which heads.
-            region: where they look: a region, a schedule, or a target that moves.
-            delta, mode, when, rule: see `Steering`.
-            inputs: the only prompt to steer: an `Encoded`, or the processor's own inputs.
+            heads: which heads, or a live steering that holds them and the region.
+            region: where they look: a region, a schedule, or a live steering.
+            delta, mode, when, rule, threshold: see `Steering`.
+            inputs: the only prompt to steer: an `Inputs`, or the processor's own inputs.
             image: the original image(s) of such inputs.
+            force: take heads that were found in other weights of the same shape.
+
+        Raises:
+            HeadError: a head does not exist, or was found in other weights.
+            EncodingError: `inputs` do not come from `image`.
+            NothingSteeredError: at the end of the `with`, if no pass was under it.
+
+        Example:
+            >>> with vlm.steer([(3, 1), (4, 2)], strip.panel(4)):
+            ...     answer = vlm.ask(strip.image, "What happens?")
         """
+        if isinstance(heads, LiveSteering):
+            if region is not None:
+                raise SteeringError("a live steering holds its region: leave region out")
+            return self.steered(heads, inputs=inputs, image=image)
+        if region is None:
+            raise SteeringError("steer to where? Name a region, a schedule or a live steering")
         own = heads if isinstance(heads, HeadSet) else HeadSet.of(heads)
-        steering = Steering(own, region, delta, mode, when, rule)
+        own = own.forced() if force else own
+        steering = Steering(own, region, delta, mode, when, rule, threshold)
         return self.steered(steering, inputs=inputs, image=image)
 
     def steered(
         self,
-        steering: Steering,
+        steering: Steering | LiveSteering,
         *,
-        inputs: Encoded | Mapping[str, torch.Tensor] | None = None,
+        inputs: Inputs | Mapping[str, torch.Tensor] | None = None,
         image: ImageLike | Sequence[ImageLike] | None = None,
     ) -> AbstractContextManager[None]:
         """`steer` with a `Steering` made before, such as a preset of the paper."""
-        check_heads_of([steering], self.num_layers, self.num_heads, self.name)
-        if inputs is not None and not isinstance(inputs, Encoded):
+        self.check_heads(steering.used_heads)
+        if inputs is None:
+            return SteeringContext(self.state, steering)
+        if not isinstance(inputs, Inputs):
             if image is None:
                 raise EncodingError("inputs= needs image= too, to know where the tokens lie")
-            sizes = [open_image(each).size for each in _several(image)]
-            inputs = self.encoder.adopt(inputs, sizes)
-        if inputs is not None:
-            steering.on(inputs.tokens, 0)
-        return surrounding(Ambient(self.text_config, self.encoder, (steering,), inputs))
+            inputs = self.encoder.made_elsewhere(inputs, _several(image))
+        steering.on(inputs.tokens, (self.num_layers, self.num_heads), len(inputs))
+        prompt = self.state.prompts.add(inputs.inputs, inputs.tokens)
+        return SteeringContext(self.state, steering, prompt)
 
     def generate(
         self,
@@ -149,22 +205,16 @@ class VLM:
         """Generates for many rows in one left-padded batch; equal images share one vision pass.
 
         Args:
-            rows: prompts, each alone or with its steering (one, several or None). A row without
-                steering takes that of a surrounding `with vlm.steer(...)`.
+            rows: prompts, each alone or with its steering (one, several, None or `UNSTEERED`). A
+                row without steering takes that of a surrounding `with vlm.steer(...)`.
             watch: heads whose attention to record, or "all".
             norms: which value norms to record beside it.
             options: see `Decoding`; greedy by default.
         """
         pairs = pairs_of(rows)
         decoding = Decoding.of(**options)
-        batch, run = prepare(self, pairs, watch, norms)
-        tokens: list[list[int]] = [[] for _ in pairs]
-        steps = decode(self.family, self.model, batch, run, decoding, self.stops, self.pad)
-        for step in steps:
-            for own, token in zip(tokens, step, strict=True):
-                if token is not None:
-                    own.append(token)
-        return [generation(self, i, own, pairs[i][0], run) for i, own in enumerate(tokens)]
+        batch, plan = prepare(self, pairs, watch, norms)
+        return generations(self, pairs, batch, plan, decoding)
 
     def ask(self, image: ImageLike | Sequence[ImageLike], prompt: str, **options: Any) -> str:
         """The answer to a question about an image."""
@@ -172,14 +222,14 @@ class VLM:
 
     def stream(
         self,
-        image: ImageLike | Encoded,
+        image: ImageLike | Inputs,
         prompt: str = "",
         *,
         steering: Steerings = None,
         watch: Watch = None,
         **options: Any,
     ) -> Iterator[Piece]:
-        """Yields the answer token by token; a `LiveTarget` moved meanwhile acts on the next one.
+        """Yields the answer token by token; a changed `LiveSteering` acts on the next one.
 
         Everything is checked before the first token is asked for.
 
@@ -190,24 +240,14 @@ class VLM:
             watch: heads whose attention each piece should carry.
             options: see `Decoding`.
         """
-        encoded = image if isinstance(image, Encoded) else self.encode(image, prompt)
+        encoded = image if isinstance(image, Inputs) else self.encode(image, prompt)
         decoding = Decoding.of(**options)
-        batch, run = prepare(self, [(encoded, steering)], watch, "none")
-        return self._stream(batch, run, decoding)
-
-    def _stream(self, batch: Batch, run: PlanRun | None, decoding: Decoding) -> Iterator[Piece]:
-        texts = TextPieces(self.tokenizer)
-        steps = decode(self.family, self.model, batch, run, decoding, self.stops, self.pad)
-        for step, (token,) in enumerate(steps):
-            if token is None:
-                return
-            name = run.steered_to[step][0] if run else None
-            seen = run.recording.latest()[0] if run and run.recording else None
-            yield Piece(texts.push(token), name, seen)
+        batch, plan = prepare(self, [(encoded, steering)], watch, "none")
+        return streamed(self, batch, plan, decoding)
 
     def watch(
         self,
-        image: ImageLike | Encoded,
+        image: ImageLike | Inputs,
         prompt: str = "",
         heads: HeadSet | Sequence[tuple[int, int]] | None = None,
         *,
@@ -222,11 +262,13 @@ class VLM:
             heads: which heads; None for all.
             norms: "value": of value vectors; "output": after the output projection; "none".
         """
-        encoded = image if isinstance(image, Encoded) else self.encode(image, prompt)
+        encoded = image if isinstance(image, Inputs) else self.encode(image, prompt)
         chosen = "all" if heads is None else heads
         done = self.generate([(encoded, steering)], watch=chosen, norms=norms, **options)
-        assert done[0].trace is not None
-        return done[0].trace
+        trace = done[0].trace
+        if trace is None:
+            raise RowError("nothing was watched")
+        return trace
 
     def score_regions(
         self,
@@ -235,7 +277,7 @@ class VLM:
         regions: Sequence[Region],
         rule: Rule = "centre",
     ) -> np.ndarray:
-        """(Q, L, H, R): attention mass from each prompt's last token to each region's tokens."""
+        """(Q, L, H, R): mass of each prompt's last token on each region; refuses inside `steer`."""
         return self.score_many([(image, prompts, regions)], rule=rule)[0]
 
     def score_many(

@@ -23,6 +23,8 @@ export class BrowserEngine implements Engine {
   private readonly waiting = new Map<number, Waiting>();
   private onProgress: (share: number, what: string) => void = () => undefined;
   private calls = 0;
+  /** Why the worker answers no more. */
+  private broken: Error | undefined;
   /** Number of the generation that is to go on; any other ends. */
   private current = 0;
   private steering: Steering = { region: null, heads: [], delta: Infinity };
@@ -30,7 +32,8 @@ export class BrowserEngine implements Engine {
   /** @param folder address of the exported model's folder, ending in a slash. */
   constructor(private readonly folder: string | URL = new URL("model/", document.baseURI)) {
     this.worker.onmessage = ({ data }: MessageEvent<Reply>) => this.hear(data);
-    this.worker.onerror = (event) => this.fail(new EngineError(event.message || "the worker died"));
+    this.worker.onerror = (event) =>
+      this.fail(new EngineError(event.message || "a script in the page's folder assets is missing: reload the page"));
   }
 
   async load(onProgress: (share: number, what: string) => void): Promise<ModelInfo> {
@@ -80,6 +83,7 @@ export class BrowserEngine implements Engine {
   private ask<Name extends Call["call"]>(call: Call & { call: Name }): Promise<Results[Name]> {
     const id = ++this.calls;
     return new Promise((resolve, reject) => {
+      if (this.broken) return reject(this.broken);
       this.waiting.set(id, { resolve, reject });
       this.worker.postMessage({ ...call, id });
     });
@@ -98,6 +102,7 @@ export class BrowserEngine implements Engine {
   }
 
   private fail(error: Error): void {
+    this.broken = error;
     for (const each of this.waiting.values()) each.reject(error);
     this.waiting.clear();
   }

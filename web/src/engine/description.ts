@@ -1,12 +1,16 @@
 /** What the exporter says about a model: `model.json`, written by `gazeheads export web`. */
 
+import { requestJson } from "./answers";
 import { EngineError, type ModelInfo } from "./engine";
 
 export interface StoredFile {
   name: string;
   bytes: number;
-  /** Of the contents; part of the address, so that a cache never serves an older model. */
-  hash: string;
+  /**
+   * The first digits of the SHA-256 of the contents; part of the address, so that a cache never
+   * serves an older model, and compared with what arrives. Absent: only the length is compared.
+   */
+  hash?: string;
 }
 
 export interface Description {
@@ -34,15 +38,12 @@ const KIND = "gazeheads-web-model";
 /** Fetches the description; never from a cache, as it says which files are current. */
 export async function describe(folder: string): Promise<Description> {
   const url = new URL("model.json", folder);
-  let found: Partial<Description>;
-  try {
-    const response = await fetch(url, { cache: "no-cache" });
-    if (!response.ok) throw new EngineError(`no model at ${url}: ${response.status}`);
-    found = await response.json();
-  } catch (error) {
-    if (error instanceof EngineError) throw error;
-    throw new EngineError(`cannot read ${url}: ${(error as Error).message}`);
+  const found = (await requestJson(url, { cache: "no-cache" })) as Partial<Description> | null;
+  if (found?.kind !== KIND) throw new EngineError(`${url} does not describe an exported model`);
+  const { info, files, graph, picture, prompt } = found;
+  const known = files?.length && files.every(({ name, bytes }) => name && Number.isInteger(bytes));
+  if (!info || !known || !graph || !picture || !prompt) {
+    throw new EngineError(`${url} leaves out what the page needs: export the model again`);
   }
-  if (found.kind !== KIND) throw new EngineError(`${url} does not describe an exported model`);
   return found as Description;
 }

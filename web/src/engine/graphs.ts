@@ -39,26 +39,35 @@ export class Graphs {
     files: Map<string, Uint8Array<ArrayBuffer>>,
   ): Promise<Graphs> {
     const gpu = description.provider === "webgpu";
-    if (gpu) await checkGpu(description);
     const ort = (await (gpu
       ? import("onnxruntime-web/webgpu")
       : import("onnxruntime-web/wasm"))) as Runtime;
     // two threads were slower than one for small models, and need special headers
     ort.env.wasm.numThreads = 1;
     ort.env.logLevel = "error";
-    const open = (graph: string): Promise<InferenceSession> => {
+    const open = async (graph: string): Promise<InferenceSession> => {
       const externalData = (description.graph.weights[graph] ?? []).map((path) => ({
         path,
         data: take(files, path),
       }));
-      return ort.InferenceSession.create(take(files, `${graph}.onnx`), {
-        executionProviders: [description.provider],
-        externalData,
-        preferredOutputLocation: gpu ? onGpu(graph, description.graph.layers) : "cpu",
-      });
+      const data = take(files, `${graph}.onnx`);
+      try {
+        return await ort.InferenceSession.create(data, {
+          executionProviders: [description.provider],
+          externalData,
+          preferredOutputLocation: gpu ? onGpu(graph, description.graph.layers) : "cpu",
+        });
+      } catch (error) {
+        throw new EngineError(reason(graph, error));
+      }
     };
     const vision = await open("vision");
-    return new Graphs(ort, vision, await open("decoder"), description.graph);
+    try {
+      return new Graphs(ort, vision, await open("decoder"), description.graph);
+    } catch (error) {
+      await vision.release();
+      throw error;
+    }
   }
 
   /** The tokens of a stretched image of `rows` x `columns` cells. */
@@ -127,7 +136,21 @@ function onGpu(graph: string, layers: number): Record<string, "gpu-buffer"> {
   return Object.fromEntries(names.map((name) => [name, "gpu-buffer" as const]));
 }
 
-async function checkGpu(description: Description): Promise<void> {
+/** Why a graph cannot run, in one line. */
+function reason(graph: string, error: unknown): string {
+  const [told] = String((error as Error)?.message ?? error).split("\n");
+  const [, start] = /^no available backend.*?ERR: (.*?)( Build with .*)?$/.exec(told) ?? [];
+  return start
+    ? `the page's runtime, a .wasm file in its folder assets, does not start: ${start}`
+    : `the browser cannot prepare ${graph}.onnx: ${told}`;
+}
+
+/**
+ * Asks, before anything is fetched, whether this browser can run the model.
+ * @throws EngineError if it lacks the graphics card that the model needs.
+ */
+export async function checkGpu(description: Description): Promise<void> {
+  if (description.provider !== "webgpu") return;
   const name = description.info.name;
   if (!("gpu" in navigator)) {
     throw new EngineError(`${name} needs WebGPU, which this browser does not have`);

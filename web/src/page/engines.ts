@@ -1,4 +1,5 @@
 /** Which engine runs the model: the server says so in engine.json; without it the browser does. */
+import { MissingFile, request } from "../engine/answers";
 import type { Engine } from "../engine/engine";
 import { ServerEngine, type Notices } from "./server-engine";
 
@@ -11,8 +12,7 @@ export interface Found {
 }
 
 export async function findEngine(notices: Notices): Promise<Found> {
-  const answer = await fetch("engine.json").catch(() => null);
-  const told: { engine?: string; draws?: boolean } = answer?.ok ? await answer.json() : {};
+  const told = await fromServer();
   if (told.engine === "server") {
     const url = new URL("ws", document.baseURI);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
@@ -20,4 +20,15 @@ export async function findEngine(notices: Notices): Promise<Found> {
   }
   const { BrowserEngine } = await import("../engine/index");
   return { engine: new BrowserEngine(), where: "in your browser", draws: told.draws ?? false };
+}
+
+/** What engine.json says. A static host has none: it answers 404, or anything with status 200. */
+async function fromServer(): Promise<{ engine?: string; draws?: boolean }> {
+  try {
+    const answer = await request("engine.json");
+    return Object(await answer.json().catch(() => null));
+  } catch (error) {
+    if (error instanceof MissingFile) return {};
+    throw error;
+  }
 }

@@ -1,4 +1,5 @@
 /** What is on the stage: a picture, the regions in it, and how it came to be. */
+import { requestJson } from "../engine/answers";
 import type { Box, Region } from "../engine/engine";
 
 export interface Scene {
@@ -25,7 +26,7 @@ const MOST_SIDE = 3000;
 
 /** The strips that ship with the page; their pictures are loaded when they are put on stage. */
 export async function gallery(): Promise<{ strips: StripFile[]; url: (strip: StripFile) => string }> {
-  const { strips } = await fetchJson<{ strips: StripFile[] }>("gallery/strips.json");
+  const { strips } = (await requestJson("gallery/strips.json")) as { strips: StripFile[] };
   return { strips, url: (strip) => new URL(`gallery/${strip.picture}`, document.baseURI).href };
 }
 
@@ -36,7 +37,7 @@ export async function fromGallery(strip: StripFile, url: string): Promise<Scene>
 
 /** A strip that the server draws from a seed. */
 export async function drawn(seed: number): Promise<Scene> {
-  const strip = await fetchJson<StripFile>(`drawn/${seed}.json`);
+  const strip = (await requestJson(`drawn/${seed}.json`)) as StripFile;
   return scene("drawn", strip, strip.picture);
 }
 
@@ -91,7 +92,9 @@ export function shares(scene: Scene, attention: Float32Array, [rows, columns]: [
 async function scene(origin: "gallery" | "drawn", strip: StripFile, url: string): Promise<Scene> {
   const picture = new Image();
   picture.src = url;
-  await picture.decode();
+  await picture.decode().catch(() => {
+    throw new Error(`The server did not send the picture ${url}.`);
+  });
   const image = pixels(picture, picture.naturalWidth, picture.naturalHeight);
   return { origin, seed: strip.seed, image, boxes: strip.panels, captions: strip.captions };
 }
@@ -105,10 +108,4 @@ function pixels(source: CanvasImageSource, width: number, height: number): Image
   context.imageSmoothingQuality = "high";
   context.drawImage(source, 0, 0, width, height);
   return context.getImageData(0, 0, width, height);
-}
-
-async function fetchJson<T>(path: string): Promise<T> {
-  const answer = await fetch(path);
-  if (!answer.ok) throw new Error(`The server did not send ${path} (${answer.status}).`);
-  return (await answer.json()) as T;
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from gazeheads.cli.heads_options import HeadsAnyway
 from gazeheads.errors import GazeheadsError
 from gazeheads.live.page import DESCRIPTION
 
@@ -32,6 +33,7 @@ def demo_command(
     heads: Annotated[
         Path | None, typer.Option(help="Head scores, as JSON; default: discovered at the start.")
     ] = None,
+    heads_anyway: HeadsAnyway = False,
     k: Annotated[int | None, typer.Option("--k", help="Heads steered at first.")] = None,
     engine: Annotated[
         str, typer.Option(help="Where the model runs: browser, server, or auto.")
@@ -62,7 +64,7 @@ def demo_command(
     house = None
     if chosen == "server":
         scores = read_scores(heads) if heads is not None else None
-        house = House(preparing(model, scores, k, seed), limits)
+        house = House(preparing(model, scores, k, seed, heads_anyway), limits)
     names = [*(LOCAL if host in LOCAL else [host]), *(allow_host or [])]
     app = make_app(house, files, ["*"] if host in ("0.0.0.0", "::") and not allow_host else names)
     listening = listen(host, port)
@@ -114,7 +116,9 @@ def read_scores(path: Path) -> HeadScores:
     return scores
 
 
-def preparing(model: str, scores: HeadScores | None, k: int | None, seed: int) -> Prepare:
+def preparing(
+    model: str, scores: HeadScores | None, k: int | None, seed: int, anyway: bool = False
+) -> Prepare:
     """How the model gets ready: loaded, and its heads found unless they are known."""
 
     def prepare(report: Callable[[float, str], None]) -> tuple[VLM, HeadScores, int]:
@@ -124,13 +128,14 @@ def preparing(model: str, scores: HeadScores | None, k: int | None, seed: int) -
             TUNING_SEED,
             best_heads,
             check_k,
+            heads_of,
             strips_for,
         )
         from gazeheads.cli.terminal import load_quietly
 
         vlm = load_quietly(model)
         check_k(vlm, k)
-        found = scores
+        found = heads_of(vlm, scores, anyway) if scores is not None else None
         if found is None:
             from gazeheads.discovery.gaze import discover
 
@@ -142,9 +147,7 @@ def preparing(model: str, scores: HeadScores | None, k: int | None, seed: int) -
                 seed=seed,
                 progress=lambda done, total: report(0.3 + 0.7 * done / total, "Finding gaze heads"),
             )
-        chosen = best_heads(found, k)
-        chosen.check(vlm.num_layers, vlm.num_heads, vlm.name)
-        return vlm, found, len(chosen)
+        return vlm, found, len(best_heads(found, k))
 
     return prepare
 

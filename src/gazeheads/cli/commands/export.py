@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from gazeheads.cli.heads_options import HeadsAnyway
 from gazeheads.errors import GazeheadsError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def web_command(
     heads: Annotated[
         Path | None, typer.Option(help="Head scores, as JSON; default: discovered now.")
     ] = None,
+    heads_anyway: HeadsAnyway = False,
     k: Annotated[int | None, typer.Option("--k", min=1, help="Heads steered at first.")] = None,
     weights: Annotated[
         str, typer.Option(help="How weights are stored: int8, float16, float32; int4: for WebGPU.")
@@ -61,9 +63,10 @@ def web_command(
     with terminal.Stages() as stages:
         with stages.busy("Loading the model and its heads"):
             if dtype == "float32":
-                vlm, scores, best = preparing(model, scores, k, seed)(lambda share, what: None)
+                prepare = preparing(model, scores, k, seed, heads_anyway)
+                vlm, scores, best = prepare(lambda share, what: None)
             else:
-                vlm, scores, best = _half(model, scores, k)
+                vlm, scores, best = _half(model, scores, k, heads_anyway)
         settings = WebSettings(known[weights], k=best, seed=seed)
         strips = draw_strips(CHECKED_STRIPS, CHECK_SEED + seed)
         page = _page()
@@ -76,16 +79,19 @@ def web_command(
     terminal.out.print(f"{what}: {out} ({size / 1e6:.1f} MB)", markup=False)
 
 
-def _half(model: str, scores: HeadScores | None, k: int | None) -> tuple[VLM, HeadScores, int]:
+def _half(
+    model: str, scores: HeadScores | None, k: int | None, anyway: bool
+) -> tuple[VLM, HeadScores, int]:
     """The model in 16 bits from the start, as a large one has no room in 32."""
-    from gazeheads.cli.resolve import best_heads, check_k
+    from gazeheads.cli.resolve import best_heads, check_k, heads_of
     from gazeheads.models import load
 
     if scores is None:
         raise GazeheadsError("--dtype float16 needs --heads: find them with `gazeheads discover`")
     vlm = load(model, device="cpu", dtype="float16")
     check_k(vlm, k)
-    return vlm, scores, len(best_heads(scores, k))
+    own = heads_of(vlm, scores, anyway)
+    return vlm, own, len(best_heads(own, k))
 
 
 def _page() -> dict[str, bytes]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "discover"
 SCORES = "scores.json"
+LIVING = "living"
 SHOWN = 24  # heads listed in the summary
 CUT_OFFS = (0.05, 0.1, 0.2, 0.3, 0.5)
 LOW_SCORE = 0.05  # most heads of the study's model score at most this
@@ -97,7 +98,8 @@ def for_others(
 
 def _whole(vlm: VLM, strips: Sequence[Strip], settings: DiscoverSettings) -> dict[str, Any]:
     """Everything the records depend on."""
-    return whole_settings(settings, vlm, strips)
+    living = packed(vlm.living_heads(), "u1")
+    return {**whole_settings(settings, vlm, strips), LIVING: living}
 
 
 def _carried_out(
@@ -139,14 +141,11 @@ def load_scores(path: str | os.PathLike[str]) -> HeadScores:
 
 def record_of(vlm: VLM, strip: Strip, settings: DiscoverSettings) -> dict[str, Any]:
     """The questions about one strip and the matrices of all heads."""
-    from gazeheads.discovery.gaze import discover  # noqa: PLC0415 - loads torch
+    from gazeheads.discovery.gaze import measure  # noqa: PLC0415 - loads torch
 
-    found = discover(vlm, [strip], settings.prompt)
-    assert found.matrices is not None
-    return {
-        "questions": found.provenance["questions"],
-        "matrices": packed(found.matrices),
-    }
+    questions, matrices = measure(vlm, [strip], settings.prompt)
+    # whole matrices, so that strips can be averaged in any combination later
+    return {"questions": questions, "matrices": packed(matrices)}
 
 
 def _scores(folder: RunFolder) -> HeadScores:
@@ -155,12 +154,18 @@ def _scores(folder: RunFolder) -> HeadScores:
     scores = np.trace(matrices, axis1=2, axis2=3) / matrices.shape[-1]
     provenance = {
         "model": folder.model,
+        "fingerprint": folder.settings["model_mark"],
         "strips": [record["unit"] for record in records],
         "questions": records[0]["questions"],
         "seed": folder.settings["seed"],
         "versions": folder.versions,
     }
-    return HeadScores(scores, matrices, "gaze", provenance)
+    return HeadScores(scores, matrices, "gaze", provenance, living_of(folder))
+
+
+def living_of(folder: RunFolder) -> np.ndarray | None:
+    """(L, H) bool: the living heads of a run's model; None in runs of 0.1."""
+    return unpacked(folder.settings, LIVING) > 0 if LIVING in folder.settings else None
 
 
 def summary_of(scores: HeadScores) -> dict[str, Any]:

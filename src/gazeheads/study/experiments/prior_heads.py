@@ -24,6 +24,7 @@ from gazeheads.discovery.localization_heads import (
 from gazeheads.heads import HeadScores
 from gazeheads.study.arrays import packed, unpacked
 from gazeheads.study.experiment import Experiment, Work, register
+from gazeheads.study.experiments.discover import LIVING, living_of
 from gazeheads.study.identity import whole_settings
 from gazeheads.study.runs import RunFolder, RunOptions
 from gazeheads.study.schema import PackedArray, Record
@@ -70,7 +71,8 @@ def run(
 
 def _whole(vlm: VLM, strips: Sequence[Strip], settings: PriorHeadsSettings) -> dict[str, Any]:
     """Everything the records depend on."""
-    return whole_settings(settings, vlm, strips)
+    living = packed(vlm.living_heads(), "u1")
+    return {**whole_settings(settings, vlm, strips), LIVING: living}
 
 
 def _carried_out(
@@ -108,13 +110,15 @@ def results(folder: RunFolder) -> dict[str, Any]:
     )
     provenance = {
         "model": folder.model,
+        "fingerprint": folder.settings["model_mark"],
         "strips": [record["unit"] for record in records],
         "versions": folder.versions,
     }
+    living = living_of(folder)
     found = {
-        IMAGE: image_heads(mass, provenance),
-        LOCALIZATION: localization_heads(mass, entropy, bottom > 0, provenance),
-        AVERAGED: averaged_localization_heads(_mean_map(records), provenance),
+        IMAGE: image_heads(mass, provenance, living),
+        LOCALIZATION: localization_heads(mass, entropy, bottom > 0, provenance, living),
+        AVERAGED: averaged_localization_heads(_mean_map(records), provenance, living),
     }
     for kind, scores in found.items():
         scores.save(folder.path / _file(kind))

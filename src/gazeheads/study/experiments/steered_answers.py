@@ -20,7 +20,7 @@ from gazeheads.study.schema import JudgedText, KeptStrip, Record
 from gazeheads.study.stats import Estimate, share
 
 if TYPE_CHECKING:
-    from gazeheads.attention.plan import Mode, When
+    from gazeheads.attention.intervention import Mode, When
     from gazeheads.models import VLM
 
 GAZE, RANDOM, ALL = "gaze", "random", "all"

@@ -1,0 +1,188 @@
+"""Heads and sets of heads: plain data with JSON, no model needed."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gazeheads.errors import GazeheadsError
+from gazeheads.files import read_json, write_json
+
+FORMAT = 2
+"""Of files of head sets and scores; 1, without the number: those of gazeheads 0.1."""
+
+
+class HeadError(GazeheadsError):
+    """Heads that do not exist in the model they are used with, or too many of them."""
+
+
+class HeadsWarning(UserWarning):
+    """Heads used with a model of another name, where no fingerprint tells whether it is another."""
+
+
+class Head(NamedTuple):
+    """One attention head of the language model; both numbers count from 0."""
+
+    layer: int
+    head: int
+
+    def __str__(self) -> str:
+        return f"L{self.layer}H{self.head}"
+
+
+@dataclass(frozen=True)
+class HeadSet:
+    """An ordered set of heads, best first, and the model they were found in.
+
+    Attributes:
+        heads: the heads, without repetition.
+        name: what the set is called in reports, for example "gaze top 12".
+        model: name of the model the set was made for; empty means any model.
+        shape: (layers, heads per layer) of that model; None means any shape.
+        fingerprint: of that model's weights (`VLM.fingerprint`); empty means unknown.
+    """
+
+    heads: tuple[Head, ...]
+    name: str = ""
+    model: str = ""
+    shape: tuple[int, int] | None = None
+    fingerprint: str = ""
+
+    def __post_init__(self) -> None:
+        heads = tuple(Head(int(layer), int(head)) for layer, head in self.heads)
+        object.__setattr__(self, "heads", heads)
+        if self.shape is not None:
+            object.__setattr__(self, "shape", (int(self.shape[0]), int(self.shape[1])))
+        if len(set(heads)) != len(heads):
+            raise HeadError(f"head set {self.name!r} names a head twice")
+        if self.shape is not None:
+            self._check_range(*self.shape)
+
+    @classmethod
+    def of(cls, heads: Iterable[tuple[int, int]], name: str = "") -> HeadSet:
+        """A set from (layer, head) pairs, for any model."""
+        return cls(tuple(Head(layer, head) for layer, head in heads), name)
+
+    def __len__(self) -> int:
+        return len(self.heads)
+
+    def __iter__(self) -> Iterator[Head]:
+        return iter(self.heads)
+
+    def __contains__(self, head: object) -> bool:
+        return head in self.heads
+
+    def top(self, k: int) -> HeadSet:
+        """The first `k` heads."""
+        if not 1 <= k <= len(self.heads):
+            raise HeadError(f"top {k} of a set of {len(self.heads)} heads does not exist")
+        return replace(self, heads=self.heads[:k], name=f"{self.name} top {k}".strip())
+
+    def by_layer(self) -> dict[int, list[int]]:
+        """Head numbers per layer, ascending."""
+        layers: dict[int, list[int]] = {}
+        for layer, head in sorted(self.heads):
+            layers.setdefault(layer, []).append(head)
+        return layers
+
+    def forced(self, model: str = "", fingerprint: str = "") -> HeadSet:
+        """The same heads, to be used with another model of the same shape all the same.
+
+        Args:
+            model, fingerprint: of the model they are for now; empty: any model of the shape.
+        """
+        return replace(self, model=model, fingerprint=fingerprint)
+
+    def check(self, layers: int, heads: int, model: str = "", fingerprint: str = "") -> None:
+        """Checks that the set fits a model.
+
+        Equal weights fit whatever the models are called. Where a fingerprint is unknown, another
+        name is a `HeadsWarning` and no more.
+
+        Args:
+            layers, heads: shape of the model.
+            model: its name.
+            fingerprint: of its weights; empty if unknown.
+
+        Raises:
+            HeadError: the shape differs, a head does not exist, or the set was found in other
+                weights (`forced` allows that).
+        """
+        if self.shape is not None and self.shape != (layers, heads):
+            raise HeadError(
+                f"head set {self.name!r} was made for {self.model or 'a model'} with "
+                f"{self.shape[0]} layers x {self.shape[1]} heads; {model or 'this model'} has "
+                f"{layers} x {heads}"
+            )
+        self._check_range(layers, heads)
+        if self.fingerprint and fingerprint:
+            if self.fingerprint != fingerprint:
+                raise HeadError(
+                    f"head set {self.name!r} was made for {self.model or 'a model'} (weights "
+                    f"{self.fingerprint}), not for {model or 'this model'} (weights {fingerprint}),"
+                    " which is another model, or the same in another precision; to use them all "
+                    "the same: --heads-anyway, in Python heads.forced() or vlm.steer(force=True)"
+                )
+        elif self.model and model and self.model != model:
+            warnings.warn(
+                f"head set {self.name!r} was made for {self.model}, and is used with {model}: "
+                "without a fingerprint it is unknown whether they have the same weights",
+                HeadsWarning,
+                stacklevel=3,
+            )
+
+    def _check_range(self, layers: int, heads: int) -> None:
+        for layer, head in self.heads:
+            if not (0 <= layer < layers and 0 <= head < heads):
+                raise HeadError(
+                    f"head L{layer}H{head} does not exist: layers are 0..{layers - 1}, "
+                    f"heads 0..{heads - 1}"
+                )
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the set as JSON, atomically."""
+        return write_json(
+            path,
+            {
+                "kind": "head-set",
+                "format": FORMAT,
+                "name": self.name,
+                "model": self.model,
+                "fingerprint": self.fingerprint,
+                "shape": list(self.shape) if self.shape else None,
+                "heads": [list(head) for head in self.heads],
+            },
+        )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> HeadSet:
+        """Reads a set written by `save`, of this version or an earlier one."""
+        data = read_heads_file(path, "head-set")
+        try:
+            shape = tuple(data["shape"]) if data["shape"] else None
+            pairs = tuple(Head(*pair) for pair in data["heads"])
+            found_in = str(data.get("fingerprint", ""))
+            return cls(pairs, data["name"], data["model"], shape, found_in)
+        except (KeyError, TypeError, ValueError) as error:
+            raise HeadError(f"{path} is not a complete head-set file: {error!r}") from error
+
+
+def read_heads_file(path: str | os.PathLike[str], kind: str) -> Mapping[str, Any]:
+    """The JSON of a file of heads.
+
+    Raises:
+        GazeheadsError: it cannot be read, or is of another kind.
+        HeadError: a later version of gazeheads wrote it.
+    """
+    data = read_json(path, kind)
+    found = data.get("format", 1)
+    if found not in range(1, FORMAT + 1):
+        raise HeadError(
+            f"{path} has format {found!r}, and this version of gazeheads reads up to {FORMAT}: "
+            "update gazeheads"
+        )
+    return data

@@ -1,0 +1,139 @@
+"""The arrows of docs/architecture.md: which room may know which, read from the imports."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import gazeheads
+
+ROOT = Path(gazeheads.__file__).parent
+VALUES = {"errors", "files", "prompts", "heads", "head_set", "regions", "gazeheads"}
+"""Plain values: anybody may know them."""
+MAY_KNOW: dict[str, set[str]] = {
+    "gazeheads": {
+        "moved",
+        "heads",
+        "regions",
+        "steering",
+        "trace",
+        "models",
+        "discovery",
+        "errors",
+    },
+    "moved": set(),
+    "errors": set(),
+    "prompts": set(),
+    "files": {"errors"},
+    "head_set": {"errors", "files"},
+    "heads": {"errors", "files", "head_set"},
+    "regions": {"errors"},
+    "trace": VALUES,
+    "attention": VALUES,
+    "live_steering": VALUES | {"attention"},
+    "steering": VALUES | {"attention", "live_steering"},
+    "services": VALUES,
+    "data": VALUES | {"services"},
+    "models": VALUES | {"attention", "steering", "live_steering", "trace", "data"},
+    "residual": VALUES | {"attention", "models"},
+    "discovery": VALUES | {"models", "attention"},
+    "judges": VALUES | {"data", "services"},
+    "study": VALUES
+    | {"attention", "steering", "trace", "models", "residual", "discovery", "data", "judges"}
+    | {"services"},
+    "tiny": VALUES | {"data", "models"},
+    # edges: they know everything below, and nobody knows them
+    "study.report": VALUES | {"study", "data", "judges"},
+    "live": VALUES | {"models", "steering", "data", "trace", "attention"},
+    "export": VALUES | {"attention", "models", "steering", "live", "data"},
+}
+EDGES = {"cli", "live", "study.report", "export"}
+LONGEST = 300
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")[1:]
+    if parts[:2] == ["study", "report"]:
+        return "study.report"
+    return parts[0] if parts and parts[0] != "__init__" else "gazeheads"
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        yield ".".join(path.relative_to(ROOT.parent).with_suffix("").parts), path
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("gazeheads"):
+            for alias in node.names:
+                own = f"{node.module}.{alias.name}"
+                file = ROOT.parent / Path(*own.split("."))
+                known = file.is_dir() or file.with_suffix(".py").exists()
+                yield own if known else node.module
+        elif isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.split(".")[0] == "gazeheads")
+
+
+def arrows() -> Iterator[tuple[str, str, str]]:
+    for module, path in modules():
+        for name in imports_of(path):
+            if room_of(module) != room_of(name):
+                yield room_of(module), room_of(name), module
+
+
+def test_every_arrow_points_the_way_of_the_plan() -> None:
+    wrong = [
+        f"{module} knows {other}"
+        for room, other, module in arrows()
+        if room != "cli" and other not in MAY_KNOW[room]
+    ]
+    assert wrong == []
+
+
+def test_nobody_knows_the_edges_but_edges() -> None:
+    assert [arrow for arrow in arrows() if arrow[1] in EDGES and arrow[0] not in EDGES] == []
+
+
+def test_rooms_make_no_circle() -> None:
+    known: dict[str, set[str]] = {}
+    for room, other, _ in arrows():
+        if other != "gazeheads":  # the version alone
+            known.setdefault(room, set()).add(other)
+    done: set[str] = set()
+    while len(done) < len(known.keys() | set().union(*known.values())):
+        ready = {room for room in known.keys() | set().union(*known.values()) if room not in done}
+        ready = {room for room in ready if known.get(room, set()) <= done}
+        assert ready, f"a circle among {sorted(set(known) - done)}"
+        done |= ready
+
+
+@pytest.mark.parametrize(
+    ("room", "packages"),
+    [("data", {"torch", "transformers"}), ("regions", {"torch"}), ("heads", {"torch"}),
+     ("judges", {"torch"}), ("study.report", {"torch"})],
+)  # fmt: skip
+def test_rooms_without_a_model_load_none_of_its_packages(room: str, packages: set[str]) -> None:
+    loaded = set()
+    for module, path in modules():
+        if room_of(module) == room:
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.Import):
+                    loaded |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    loaded.add(node.module.split(".")[0])
+    assert not loaded & packages
+
+
+def test_no_module_is_long_or_vague() -> None:
+    long = [
+        f"{module}: {count} lines"
+        for module, path in modules()
+        if (count := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST
+    ]
+    assert long == []
+    vague = {"utils", "util", "helpers", "helper", "misc", "common"}
+    assert [module for module, _ in modules() if set(module.split(".")) & vague] == []
