@@ -88,7 +88,7 @@ def serving(answer: Callable[[int, Body], Answer]) -> Iterator[LocalService]:
         server.server_close()
 
 
-def openai_says(content: Any, **message: Any) -> Answer:
+def openai_says(content: Any, finish: str = "stop", **message: Any) -> Answer:
     """A chat completion whose content is text, or JSON of anything else."""
     text = content if isinstance(content, str) else json.dumps(content)
     said = {"role": "assistant", "content": text, **message}
@@ -98,7 +98,7 @@ def openai_says(content: Any, **message: Any) -> Answer:
             "object": "chat.completion",
             "created": 0,
             "model": "m",
-            "choices": [{"index": 0, "finish_reason": "stop", "message": said}],
+            "choices": [{"index": 0, "finish_reason": finish, "message": said}],
             "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
         }
     )

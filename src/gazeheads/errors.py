@@ -6,3 +6,10 @@ class GazeheadsError(Exception):
 
     The command line prints the message and exits with code 2.
     """
+
+
+class GazeheadsWarning(UserWarning):
+    """Something a user should know about what was read or made, said in one line.
+
+    The command line prints the message on stderr and goes on.
+    """

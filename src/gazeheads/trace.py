@@ -6,11 +6,12 @@ import itertools
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from gazeheads.errors import GazeheadsError
+from gazeheads.figure_text import save_figure
 from gazeheads.heads import Head, HeadSet
 from gazeheads.regions import ImageTokens, Region, Rule
 
@@ -192,38 +193,22 @@ class PanelTrace:
         """(steps,) index of the region looked at most, from 0."""
         return self.values.argmax(1)
 
-    def plot(self, path: str | os.PathLike[str] | None = None, title: str = "") -> Figure:
+    def plot(
+        self, path: str | os.PathLike[str] | None = None, title: str = "", what: str = "panel"
+    ) -> Figure:
         """The staircase: one line per region over the steps, the gaze as a strip of colour below.
 
         Args:
             path: also save the figure there; the ending chooses the format.
             title: above the figure.
-        """
-        # only a plot pays for loading matplotlib
-        from matplotlib import colormaps  # noqa: PLC0415
-        from matplotlib.figure import Figure  # noqa: PLC0415
+            what: the regions are.
 
-        steps = np.arange(len(self.values))
-        colours = [
-            colormaps["viridis"](i / max(len(self.names) - 1, 1)) for i in range(len(self.names))
-        ]
-        figure = Figure(figsize=(9, 4), layout="constrained")
-        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-        for i, name in enumerate(self.names):
-            top.plot(steps, self.values[:, i], color=colours[i], label=name, linewidth=1.4)
-        top.set_ylabel("share of attention" if self.normalised else "attention")
-        top.legend(title="panel", ncols=len(self.names), fontsize="small", loc="upper right")
-        top.set_title(title)
-        picture: Any = bottom.imshow(
-            self.values.T, aspect="auto", interpolation="nearest", cmap="viridis", origin="upper"
-        )
-        figure.colorbar(picture, ax=bottom, shrink=0.9)
-        bottom.set_yticks(range(len(self.names)), self.names)
-        bottom.set_ylabel("panel")
-        bottom.set_xlabel("new token")
+        Raises:
+            GazeheadsError: the figure cannot be saved.
+        """
+        from gazeheads.trace_figures import staircase  # noqa: PLC0415 - figures need traces
+
+        figure = staircase(self, title, what)
         if path is not None:
-            try:
-                figure.savefig(path, dpi=150)
-            except (OSError, ValueError) as error:
-                raise TraceError(f"cannot save the figure to {path}: {error}") from error
+            save_figure(figure, path, dpi=150)
         return figure

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.folders import read_strips, write_strips
 from gazeheads.data.strip import Strip
-from gazeheads.errors import GazeheadsError
+from gazeheads.errors import GazeheadsError, GazeheadsWarning
 
 
 def save(path: Path, colour: str = "red", size: tuple[int, int] = (20, 20)) -> None:
@@ -190,4 +191,88 @@ def test_nothing_is_left_when_writing_fails(
     monkeypatch.setattr(Image.Image, "save", run_full)
     with pytest.raises(GazeheadsError, match="No space left"):
         write_strips(tmp_path / "out", strips)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_panels_of_any_format_are_read_in_capitals_too(tmp_path: Path) -> None:
+    endings = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "PNG", "Jpg")
+    for k, ending in enumerate(endings, 1):
+        save(tmp_path / "comic1" / f"p{k}.{ending}", "white")
+    assert len(read_strips(tmp_path)[0]) == len(endings)
+
+
+@pytest.mark.parametrize("name", ["p2.heic", "p4.svg", "p4.pdf"])
+def test_a_panel_in_a_format_that_is_not_read_is_named(own: Path, name: str) -> None:
+    (own / "comic1" / "p2.png").rename(own / "comic1" / name)
+    save(own / "comic1" / "p3.png")
+    with pytest.raises(GazeheadsError, match=rf"{name} is in a format that is not read"):
+        read_strips(own)
+
+
+def test_files_beside_a_panel_are_left_alone(own: Path) -> None:
+    for name in ("p1.txt", "p2.json", "cover.png", "._p3.png", "notes.md"):
+        (own / "comic1" / name).write_text("x")
+    assert len(read_strips(own)[0]) == 3
+
+
+@pytest.mark.parametrize("name", ["²", "comic²", "comic1²", "comic１", "一", "comic٣", "①"])  # noqa: RUF001
+def test_a_comic_named_with_other_digits_is_read(own: Path, name: str) -> None:
+    (own / "comic1").rename(own / name)
+    assert sorted(strip.id for strip in read_strips(own)) == sorted([name, "comic2"])
+
+
+@pytest.mark.parametrize("sign", ["²", "①", "½", "Ⅳ"])
+def test_a_panel_numbered_in_other_signs_is_told(own: Path, sign: str) -> None:
+    save(own / "comic1" / f"p{sign}.png")
+    with pytest.raises(GazeheadsError, match=rf"p{sign}\.png: number panels with the digits"):
+        read_strips(own)
+
+
+def test_other_decimal_digits_count(own: Path) -> None:
+    save(own / "comic1" / "p４.png", "blue")  # noqa: RUF001
+    assert read_strips(own)[0].panels[3].getpixel((0, 0)) == (0, 0, 255)
+    save(own / "comic1" / "p4.png")
+    with pytest.raises(GazeheadsError, match="are the same"):
+        read_strips(own)
+
+
+def test_a_number_far_off_is_told_at_once(own: Path) -> None:
+    save(own / "comic1" / "p20240101123456789.png")
+    with pytest.raises(GazeheadsError, match=r"p4\.png, p5\.png.* and more is missing"):
+        read_strips(own)
+
+
+def test_names_that_count_alike_keep_one_order(tmp_path: Path) -> None:
+    for name in ("comic1", "comic01", "comic001"):
+        for k in (1, 2):
+            save(tmp_path / name / f"p{k}.png")
+    assert [strip.id for strip in read_strips(tmp_path)] == ["comic001", "comic01", "comic1"]
+
+
+@pytest.mark.parametrize("name", ["captions.json", "captions.txt", "Caption.jsonl"])
+def test_captions_under_another_name_are_told(own: Path, name: str) -> None:
+    (own / name).write_text("{}")
+    (own / "readme.txt").write_text("x")
+    with pytest.warns(GazeheadsWarning, match=f"{name} is not read") as told:
+        assert len(read_strips(own)) == 2
+    assert len(told) == 1
+    (own / "captions.jsonl").write_text("")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_strips(own)
+
+
+def test_a_folder_of_pictures_that_is_no_comic_is_told(own: Path) -> None:
+    for k in (1, 2):
+        save(own / "comic3" / f"page {k}.png")
+    (own / "empty").mkdir()
+    with pytest.warns(GazeheadsWarning, match=r"comic3 is left out.* like p1\.png") as told:
+        assert len(read_strips(own)) == 2
+    assert len(told) == 1
+
+
+def test_strips_of_one_id_are_not_written(tmp_path: Path) -> None:
+    (strip,) = draw_strips(1, 3, panels=2, size=48)
+    with pytest.raises(GazeheadsError, match="two strips have the same id 'drawn-3-0000'"):
+        write_strips(tmp_path / "out", [strip, strip])
     assert list(tmp_path.iterdir()) == []

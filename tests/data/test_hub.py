@@ -110,6 +110,117 @@ def test_other_sets_are_refused(tmp_path: Path, changes: dict[str, Any], told: s
     assert not (tmp_path / "out").exists()
 
 
+PICTURES = [noise(1), noise(2), noise(3)]
+
+
+def written(path: Path, columns: dict[str, Any], features: dict[str, Any]) -> str:
+    chosen = datasets.Features({"comic_id": datasets.Value("string"), **features})
+    data = datasets.Dataset.from_dict({"comic_id": ["a"], **columns}, features=chosen)
+    data.to_parquet(str(path))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("panel_01", "panel_02", "panel_10"), ("panel1", "panel2", "panel10"),
+        ("Panel 1", "Panel 2", "Panel 10"), ("panel_1", "panel_02", "PANEL-10"),
+    ],
+)  # fmt: skip
+def test_numbered_columns_are_read_however_they_are_written(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    between = [f"panel_{k}" for k in range(3, 10)]
+    columns = [names[2], *between, names[1], names[0]]  # order by number, not as they stand
+    colours = {name: Image.new("RGB", (8, 8), (20 * k, 0, 0)) for k, name in enumerate(columns)}
+    source = written(
+        tmp_path / "a.parquet",
+        {name: [colour] for name, colour in colours.items()},
+        {name: datasets.Image() for name in columns},
+    )
+    (strip,) = dataset_strips(source, height=None)
+    reds = [panel.getpixel((0, 0)) for panel in strip.panels]
+    ordered = [names[0], names[1], *between, names[2]]
+    assert reds == [colours[name].getpixel((0, 0)) for name in ordered]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("panel_1", "panel_3"), "number 2 is missing, found panel_1, panel_3"),
+        (("panel_0", "panel_1"), "number 2 is missing, found panel_0, panel_1"),
+        (("panel_1", "panel_01"), "panel_1 and panel_01 are the same column"),
+        (("panel_a", "panel_b"), "needs the columns comic_id, .*found comic_id, panel_a, panel_b"),
+        (("panels", "panel_1"), "both panels and panel_1"),
+    ],
+)
+def test_columns_with_gaps_or_twice_are_refused(
+    tmp_path: Path, names: tuple[str, ...], told: str
+) -> None:
+    cells = {name: [PICTURES if name == "panels" else noise(1)] for name in names}
+    kinds = {
+        name: datasets.List(datasets.Image()) if name == "panels" else datasets.Image()
+        for name in names
+    }
+    source = written(tmp_path / "a.parquet", cells, kinds)
+    with pytest.raises(GazeheadsError, match=told):
+        list(dataset_strips(source))
+
+
+@pytest.mark.parametrize(
+    ("captions", "kind", "read"),
+    [
+        (["A", "B", "C"], datasets.Value("string"), (("A",), ("B",), ("C",))),
+        (
+            [["A", "a"], ["B"], ["C"]], datasets.List(datasets.Value("string")),
+            (("A", "a"), ("B",), ("C",)),
+        ),
+    ],
+)  # fmt: skip
+def test_lists_of_panels_and_captions_are_read_as_lists(
+    tmp_path: Path, captions: list[Any], kind: Any, read: Any
+) -> None:
+    source = written(
+        tmp_path / "a.parquet",
+        {"panels": [PICTURES], "captions": [captions]},
+        {"panels": datasets.List(datasets.Image()), "captions": datasets.List(kind)},
+    )
+    (strip,) = dataset_strips(source, height=None)
+    assert strip.captions == read and np.array_equal(strip.panels[1], PICTURES[1])
+
+
+def test_a_caption_column_may_hold_lists_of_wordings(tmp_path: Path) -> None:
+    names = [f"panel_{k}" for k in (1, 2)]
+    cells = {name: [noise(1)] for name in names} | {
+        f"caption_0{k}": [[f"A {k}", f"B {k}"]] for k in (1, 2)
+    }
+    kinds = {name: datasets.Image() for name in names} | {
+        f"caption_0{k}": datasets.List(datasets.Value("string")) for k in (1, 2)
+    }
+    (strip,) = dataset_strips(written(tmp_path / "a.parquet", cells, kinds))
+    assert strip.captions == (("A 1", "B 1"), ("A 2", "B 2"))
+
+
+def test_captions_that_are_no_texts_or_too_few_are_refused(tmp_path: Path) -> None:
+    numbers = {f"caption_{k}": [k, k, k] for k in range(1, PANELS + 1)}
+    columns = {f"panel_{k}": [noise(k)] for k in (1, 2)}
+    kinds = {name: datasets.Image() for name in columns}
+    few = written(
+        tmp_path / "few.parquet",
+        {**columns, "captions": [["A"]]},
+        {**kinds, "captions": datasets.List(datasets.Value("string"))},
+    )
+    with pytest.raises(GazeheadsError, match="comic a has 2 panels but 1 captions"):
+        list(dataset_strips(few))
+    wrong = written(
+        tmp_path / "wrong.parquet",
+        {**columns, "caption_1": [1], "caption_2": [2]},
+        {**kinds, **{name: datasets.Value("int64") for name in list(numbers)[:2]}},
+    )
+    with pytest.raises(GazeheadsError, match="caption_1: a caption must be a text, not 1"):
+        list(dataset_strips(wrong))
+
+
 def test_what_cannot_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)

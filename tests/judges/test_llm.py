@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from local_service import Answer, LocalService, anthropic_says, fault, openai_says, serving
 from PIL import Image
 
 from gazeheads.data.strip import Strip
-from gazeheads.errors import GazeheadsError
+from gazeheads.errors import GazeheadsError, GazeheadsWarning
 from gazeheads.judges import Verdict
 from gazeheads.judges.llm import LlmJudge, read_choice, read_choices
 from gazeheads.services import Chat, Endpoint, Patience, ServiceError
@@ -120,13 +122,94 @@ def test_an_answer_that_breaks_the_schema_is_no_verdict(broken: dict[str, Any]) 
         read_choice(broken, 3)
 
 
-def test_a_schema_that_is_always_broken_stops_the_judge_and_keeps_nothing(tmp_path: Path) -> None:
+def test_a_text_without_a_usable_reply_is_unjudged_told_and_asked_again(tmp_path: Path) -> None:
+    def mostly(number: int, body: Any) -> Answer:
+        reply = by_colour(number, body)
+        return openai_says("I think it is panel two.") if "blue" in str(reply.body) else reply
+
+    with serving(mostly) as service:
+        judge = judge_at(service, tmp_path)
+        with pytest.warns(GazeheadsWarning, match="'s': 1 text stays unjudged.*form asked") as told:
+            found = judge.judge(STRIP, ["red", "blue", "green"])
+        assert [verdict.reason for verdict in found] == ["described", "unjudged", "described"]
+        assert len(told) == 1 and judge.unusable == 1
+        assert len(service.heard) == 1 + 3 + 1 and len(files(tmp_path)) == 2
+        service.answer = by_colour
+        assert judge_at(service, tmp_path).judge(STRIP, ["red", "blue"])[1].panel == 3
+        assert len(service.heard) == 1 + 3 + 1 + 1
+
+
+def test_segments_without_a_usable_reply_are_unjudged_too(tmp_path: Path) -> None:
+    with serving(lambda n, body: openai_says({"reasoning": "", "segment_1": 1})) as service:
+        judge = judge_at(service, tmp_path)
+        with pytest.warns(GazeheadsWarning, match="1 text stays unjudged"):
+            found = judge.judge_text(STRIP, ["red", "blue"])
+    assert [verdict.reason for verdict in found] == ["unjudged", "unjudged"]
+
+
+def test_a_model_that_is_never_usable_is_not_asked_for_ever(tmp_path: Path) -> None:
     with (
         serving(lambda n, body: openai_says({"panel": 9})) as service,
-        pytest.raises(ServiceError, match="form asked for"),
+        pytest.raises(ServiceError, match=r"form asked for.*; none of 2\d texts"),
     ):
-        judge_at(service, tmp_path).judge(STRIP, ["red"])
-    assert len(service.heard) == 3 and files(tmp_path) == []
+        judge_at(service, tmp_path).judge(STRIP, [f"text {n}" for n in range(200)])
+    assert len(service.heard) < 3 * 40 and files(tmp_path) == []
+
+
+def test_a_model_whose_replies_are_all_cut_off_stops_the_judge(tmp_path: Path) -> None:
+    cut = openai_says('{"reasoning": "it sh', "length")
+    with (
+        serving(lambda n, body: cut) as service,
+        pytest.raises(ServiceError, match="cut off at 2000 tokens"),
+    ):
+        judge_at(service, tmp_path).judge(STRIP, ["red", "blue"])
+
+    def once(number: int, body: Any) -> Answer:
+        reply = by_colour(number, body)
+        return cut if "blue" in str(reply.body) else reply
+
+    with serving(once) as service, pytest.warns(GazeheadsWarning, match="cut off"):
+        found = judge_at(service, tmp_path).judge(STRIP, ["red", "blue"])
+    assert [verdict.reason for verdict in found] == ["described", "unjudged"]
+
+
+@pytest.mark.parametrize(
+    "panel", [2, 2.0, "2", "2.0", " 2 ", "Panel 2", "panel #2", "Panel 2.", "No. 2", [2], ["2"]]
+)
+def test_a_panel_is_read_as_models_write_it(panel: Any) -> None:
+    for junk in (False, "false", "False"):
+        answer = {"reasoning": "r", "junk": junk, "panel": panel}
+        assert read_choice(answer, 3) == (Verdict(2, "described"), "r")
+    named = {"reasoning": "r", "segment_1": panel, "segment_2": 0}
+    listed = {"reasoning": "r", "segments": [panel, "0"]}
+    for told in (named, listed):
+        found, _ = read_choices(told, 2, 3)
+        assert [verdict.panel for verdict in found] == [2, None]
+
+
+@pytest.mark.parametrize(
+    "panel", [2.5, "", "two or three", "2 or 3", "2-3", [2, 3], [], {"panel": 2}, True, "²", "-2"]
+)
+def test_what_names_no_single_panel_is_no_verdict(panel: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        read_choice({"reasoning": "", "junk": False, "panel": panel}, 3)
+
+
+@given(st.one_of(st.integers(), st.floats(), st.text(), st.lists(st.integers()), st.booleans()))
+def test_any_panel_is_one_of_the_strip_or_refused(panel: Any) -> None:
+    try:
+        verdict, _ = read_choice({"reasoning": "", "junk": False, "panel": panel}, 3)
+    except (TypeError, ValueError):
+        return
+    assert verdict.panel in (1, 2, 3)
+
+
+@pytest.mark.parametrize("key", ["Panel", " panel ", "PANEL"])
+def test_keys_are_read_in_any_case(tmp_path: Path, key: str) -> None:
+    reply = openai_says({"Reasoning": "r", "Junk": False, key: 2})
+    with serving(lambda n, body: reply) as service:
+        assert judge_at(service, tmp_path).judge(STRIP, ["x"]) == [Verdict(2, "described")]
+    assert len(service.heard) == 1
 
 
 def test_anthropic_too(tmp_path: Path) -> None:

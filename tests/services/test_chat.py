@@ -19,6 +19,7 @@ from gazeheads.services import (
     Patience,
     RefusedError,
     ServiceError,
+    UnusableError,
 )
 
 SCHEMA: dict[str, Any] = {
@@ -211,3 +212,113 @@ def test_a_temperature_is_sent_where_there_is_one() -> None:
     assert service.heard[0].body["temperature"] == 0.0
     with pytest.raises(ServiceError, match="no temperature"):
         Chat(Endpoint("anthropic", "m", "http://here", temperature=0.0)).connect()
+
+
+CUT = {"openai": "length", "anthropic": "max_tokens"}
+WRAPPED = '<think>{"word": "dog"}</think>```json\n{"word": "CAT",}\n```'
+
+
+@both
+def test_a_wrapped_answer_is_read_at_the_first_call(provider: Any) -> None:
+    with serving(lambda n, body: SAYS[provider](WRAPPED)) as service:
+        assert ask(chat_at(service, provider)) == "cat"
+    assert len(service.heard) == 1
+
+
+@both
+@pytest.mark.parametrize("text", ['{"word": "ca', "Let me think about", "", '<think>{"word": "x"}'])
+def test_a_reply_that_was_cut_off_says_so(provider: Any, text: str) -> None:
+    with (
+        serving(lambda n, body: SAYS[provider](text, CUT[provider])) as service,
+        pytest.raises(UnusableError, match="cut off at 70 tokens, thought included") as caught,
+    ):
+        ask(chat_at(service, provider), max_tokens=70)
+    assert caught.value.cut_off
+    assert text[-10:] in str(caught.value)
+
+
+@both
+def test_a_whole_answer_counts_though_it_was_cut_off(provider: Any) -> None:
+    with serving(lambda n, body: SAYS[provider]({"word": "CAT"}, CUT[provider])) as service:
+        assert ask(chat_at(service, provider)) == "cat"
+
+
+@both
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_an_empty_answer_is_told(provider: Any, text: str) -> None:
+    with (
+        serving(lambda n, body: SAYS[provider](text)) as service,
+        pytest.raises(UnusableError, match="judge-1 replied with nothing"),
+    ):
+        ask(chat_at(service, provider))
+
+
+def test_content_in_parts_and_content_of_nothing() -> None:
+    parts = [{"type": "thinking", "thinking": "x"}, {"type": "text", "text": '{"word": "CAT"}'}]
+    for content, read in ((parts, "cat"), (None, None)):
+        answer = openai_says("")
+        answer.body["choices"][0]["message"]["content"] = content
+        with serving(lambda n, body, a=answer: a) as service:
+            if read:
+                assert ask(chat_at(service, "openai")) == read
+            else:
+                with pytest.raises(UnusableError, match="replied with nothing"):
+                    ask(chat_at(service, "openai"))
+
+
+BODIES: list[Any] = [
+    {"error": {"message": "no such model: judge-1", "type": "invalid_request_error"}},
+    {"error": "no such model: judge-1"},
+    {"message": "no such model: judge-1"},
+    {"object": "error", "message": "no such model: judge-1", "code": 404},
+    {"detail": "no such model: judge-1"},
+    {"detail": [{"loc": ["body"], "msg": "no such model: judge-1"}]},
+    [{"error": {"code": 404, "message": "no such model: judge-1", "status": "NOT_FOUND"}}],
+    {"error": {"message": "Provider said", "metadata": {"raw": "no such model: judge-1"}}},
+    "no such model: judge-1",
+    "<html><head><style>p {}</style></head><body>no such model:\n<b>judge-1</b></body></html>",
+]
+
+
+@both
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("status", [400, 403, 404, 503])
+def test_what_the_provider_said_is_told(provider: Any, body: Any, status: int) -> None:
+    with (
+        serving(lambda n, asked: Answer(body, status)) as service,
+        pytest.raises(ServiceError, match=f"HTTP {status}.*no such model: judge-1") as caught,
+    ):
+        ask(chat_at(service, provider))
+    assert "\n" not in str(caught.value)
+
+
+@both
+def test_a_part_of_the_key_is_told_by_no_error(
+    provider: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", KEY)
+    for status in (400, 401, 403, 500):
+        said = f"Incorrect key {KEY[:9]}****{KEY[-8:]}, see the page"
+        with (
+            serving(lambda n, body, s=status, t=said: fault(s, t)) as service,
+            pytest.raises(ServiceError, match=r"Incorrect key \*\*\* see the page") as caught,
+        ):
+            ask(chat_at(service, provider, key_env="MY_KEY"))
+        assert KEY[-8:] not in str(caught.value) and KEY[:9] not in str(caught.value)
+
+
+@both
+def test_an_error_or_a_page_in_place_of_an_answer_is_told(provider: Any) -> None:
+    for body, told in (
+        ({"error": {"message": "upstream is overloaded", "code": 502}}, "upstream is overloaded"),
+        ("<!doctype html><title>Welcome</title>", "no JSON but 'Welcome'|something unreadable"),
+        ({"hello": 1}, "something unreadable"),
+    ):
+        kind = "text/html" if isinstance(body, str) else "application/json"
+        with (
+            serving(
+                lambda n, asked, b=body, k=kind: Answer(b, 200, {"content-type": k})
+            ) as service,
+            pytest.raises(ServiceError, match=told),
+        ):
+            ask(chat_at(service, provider))

@@ -223,3 +223,18 @@ def test_a_strip_about_which_nothing_is_known_is_kept_too(tmp_path: Path) -> Non
     (tmp_path / kept["picture"]).unlink()
     with pytest.raises(RunError, match="cannot read"):
         kept_strip(tmp_path, "scan", kept)
+
+
+def test_every_strip_keeps_its_own_picture_whatever_its_id(tmp_path: Path) -> None:
+    ids = ["猫", "犬", "my comic", "my-comic", "A", "a", "con", "..", "a/b", "../x", "x" * 300, "²"]
+    colours = [(20 * n, 255 - 20 * n, 0) for n in range(len(ids))]
+    kept = {}
+    for name, colour in zip(ids, colours, strict=True):
+        panels = (Image.new("RGB", (64, 64), colour),) * 2
+        kept[name] = keep_picture(tmp_path / "run", Strip(name, panels))
+    assert len({about["picture"].casefold() for about in kept.values()}) == len(ids)
+    for name, colour in zip(ids, colours, strict=True):
+        pixel = kept_strip(tmp_path / "run", name, kept[name]).panels[0].getpixel((20, 20))
+        assert np.abs(np.subtract(pixel, colour)).max() < 12
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]  # none escaped
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["strips"]

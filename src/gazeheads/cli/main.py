@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextvars import copy_context
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,9 @@ from gazeheads.cli.commands.judge import judge_app
 from gazeheads.cli.commands.runs import runs_app
 from gazeheads.cli.commands.strips import strips_app
 from gazeheads.cli.commands.tiny import tiny_app
+from gazeheads.cli.commands.watch import watch_command
 from gazeheads.cli.heads_options import HeadsAnyway
+from gazeheads.cli.notes import warnings_in_one_line
 from gazeheads.errors import GazeheadsError
 
 INTERRUPTED = 130
@@ -40,6 +43,7 @@ app.add_typer(runs_app)
 app.command("tokens")(models.tokens_command)
 app.add_typer(export_app, name="export")
 app.command("demo")(demo_command)
+app.command("watch")(watch_command)
 
 Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
@@ -120,56 +124,15 @@ def steer(
         terminal.out.print(f"{name:<{width}}  ", terminal.plain(generation.text), sep="")
 
 
-@app.command()
-def watch(
-    image: Place,
-    prompt: Annotated[str, typer.Option(help="Asks for a narration.")] = prompts.FREE_NARRATION,
-    k: K = None,
-    heads: Heads = None,
-    heads_anyway: HeadsAnyway = False,
-    model: Model = "comic-tiny",
-    comic: Comic = None,
-    panels: Panels = None,
-    columns: Columns = None,
-    out: Annotated[Path, typer.Option(help="Folder for figure and numbers.")] = Path("runs/watch"),
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of the text.")] = 300,
-    seed: Seed = 0,
-) -> None:
-    """Narrate a picture and show where the gaze heads look, word by word."""
-    from gazeheads.cli import resolve, terminal
-    from gazeheads.files import write_json
-    from gazeheads.study.runs import check_writable
-
-    check_writable(out)
-    shown = resolve.shown_at(image, comic, panels, columns)
-    regions = shown.targets(None, None)
-    with terminal.Stages() as stages:
-        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages, heads_anyway)
-        terminal.tell_loss(vlm, shown.image)
-        trace = vlm.watch(shown.image, prompt, chosen, max_new_tokens=max_new_tokens)
-    by_panel = trace.by_panel(regions)
-    data = {
-        "kind": "gaze-by-panel",
-        "model": vlm.name,
-        "picture": shown.name,
-        "prompt": prompt,
-        "heads": [list(head) for head in chosen],
-        "panels": list(by_panel.names),
-        "text": trace.text,
-        "pieces": list(trace.pieces),
-        "attention": by_panel.values.tolist(),
-    }
-    numbers = write_json(out / "staircase.json", data)
-    by_panel.plot(out / "staircase.png", shown.name)
-    terminal.out.print(terminal.plain(trace.text))
-    terminal.out.print(f"Staircase: {out / 'staircase.png'}, {numbers}", markup=False)
-
-
 def main() -> None:
     """Runs a command; a user's mistake is one line on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal without a character gets its code
+            stream.reconfigure(errors="backslashreplace")
     try:
-        # options named before the command end with it
-        code = copy_context().run(app, standalone_mode=False)
+        with warnings_in_one_line():
+            # options named before the command end with it
+            code = copy_context().run(app, standalone_mode=False)
     except GazeheadsError as error:
         _stop(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
@@ -182,10 +145,19 @@ def main() -> None:
         if message.startswith("Usage:"):  # a group named without a command
             print(message)
             sys.exit(2)
-        _stop(message, 2)
+        _stop(_told_where(error, message), 2)
     if code == INTERRUPTED:  # typer catches the interrupt itself
         _stop("interrupted", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told_where(error: Any, message: str) -> str:
+    """Of an unknown option that is one of those named before the command: where it goes."""
+    option = getattr(error, "option_name", None)
+    root = typer.main.get_command(app)
+    if option is None or not any(option in parameter.opts for parameter in root.params):
+        return message
+    return f"{option} goes before the command: gazeheads {option} ... COMMAND"
 
 
 def _stop(message: str, code: int) -> None:

@@ -1,6 +1,7 @@
 """Strips from the COMICS corpus (Iyyer et al. 2017): consecutive panels of real comic pages.
 
-The corpus holds one folder per comic with the panels of its pages, `<page>_<panel>.jpg`.
+The corpus holds one folder per comic with the panels of its pages, `<page>_<panel>.jpg`; the
+other formats of panels will do as well.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gazeheads.data.folders import read_panel
+from gazeheads.data.folders import ENDINGS, read_panel
 from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
 
@@ -22,7 +23,7 @@ MARGIN_PAGES = 5
 LONG_COMIC = 10
 """... where it has more pages than this."""
 _MISSES = 1_000  # tries in a row without a new strip before the corpus counts as used up
-_FILE = re.compile(r"(\d+)_(\d+)\.jpe?g", re.IGNORECASE)
+_FILE = re.compile(rf"([0-9]+)_([0-9]+)\.(?:{'|'.join(ENDINGS)})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, order=True)
@@ -112,12 +113,21 @@ class ComicsCorpus:
         return Window(comic, page, firsts[rng.integers(len(firsts))], panels) if firsts else None
 
     def _comic(self, name: str) -> dict[int, dict[int, Path]]:
-        """Files of a comic by page and panel."""
+        """Files of a comic by page and panel.
+
+        Raises:
+            GazeheadsError: A panel is there twice.
+        """
         if name not in self._pages:
             pages: dict[int, dict[int, Path]] = {}
             for path in sorted((self.root / name).iterdir()):
                 if match := _FILE.fullmatch(path.name):
-                    pages.setdefault(int(match[1]), {})[int(match[2])] = path
+                    page, panel = int(match[1]), int(match[2])
+                    first = pages.setdefault(page, {}).setdefault(panel, path)
+                    if first != path:
+                        raise GazeheadsError(
+                            f"{path.parent}: {first.name} and {path.name} are the same panel"
+                        )
             self._pages[name] = pages
         return self._pages[name]
 

@@ -9,19 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from gazeheads.data.strip import Strip
-from gazeheads.errors import GazeheadsError
+from gazeheads.errors import GazeheadsError, GazeheadsWarning
 from gazeheads.files import read_json, write_json
-from gazeheads.judges.verdict import JUNK, UNJUDGED, Asked, Verdict
-from gazeheads.services import Chat, ChatRequest, RefusedError
+from gazeheads.judges.choices import read_choice, read_choices, schema, text_schema
+from gazeheads.judges.verdict import UNJUDGED, Asked, Verdict
+from gazeheads.services import Chat, ChatRequest, RefusedError, ServiceError, UnusableError
 
 KIND = "llm-verdicts"
 WORKERS = 8
+HOPELESS = 20
+"""So many questions without one usable reply, and the model is not asked further."""
 
 QUESTION = """\
 The picture is a comic strip of {panels} panels, numbered 1 to {panels} in reading order \
@@ -65,6 +70,9 @@ class LlmJudge:
         chat: the model.
         cache: folder of verdicts, made when the first one is kept.
         workers: calls under way at the same time.
+
+    Attributes:
+        unusable: questions so far that got no usable reply within the tries.
     """
 
     def __init__(self, chat: Chat, cache: str | os.PathLike[str], workers: int = WORKERS) -> None:
@@ -72,6 +80,9 @@ class LlmJudge:
             raise GazeheadsError(f"at least 1 call at a time is needed, not {workers}")
         self.chat, self.workers = chat, workers
         self._cache = Path(cache)
+        self.unusable = self._cut_off = 0
+        self._usable, self._last_unusable = False, ""
+        self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -84,13 +95,20 @@ class LlmJudge:
         return {"url": self.chat.endpoint.url, "temperature": self.chat.endpoint.temperature}
 
     def judge(self, strip: Strip, answers: Sequence[str]) -> list[Verdict]:
-        """One verdict per answer; "unjudged" where the model declines.
+        """One verdict per answer; "unjudged" where the model declines, or gives nothing usable.
+
+        How many replies were not usable is told in a warning; those are not kept, so that judging
+        again asks again.
 
         Raises:
-            ServiceError: the service failed for good; verdicts given so far are kept.
+            ServiceError: the service failed for good, none of the first `HOPELESS` texts got a
+                usable reply, or all of the first ones were cut off; verdicts so far are kept.
         """
+        before = self.unusable
         with ThreadPoolExecutor(self.workers) as pool:
-            return list(pool.map(lambda answer: self._verdicts(strip, answer)[0], answers))
+            found = list(pool.map(lambda answer: self._verdicts(strip, answer)[0], answers))
+        self._tell_unusable(strip, len(answers), before)
+        return found
 
     def judge_text(self, strip: Strip, segments: Sequence[str]) -> list[Verdict]:
         """One verdict per segment of a text, from one call that shows all of them.
@@ -98,7 +116,10 @@ class LlmJudge:
         Raises:
             ServiceError: the service failed for good.
         """
-        return self._verdicts(strip, tuple(segments))
+        before = self.unusable
+        found = self._verdicts(strip, tuple(segments))
+        self._tell_unusable(strip, 1, before)
+        return found
 
     def to_call(self, strip: Strip, several: Sequence[Asked]) -> int:
         """How many have no verdict yet, each of which is one call."""
@@ -107,6 +128,7 @@ class LlmJudge:
     def _verdicts(self, strip: Strip, asked: Asked) -> list[Verdict]:
         path = self._path(strip, asked)
         if path.exists():
+            self._usable = True
             return [Verdict.of_record(each) for each in read_json(path, KIND)["verdicts"]]
         try:
             verdicts, reasoning = self.chat.ask(
@@ -114,6 +136,10 @@ class LlmJudge:
             )
         except RefusedError as error:
             verdicts, reasoning = [UNJUDGED] * len(_texts(asked)), str(error)
+        except UnusableError as error:
+            self._count_unusable(error)
+            return [UNJUDGED] * len(_texts(asked))
+        self._usable = True
         kept = {
             "kind": KIND,
             "judge": self.name,
@@ -123,6 +149,32 @@ class LlmJudge:
         }
         write_json(path, kept)
         return verdicts
+
+    def _count_unusable(self, error: UnusableError) -> None:
+        with self._lock:
+            self.unusable += 1
+            self._cut_off += error.cut_off
+            self._last_unusable = str(error)
+        if not self._usable and self.unusable >= HOPELESS:
+            raise ServiceError(f"{error}; none of {self.unusable} texts got a usable reply")
+
+    def _tell_unusable(self, strip: Strip, questions: int, before: int) -> None:
+        """Warns of questions that got no usable reply.
+
+        Raises:
+            ServiceError: every reply so far was cut off: the model does not get done in the room it
+                has, whatever the text.
+        """
+        count = self.unusable - before
+        if count and not self._usable and count == questions == self._cut_off:
+            raise ServiceError(self._last_unusable)
+        if count:
+            warnings.warn(
+                f"strip {strip.id!r}: {count} {'text stays' if count == 1 else 'texts stay'} "
+                f"unjudged: {self._last_unusable}",
+                GazeheadsWarning,
+                stacklevel=3,
+            )
 
     def _request(self, strip: Strip, asked: Asked) -> ChatRequest:
         panels = len(strip)
@@ -147,73 +199,12 @@ class LlmJudge:
         return self._cache / name[:2] / f"{name}.json"
 
 
-def schema(panels: int) -> dict[str, Any]:
-    """Of the answer: reasons first, so that the choice follows from them."""
-    return {
-        "type": "object",
-        "properties": {
-            "reasoning": {"type": "string", "description": "one sentence"},
-            "junk": {"type": "boolean"},
-            "panel": {"type": "integer", "enum": list(range(1, panels + 1))},
-        },
-        "required": ["reasoning", "junk", "panel"],
-        "additionalProperties": False,
-    }
-
-
-def read_choice(data: dict[str, Any], panels: int) -> tuple[Verdict, str]:
-    """Verdict and reasoning of an answer.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is not of the schema.
-    """
-    reasoning, junk, panel = data["reasoning"], data["junk"], data["panel"]
-    if not isinstance(reasoning, str) or not isinstance(junk, bool):
-        raise TypeError("wrong type")
-    if junk:
-        return JUNK, reasoning
-    if type(panel) is not int:
-        raise TypeError("the panel is no number")
-    if not 1 <= panel <= panels:
-        raise ValueError(f"no panel {panel}")
-    return Verdict(panel, "described"), reasoning
-
-
-def text_schema(segments: int, panels: int) -> dict[str, Any]:
-    """Of the answer about a text: a panel per segment, 0 for none."""
-    panel = {"type": "integer", "enum": list(range(panels + 1))}
-    names = [f"segment_{n}" for n in range(1, segments + 1)]
-    return {
-        "type": "object",
-        "properties": {
-            "reasoning": {"type": "string", "description": "one sentence"},
-            **{name: panel for name in names},
-        },
-        "required": ["reasoning", *names],
-        "additionalProperties": False,
-    }
-
-
-def read_choices(data: dict[str, Any], segments: int, panels: int) -> tuple[list[Verdict], str]:
-    """Verdicts on the segments of a text, and the reasoning.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is not of the schema.
-    """
-    verdicts = []
-    for n in range(1, segments + 1):
-        panel = data[f"segment_{n}"]
-        none = type(panel) is int and panel == 0
-        choice = {"reasoning": data["reasoning"], "junk": none, "panel": panel}
-        verdicts.append(read_choice(choice, panels)[0])
-    return verdicts, data["reasoning"]
-
-
 def _texts(asked: Asked) -> tuple[str, ...]:
     return (asked,) if isinstance(asked, str) else asked
 
 
 def _read(data: dict[str, Any], asked: Asked, panels: int) -> tuple[list[Verdict], str]:
+    data = {str(key).strip().lower().replace(" ", "_"): value for key, value in data.items()}
     if isinstance(asked, str):
         verdict, reasoning = read_choice(data, panels)
         return [verdict], reasoning

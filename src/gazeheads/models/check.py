@@ -49,7 +49,7 @@ def check(vlm: VLM) -> None:
 def _failed(vlm: VLM, what: str) -> ModelError:
     return ModelError(
         f"{vlm.name} ({vlm.family.name}) does not pass the check on a small image: {what} "
-        "(check=False or --no-check loads it anyway)"
+        "(check=False or gazeheads --no-check COMMAND loads it anyway)"
     )
 
 

@@ -112,7 +112,7 @@ def load_error(name: str, error: BaseException) -> ModelError:
     elif "trust_remote_code" in str(error):
         why = (
             "it brings code of its own, which is not run unless you say so: trust_remote_code=True "
-            "or gazeheads --trust-remote-code"
+            "or gazeheads --trust-remote-code COMMAND"
         )
     else:
         text = str(error).strip() or type(error).__name__

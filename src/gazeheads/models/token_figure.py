@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
 
-from gazeheads.errors import GazeheadsError
+from gazeheads.figure_text import plain_text, save_figure, shown
 from gazeheads.regions import ImageTokens
 
 if TYPE_CHECKING:
@@ -39,29 +39,27 @@ def draw_tokens(
 
     own = np.flatnonzero((tokens.image_index == 0) & ~np.isnan(tokens.boxes[:, 0]))
     levels = _by_size(tokens.boxes[own])
-    shown, scale = _enlarged(image)
+    enlarged, scale = _enlarged(image)
     unseen = np.asarray(tokens.coverage() < 1e-6, dtype=float)
     width = 10.0
     height = width * image.height / image.width
-    figure = Figure(figsize=(width, (height + 0.6) * len(levels)), layout="constrained")
-    figure.suptitle(title)
-    for axes, level in zip(
-        np.ravel(figure.subplots(len(levels), 1, squeeze=False)), levels, strict=True
-    ):
-        axes.imshow(shown, extent=(0, image.width, image.height, 0))
-        if unseen.any():
-            axes.imshow(
-                unseen, extent=(0, image.width, image.height, 0), cmap="Reds", vmin=0, vmax=1,
-                alpha=0.6 * unseen,
-            )  # fmt: skip
-        for token in own[level]:
-            _draw_box(axes, tokens.boxes[token], str(token), scale)
-        axes.set_title(f"{len(level)} tokens", fontsize="small")
-        axes.set_axis_off()
-    try:
-        figure.savefig(path, dpi=120)
-    except (OSError, ValueError) as error:
-        raise GazeheadsError(f"cannot save the figure to {path}: {error}") from error
+    with plain_text():
+        figure = Figure(figsize=(width, (height + 0.6) * len(levels)), layout="constrained")
+        figure.suptitle(shown(title))
+        for axes, level in zip(
+            np.ravel(figure.subplots(len(levels), 1, squeeze=False)), levels, strict=True
+        ):
+            axes.imshow(enlarged, extent=(0, image.width, image.height, 0))
+            if unseen.any():
+                axes.imshow(
+                    unseen, extent=(0, image.width, image.height, 0), cmap="Reds", vmin=0, vmax=1,
+                    alpha=0.6 * unseen,
+                )  # fmt: skip
+            for token in own[level]:
+                _draw_box(axes, tokens.boxes[token], str(token), scale)
+            axes.set_title(f"{len(level)} tokens", fontsize="small")
+            axes.set_axis_off()
+    save_figure(figure, path, dpi=120)
 
 
 def _by_size(boxes: np.ndarray) -> list[np.ndarray]:

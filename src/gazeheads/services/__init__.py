@@ -1,6 +1,13 @@
 """Paid or local services behind an API: chat models and image models, called with patience."""
 
-from gazeheads.services.calling import Endpoint, Patience, RefusedError, ServiceError, Usage
+from gazeheads.services.calling import (
+    Endpoint,
+    Patience,
+    RefusedError,
+    ServiceError,
+    UnusableError,
+    Usage,
+)
 from gazeheads.services.chat import Chat, ChatRequest
 
 __all__ = [
@@ -10,5 +17,6 @@ __all__ = [
     "Patience",
     "RefusedError",
     "ServiceError",
+    "UnusableError",
     "Usage",
 ]

@@ -32,6 +32,18 @@ class RefusedError(ServiceError):
     """The service declines this content, however often it is asked."""
 
 
+class UnusableError(ServiceError):
+    """The service answers, but nothing usable to this question within the tries.
+
+    Attributes:
+        cut_off: whether the last reply was, for want of tokens.
+    """
+
+    def __init__(self, what: str, cut_off: bool = False) -> None:
+        super().__init__(what)
+        self.cut_off = cut_off
+
+
 class PassingFault(Exception):
     """A failure that may be gone at the next try.
 
@@ -42,6 +54,18 @@ class PassingFault(Exception):
     def __init__(self, what: str, wait: float | None = None) -> None:
         super().__init__(what)
         self.wait = wait
+
+
+class UnusableReply(PassingFault):
+    """A reply to this question that cannot be used; other questions may fare better.
+
+    Attributes:
+        cut_off: whether it was, for want of tokens.
+    """
+
+    def __init__(self, what: str, cut_off: bool = False) -> None:
+        super().__init__(what)
+        self.cut_off = cut_off
 
 
 @dataclass(frozen=True)
@@ -104,6 +128,7 @@ class Patience:
         """Calls until it works, or a fault is not a passing one, or the tries are used up.
 
         Raises:
+            UnusableError: the last try gave an `UnusableReply`.
             ServiceError: it did not work.
         """
         tenacity = client_package("tenacity")
@@ -122,7 +147,10 @@ class Patience:
         try:
             return retrying(attempt)
         except PassingFault as fault:
-            raise ServiceError(f"{fault} (tried {self.tries} times)") from fault
+            told = f"{fault} (tried {self.tries} times)"
+            if isinstance(fault, UnusableReply):
+                raise UnusableError(told, fault.cut_off) from fault
+            raise ServiceError(told) from fault
 
 
 class Usage:
@@ -167,47 +195,3 @@ def openai_client(endpoint: Endpoint) -> Any:
     return client_package("openai").OpenAI(
         api_key=endpoint.key(), base_url=endpoint.url, timeout=endpoint.timeout, max_retries=0
     )
-
-
-def guarded(sdk: ModuleType, endpoint: Endpoint, call: Callable[[], Answer]) -> Answer:
-    """Calls an official client and turns its exceptions into ours, without the key in any.
-
-    Args:
-        sdk: module of the client, `openai` or `anthropic`: they name their exceptions alike.
-        endpoint: what is called.
-        call: does it.
-    """
-    try:
-        return call()
-    except sdk.APITimeoutError as error:
-        raise PassingFault(f"{endpoint.url} did not answer in {endpoint.timeout:g} s") from error
-    except sdk.APIConnectionError as error:
-        raise PassingFault(f"{endpoint.url} cannot be reached") from error
-    except sdk.APIStatusError as error:
-        raise _by_status(endpoint, error) from None
-    except (sdk.APIResponseValidationError, ValueError) as error:
-        raise PassingFault(f"{endpoint.url} answered with something unreadable") from error
-
-
-def _by_status(endpoint: Endpoint, error: Any) -> Exception:
-    status = int(error.status_code)
-    body = error.body if isinstance(error.body, dict) else {}
-    detail = body.get("error", body)
-    detail = detail if isinstance(detail, dict) else {}
-    code = str(detail.get("code") or detail.get("type") or "")
-    said = " ".join(str(detail.get("message") or "").replace(endpoint.key(), "***").split())
-    told = f"{endpoint.url} answered HTTP {status}" + (f": {said[:300]}" if said else "")
-    if status in (401, 403):  # some services repeat a part of the key in their message
-        return ServiceError(f"{endpoint.url} refused the key (HTTP {status})")
-    if code in ("content_policy_violation", "moderation_blocked", "content_filter"):
-        return RefusedError(told)
-    if code != "insufficient_quota" and (status in (408, 409, 429) or status >= 500):
-        return PassingFault(told, _asked_to_wait(error))
-    return ServiceError(told)
-
-
-def _asked_to_wait(error: Any) -> float | None:
-    try:
-        return float(error.response.headers["retry-after"])
-    except (KeyError, ValueError):
-        return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,15 +13,16 @@ from PIL import Image
 
 from gazeheads.services.calling import (
     Endpoint,
-    PassingFault,
     Patience,
     RefusedError,
     ServiceError,
+    UnusableReply,
     Usage,
     client_package,
-    guarded,
     openai_client,
 )
+from gazeheads.services.faults import guarded, unreadable
+from gazeheads.services.replies import read_object
 
 JPEG_QUALITY = 90
 Read = TypeVar("Read")
@@ -49,6 +49,7 @@ class ChatRequest:
 class _Reply:
     text: str
     refusal: str | None
+    cut_off: bool  # for want of tokens
     tokens_in: int
     tokens_out: int
 
@@ -91,7 +92,8 @@ class Chat:
 
         Raises:
             RefusedError: the model declines to answer.
-            ServiceError: no usable answer within the tries, or the call itself is wrong.
+            UnusableError: no reply within the tries could be used.
+            ServiceError: the service failed, or the call itself is wrong.
         """
 
         def attempt() -> Read:
@@ -100,17 +102,22 @@ class Chat:
             if reply.refusal is not None:
                 raise RefusedError(f"{self.endpoint.model} declined: {reply.refusal[:300]}")
             try:
-                data = json.loads(reply.text)
-                if not isinstance(data, dict):
-                    raise TypeError("no JSON object")
-                return read(data)
+                return read(read_object(reply.text, whole=reply.cut_off))
             except (KeyError, TypeError, ValueError) as error:
-                said = " ".join(reply.text.split())[:80]
-                raise PassingFault(
-                    f"{self.endpoint.model} did not answer in the form asked for, but {said!r}"
-                ) from error
+                raise UnusableReply(self._unusable(reply, request), reply.cut_off) from error
 
         return self._patience.call(attempt)
+
+    def _unusable(self, reply: _Reply, request: ChatRequest) -> str:
+        """What was wrong with a reply, in words."""
+        model, said = self.endpoint.model, " ".join(reply.text.split())
+        if reply.cut_off:
+            after = f"after {said[-80:]!r}" if said else "before it said anything"
+            limit = f"{request.max_tokens} tokens, thought included"
+            return f"{model}'s reply was cut off at {limit}, {after}"
+        if not said:
+            return f"{model} replied with nothing"
+        return f"{model} did not answer in the form asked for, but {said[:80]!r}"
 
 
 def _openai(endpoint: Endpoint) -> _Sender:
@@ -131,17 +138,19 @@ def _openai(endpoint: Endpoint) -> _Sender:
         if endpoint.temperature is not None:
             body["temperature"] = endpoint.temperature
         done = guarded(sdk, endpoint, lambda: client.chat.completions.create(**body))
-        if not getattr(done, "choices", None):
-            raise PassingFault(f"{endpoint.url} answered with something unreadable")
-        choice, used = done.choices[0], done.usage
+        choices = getattr(done, "choices", None)
+        if not choices or getattr(choices[0], "message", None) is None:
+            raise unreadable(endpoint, done)
+        choice, used = choices[0], getattr(done, "usage", None)
         refusal = getattr(choice.message, "refusal", None)
         if choice.finish_reason == "content_filter":
             refusal = refusal or "stopped by a content filter"
         return _Reply(
-            choice.message.content or "",
+            _text_of(choice.message.content),
             refusal,
-            used.prompt_tokens if used else 0,
-            used.completion_tokens if used else 0,
+            choice.finish_reason == "length",
+            getattr(used, "prompt_tokens", None) or 0,
+            getattr(used, "completion_tokens", None) or 0,
         )
 
     return send
@@ -169,15 +178,34 @@ def _anthropic(endpoint: Endpoint) -> _Sender:
         }
         done = guarded(sdk, endpoint, lambda: client.messages.create(**body))
         if not isinstance(getattr(done, "content", None), list):
-            raise PassingFault(f"{endpoint.url} answered with something unreadable")
-        said = "".join(block.text for block in done.content if block.type == "text")
+            raise unreadable(endpoint, done)
+        said, used = _text_of(done.content), getattr(done, "usage", None)
         refusal = said or "no reason given" if done.stop_reason == "refusal" else None
-        return _Reply(said, refusal, done.usage.input_tokens, done.usage.output_tokens)
+        return _Reply(
+            said,
+            refusal,
+            done.stop_reason in ("max_tokens", "model_context_window_exceeded"),
+            getattr(used, "input_tokens", None) or 0,
+            getattr(used, "output_tokens", None) or 0,
+        )
 
     return send
 
 
 _SENDERS: dict[str, Callable[[Endpoint], _Sender]] = {"openai": _openai, "anthropic": _anthropic}
+
+
+def _text_of(content: Any) -> str:
+    """The text of a message: one text, or the text parts of a list; thoughts are left out."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    fields = [part if isinstance(part, dict) else vars(part) for part in parts]
+    return "".join(
+        str(each.get("text") or "")
+        for each in fields
+        if each.get("type") in ("text", "output_text")
+    )
 
 
 def _jpeg(image: Image.Image) -> str:

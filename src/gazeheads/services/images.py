@@ -16,9 +16,9 @@ from gazeheads.services.calling import (
     Patience,
     Usage,
     client_package,
-    guarded,
     openai_client,
 )
+from gazeheads.services.faults import guarded, unreadable
 
 
 class Painter:
@@ -79,10 +79,17 @@ class Painter:
         def attempt() -> bytes:
             done = self._generate(prompt)
             used = getattr(done, "usage", None)
-            self.usage.add(getattr(used, "input_tokens", 0), getattr(used, "output_tokens", 0))
+            self.usage.add(
+                getattr(used, "input_tokens", 0) or 0, getattr(used, "output_tokens", 0) or 0
+            )
             pictures = getattr(done, "data", None)
-            if not pictures or not pictures[0].b64_json:
-                raise PassingFault(f"{self.endpoint.url} sent no picture inside its answer")
+            if not pictures:
+                raise unreadable(self.endpoint, done)
+            if not pictures[0].b64_json:
+                raise PassingFault(
+                    f"{self.endpoint.url} sent a link and no picture inside its answer: ask with "
+                    "--ask-base64"
+                )
             return _as_png(pictures[0].b64_json)
 
         return self._patience.call(attempt)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from PIL import Image
 from gazeheads.data.drawn.captions import headline
 from gazeheads.data.drawn.truth import PanelTruth
 from gazeheads.data.strip import Strip
+from gazeheads.files import file_name
 from gazeheads.study.disk import STRIPS, RunError
 
 _WIDEST = 1600
@@ -24,7 +24,7 @@ def keep_picture(folder: Path, strip: Strip) -> dict[str, Any]:
         The picture's name in the folder, the boxes of its panels as shares of width and height,
         and one caption and the truth per panel if they are known.
     """
-    name = f"{STRIPS}/{re.sub(r'[^A-Za-z0-9._-]', '-', strip.id)}.webp"
+    name = f"{STRIPS}/{file_name(strip.id)}.webp"
     _save(folder / name, strip)
     width, height = strip.image.size
     boxes = [

@@ -31,18 +31,22 @@ from gazeheads.study.disk import (
     forget,
     read_records,
 )
+from gazeheads.study.folder_names import folder_of
 from gazeheads.study.identity import IDENTITY, differences
 from gazeheads.study.options import Progress, RunOptions, Shard
 from gazeheads.study.schema import SettingsFile, ShardSummary, SummaryFile
 
-__all__ = ["Progress", "RunError", "RunFolder", "RunOptions", "Shard", "check_writable"]
+__all__ = [
+    "Progress",
+    "RunError",
+    "RunFolder",
+    "RunOptions",
+    "Shard",
+    "check_writable",
+    "folder_of",
+]
 
 Item = TypeVar("Item")
-
-
-def folder_of(out: str | os.PathLike[str], experiment: str, model: str) -> Path:
-    """Where the run of an experiment on a model lives; a model id's "/" becomes "--"."""
-    return Path(out) / experiment / model.replace("/", "--")
 
 
 class RunFolder:

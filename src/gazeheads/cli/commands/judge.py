@@ -89,6 +89,9 @@ def judge_command(
             _tell_results(run, judged)
     if isinstance(chosen, LlmJudge):
         terminal.out.print(f"Used: {chosen.chat.usage.told(paid)}", markup=False)
+        if chosen.unusable:
+            told = f"Unjudged: {chosen.unusable} questions got no usable reply; --fresh asks again"
+            terminal.out.print(told, markup=False)
 
 
 @judge_app.command("calibrate")

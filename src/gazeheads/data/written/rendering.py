@@ -15,7 +15,8 @@ from typing import Any
 
 from PIL import Image
 
-from gazeheads.data.folders import SOURCE_FILE, write_captions, write_source
+from gazeheads.data.folders import SOURCE_FILE, write_source
+from gazeheads.data.notes import write_captions
 from gazeheads.data.strip import Strip
 from gazeheads.data.written.stories import Story
 from gazeheads.errors import GazeheadsError

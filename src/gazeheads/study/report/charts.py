@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from gazeheads.figure_text import legend_label, shown
 from gazeheads.study.report.figures import WIDTH
 from gazeheads.study.report.numbers import Results
 from gazeheads.study.report.theme import Theme
@@ -51,17 +52,17 @@ def estimates(
     width = 0.6 / max(1, len(series))
     for i, (name, values) in enumerate(series.items()):
         shift = (i - (len(series) - 1) / 2) * width
-        shown = [(x + shift, v) for x, v in zip(places, values, strict=True) if v is not None]
-        x = [place for place, _ in shown]
-        y = [scale * v["value"] for _, v in shown]
+        present = [(x + shift, v) for x, v in zip(places, values, strict=True) if v is not None]
+        x = [place for place, _ in present]
+        y = [scale * v["value"] for _, v in present]
         spread = [
-            [scale * (v["value"] - v["low"]) for _, v in shown],
-            [scale * (v["high"] - v["value"]) for _, v in shown],
+            [scale * (v["value"] - v["low"]) for _, v in present],
+            [scale * (v["high"] - v["value"]) for _, v in present],
         ]
         colour = _colour(theme, name, [n for n in series if n.split()[0] not in _KNOWN])
         axes.errorbar(
             x, y, spread, fmt=_MARKERS[i % len(_MARKERS)], color=colour, markersize=5.5,
-            linewidth=1.4, capsize=2.5, label=name, clip_on=False, zorder=3,
+            linewidth=1.4, capsize=2.5, label=legend_label(name), clip_on=False, zorder=3,
         )  # fmt: skip
     stars = [(x, v) for x, v in zip(places, published, strict=False) if v is not None]
     if stars:
@@ -72,7 +73,7 @@ def estimates(
     if reference is not None:
         axes.axhline(scale * reference, color=theme.muted, linewidth=0.9, linestyle=":")
     small = 7 if max(map(len, categories)) * len(categories) > 60 else 8.5
-    axes.set_xticks(places, [name.replace(" ", "\n") for name in categories], fontsize=small)
+    axes.set_xticks(places, [shown(name).replace(" ", "\n") for name in categories], fontsize=small)
     axes.set_xlim(-0.6, len(categories) - 0.4)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
@@ -101,7 +102,7 @@ def curves(
         own = [np.nan if v is None else (100 * v if percent else v) for v in values]
         axes.plot(
             x, own, marker="o", markersize=3.5, clip_on=False, zorder=3,
-            color=_OTHERS[i % len(_OTHERS)], label=name,
+            color=_OTHERS[i % len(_OTHERS)], label=legend_label(name),
         )  # fmt: skip
     if reference is not None:
         axes.axhline(

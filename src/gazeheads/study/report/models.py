@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from gazeheads.errors import GazeheadsError
+from gazeheads.figure_text import legend_label
 from gazeheads.study import published
 from gazeheads.study.experiments import discover, steer_vqa
 from gazeheads.study.report import figures
@@ -94,7 +95,7 @@ def _depth_figure(theme: Theme, layers: Mapping[str, list[int]]) -> Figure:
         share = [n / max(1, sum(own)) for n in own]
         axes.plot(
             depth, share, marker=markers[i % len(markers)], markersize=4,
-            color=colours[i % len(colours)], label=name,
+            color=colours[i % len(colours)], label=legend_label(name),
         )  # fmt: skip
     axes.set_xlabel("depth")
     axes.set_ylabel("share of gaze heads")

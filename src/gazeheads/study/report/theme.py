@@ -13,6 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 
 from gazeheads.errors import GazeheadsError
+from gazeheads.figure_text import plain_text, save_figure
 
 PANEL_COLOURS = (
     "#2b6cb0", "#d9730d", "#2f8f5b", "#c2528b", "#b08900", "#6b5bd2", "#2a9db5", "#8a6d4b",
@@ -100,17 +101,14 @@ def data_uri(path: Path, kind: str) -> str:
 def save(folder: Path, name: str, draw: Draw) -> Picture:
     """Draws a figure in both appearances: PNGs at twice the screen's resolution, and a PDF."""
     for theme in THEMES:
-        with rc_context(_style(theme)):
+        with rc_context(_style(theme)), plain_text():
             figure = draw(theme)
             picture = Picture(
                 name, folder, *(round(inch * 96) for inch in figure.get_size_inches())
             )
-            try:
-                figure.savefig(picture.path(theme), dpi=DOTS_PER_INCH, transparent=True)
-                if theme is LIGHT:
-                    figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
-            except OSError as error:
-                raise GazeheadsError(f"cannot write figures to {folder}: {error}") from error
+            save_figure(figure, picture.path(theme), dpi=DOTS_PER_INCH, transparent=True)
+            if theme is LIGHT:
+                save_figure(figure, folder / f"{name}.pdf", metadata={"CreationDate": None})
     return picture
 
 
