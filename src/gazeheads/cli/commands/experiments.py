@@ -32,13 +32,26 @@ class CommandsOfExperiments(TyperGroup):
     faster without.
     """
 
+    @property
+    def commands(self) -> dict[str, Any]:  # type: ignore[override]
+        """By name all commands, its own first."""
+        return {**self._own, **_generated()}
+
+    @commands.setter
+    def commands(self, own: dict[str, Any]) -> None:
+        self._own = own
+
+    def add_command(self, cmd: Any, name: str | None = None) -> None:
+        """See `click.Group`."""
+        self._own[name or cmd.name] = cmd
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """See `click.Group`."""
-        return super().get_command(ctx, cmd_name) or _generated().get(cmd_name)
+        return self._own.get(cmd_name) or _generated().get(cmd_name)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """See `click.Group`."""
-        return [*super().list_commands(ctx), *_generated()]
+        return list(self.commands)
 
 
 @cache
