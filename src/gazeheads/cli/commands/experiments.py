@@ -32,8 +32,8 @@ class CommandsOfExperiments(TyperGroup):
     faster without.
     """
 
-    @property
-    def commands(self) -> dict[str, Any]:  # type: ignore[override]
+    @property  # type: ignore[override]
+    def commands(self) -> dict[str, Any]:
         """By name all commands, its own first."""
         return {**self._own, **_generated()}
 
