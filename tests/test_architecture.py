@@ -32,36 +32,41 @@ MAY_KNOW: dict[str, set[str]] = {
     "files": {"errors"},
     "head_set": {"errors", "files"},
     "heads": {"errors", "files", "head_set"},
-    "regions": {"errors"},
+    "regions": {"errors", "boxes", "masks", "uncovered"},
     "figure_text": {"errors"},
     "trace_figures": VALUES,
     "trace": VALUES | {"trace_figures"},
     "attention": VALUES,
     "live_steering": VALUES | {"attention"},
     "steering": VALUES | {"attention", "live_steering"},
-    "services": VALUES,
-    "data": VALUES | {"services"},
+    "boxes": {"errors"},
+    "masks": {"boxes"},
+    "uncovered": {"boxes"},
+    "data": VALUES | {"boxes"},
+    "services": VALUES | {"data"},
+    "data.written": VALUES | {"data", "services"},
     "models": VALUES | {"attention", "steering", "live_steering", "trace", "data"},
     "residual": VALUES | {"attention", "models"},
     "discovery": VALUES | {"models", "attention"},
     "judges": VALUES | {"data", "services"},
     "study": VALUES
     | {"attention", "steering", "trace", "models", "residual", "discovery", "data", "judges"}
-    | {"services"},
+    | {"services", "data.written", "boxes"},
     "tiny": VALUES | {"data", "models"},
     # edges: they know everything below, and nobody knows them
     "study.report": VALUES | {"study", "data", "judges"},
     "live": VALUES | {"models", "steering", "data", "trace", "attention"},
     "export": VALUES | {"attention", "models", "steering", "live", "data"},
 }
+ROOMS_INSIDE = {"study.report", "data.written"}
 EDGES = {"cli", "live", "study.report", "export"}
 LONGEST = 300
 
 
 def room_of(module: str) -> str:
     parts = module.split(".")[1:]
-    if parts[:2] == ["study", "report"]:
-        return "study.report"
+    if ".".join(parts[:2]) in ROOMS_INSIDE:
+        return ".".join(parts[:2])
     return parts[0] if parts and parts[0] != "__init__" else "gazeheads"
 
 

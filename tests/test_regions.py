@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gazeheads import GazeheadsError, Region
-from gazeheads.regions import ImageTokens, grid_boxes
+from gazeheads.boxes import OutsideError, allowed
+from gazeheads.regions import CroppedError, ImageTokens, TooSmallError, grid_boxes
 
 SIZES = st.tuples(st.integers(20, 300), st.integers(20, 300))
 GRIDS = st.tuples(st.integers(1, 12), st.integers(1, 9))
@@ -120,12 +123,139 @@ def test_panels_partition_the_tokens(data, size):
 
 def test_regions_outside_the_image():
     tokens = tokens_on((100, 50), (10, 5))
-    for box in [(-5, 0, 10, 10), (0, 0, 102, 10), (200, 0, 210, 10), (0, 0, 10, 52)]:
+    for box in [(-5, 0, 10, 10), (0, 0, 104, 10), (200, 0, 210, 10), (0, 0, 10, 53)]:
         with pytest.raises(GazeheadsError, match="outside"):
             tokens.indices(Region.from_box(*box))
     assert len(tokens.indices(Region.from_box(-0.5, 0, 100.9, 50))) == 50
     with pytest.raises(GazeheadsError, match="mask is 10x20"):
         tokens.indices(Region.from_mask(np.ones((20, 10))))
+
+
+@given(SIZES, GRIDS, st.data())
+def test_a_box_that_sticks_out_by_little_is_the_box_cut_off_and_one_further_out_is_refused(
+    size, grid, data
+):
+    box = np.array(data.draw(boxes_in(size)), float)
+    tokens = tokens_on(size, grid)
+    side = data.draw(st.integers(0, 3))
+    length = size[side % 2]
+    edge = 0 if side < 2 else length
+    away = -1 if side < 2 else 1
+    box[side] = edge
+    by = data.draw(st.floats(0, 3 * length))
+    out = box.copy()
+    out[side] = edge + away * by
+    region = Region(boxes=(tuple(out),))
+    if by > allowed(length):
+        with pytest.raises(OutsideError, match="outside"):
+            tokens.indices(region)
+        return
+    assert region.cut_to(*size).boxes == (tuple(box),)
+    try:
+        wanted = tokens.indices(Region.from_box(box))
+    except TooSmallError:
+        with pytest.raises(TooSmallError):
+            tokens.indices(region)
+        return
+    assert tokens.indices(region).tolist() == wanted.tolist()
+
+
+def test_what_is_cut_off_is_said_once(caplog):
+    tokens = tokens_on((640, 427), (20, 13))
+    region = Region.from_box(-5, 10, 200.5, 300, "dog")
+    for _ in range(3):
+        tokens.indices(region)
+    assert len(caplog.records) == 1
+    assert "dog" in caplog.text and "640x427" in caplog.text and "cut off" in caplog.text
+    caplog.clear()
+    tokens.indices(Region.from_box(-0.9, 10, 200, 300))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("box", "told"),
+    [
+        ((700, 10, 800, 300), "lies outside"),
+        ((-90, -80, -5, -5), "lies outside"),
+        ((500, 10, 745, 300), "by 105 at the right"),
+        ((10, -50, 200, 300), "by 50 at the top"),
+        ((100, 200, 900, 950), "per-mille"),
+        ((20, 300, 400, 600), "EXIF"),
+    ],
+)
+def test_a_box_outside_says_how_and_what_it_may_be(box, told):
+    with pytest.raises(OutsideError, match=told):
+        tokens_on((640, 427), (20, 13)).indices(Region.from_box(*box))
+
+
+@given(SIZES, GRIDS, st.data())
+def test_the_advice_for_a_region_too_small_for_a_token_is_right(size, grid, data):
+    x0 = data.draw(st.floats(0, size[0] - 1.5))
+    y0 = data.draw(st.floats(0, size[1] - 1.5))
+    width, height = data.draw(st.floats(0.3, 3)), data.draw(st.floats(0.3, 3))
+    tokens = tokens_on(size, grid)
+    box = (x0 + 1, y0 + 1, min(x0 + 1 + width, size[0]), min(y0 + 1 + height, size[1]))
+    assume(box[0] < box[2] and box[1] < box[3])
+    try:
+        tokens.indices(Region.from_box(box))
+    except TooSmallError as error:
+        columns, rows = grid
+        assert f"{size[0] / columns:.0f}x{size[1] / rows:.0f} pixels" in str(error)
+        threshold = float(re.search(r"threshold=([0-9.e-]+)", str(error))[1])
+        assert len(tokens.indices(Region.from_box(box), "overlap", threshold))
+        if threshold < 0.4:
+            with pytest.raises(TooSmallError, match=rf"threshold={threshold:g}\b"):
+                tokens.indices(Region.from_box(box), "overlap", 1.0)
+
+
+def test_a_region_in_a_part_cut_off_by_the_processor_is_told_apart():
+    boxes = grid_boxes((100, 100), 10, 10) + np.array([20, 0, 20, 0])
+    tokens = ImageTokens(np.arange(100), boxes, ((140, 100),), np.zeros(100, int))
+    with pytest.raises(CroppedError, match=r"cover \(20, 0, 120, 100\).*squash"):
+        tokens.indices(Region.from_box(0, 0, 18, 90))
+    with pytest.raises(CroppedError):
+        tokens.indices(Region.from_box(0, 0, 18, 90), "overlap", 0.01)
+    with pytest.raises(TooSmallError):
+        tokens.indices(Region.from_box(0, 0, 22, 90))
+
+
+@given(st.data(), SIZES)
+def test_boxes_come_from_any_library_and_in_any_unit(data, size):
+    box = data.draw(boxes_in(size))
+    want = Region.from_box(*box)
+    for given_box in (np.array(box), list(box), np.array(box, np.float32), torch.tensor(box)):
+        assert Region.from_box(given_box) == want
+        assert Region.from_box(*given_box) == want
+        assert Region(boxes=(given_box,)) == want
+        assert Region(boxes=given_box) == want
+        assert Region(boxes=[given_box]) == want
+    assert Region(boxes=np.array([box, box])).boxes == want.boxes * 2
+    assert Region(boxes=torch.tensor([box, box])).boxes == want.boxes * 2
+    shares = np.array(box) / np.tile(size, 2)
+    relative = Region.from_box(*shares, units="relative", size=size)
+    assert relative.boxes[0] == pytest.approx(box)
+    mille = Region.from_box(shares * 1000, units="per-mille", size=np.array(size))
+    assert mille.boxes[0] == pytest.approx(box)
+
+
+def test_numbers_of_another_unit_are_refused_with_the_unit_named(caplog):
+    with pytest.raises(GazeheadsError, match="units='relative'"):
+        Region.from_box(0.1, 0.2, 0.5, 0.9)
+    with pytest.raises(GazeheadsError, match="units='relative'"):
+        Region(boxes=((0, 0, 50, 50), (0.1, 0.2, 0.5, 1.0)))
+    with pytest.raises(GazeheadsError, match="is it in pixels"):
+        Region.from_box(10, 20, 300, 200, units="relative", size=(640, 427))
+    with pytest.raises(GazeheadsError, match="is it in pixels"):
+        Region.from_box(10, 20, 1300, 200, units="per-mille", size=(1640, 427))
+    with pytest.raises(GazeheadsError, match="size="):
+        Region.from_box(0.1, 0.2, 0.5, 0.9, units="relative")
+    with pytest.raises(GazeheadsError, match="unknown units"):
+        Region.from_box(1, 2, 3, 4, units="percent", size=(9, 9))
+    for wrong in ((1, 2, 3), "1,2,3,4", np.zeros((2, 4)), None, (1, 2, 3, "x")):
+        with pytest.raises(GazeheadsError, match="four numbers"):
+            Region.from_box(wrong)
+    Region.from_box(0, 0, 1, 1).check_inside(50, 60)
+    assert "units='relative'" in caplog.text
 
 
 @pytest.mark.parametrize("box", [(0, 0, 0, 5), (5, 0, 1, 5), (0, 0, np.nan, 5), (0, 0, np.inf, 1)])

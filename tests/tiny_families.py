@@ -3,87 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import torch
 import transformers as hf
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-NAMED = {
-    "image_token": "<image>", "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>",
-    "start_image_token": "<img>", "end_image_token": "</img>",
-    "context_image_token": "<IMG_CONTEXT>", "video_token": "<video>",
-}  # fmt: skip
-SPECIAL = [
-    "<pad>", "<s>", "</s>", "<|user|>", "<|assistant|>", *NAMED.values(), "<|vision_start|>",
-    "<|image_pad|>", "<|video_pad|>", "<|vision_end|>", "<IMG_START>", "<IMG_ATOM>", "<IMG_GRID>",
-    "<IMG_COL>", "<IMG_ROW>", "<IMG_END>", "<fake_token_around_image>", "<global-img>",
-    "<end_of_utterance>", "[IMG]", "[IMG_BREAK]", "[IMG_END]", "<|begin_of_image|>",
-    "<|end_of_image|>", "<|begin_of_video|>", "<|end_of_video|>", "<im_patch>", "<im_col>",
-    "<im_start>", "<low_res_im_start>", "<frame_start>", "<im_end>", "<frame_end>", "<im_low>",
-    "<|image|>", "<|video|>",
-]  # fmt: skip
-TEXT = {
-    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "head_dim": 8, "initializer_range": 0.2, "pad_token_id": 0,
-}  # fmt: skip
-VISION = {
-    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
-    "initializer_range": 0.2,
-}  # fmt: skip
-Made = tuple[Any, Any]
-
-
-@cache
-def _trained() -> str:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=340, special_tokens=SPECIAL, show_progress=False,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-    )  # fmt: skip
-    tokenizer.train_from_iterator(["what happens in the panel of this comic strip"] * 5, trainer)
-    return tokenizer.to_str()
-
-
-def make_tokenizer(**named: str) -> Any:
-    return hf.PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(_trained()),
-        bos_token="<s>", eos_token="</s>", pad_token="<pad>",
-        extra_special_tokens={**NAMED, **named},
-    )  # fmt: skip
-
-
-def template(image: str) -> str:
-    return (
-        "{% for message in messages %}<|user|>"
-        "{% for part in message['content'] %}{% if part['type'] == 'image' %}" + image +
-        "{% else %}{{ part['text'] }}{% endif %}{% endfor %}\n{% endfor %}"
-        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-    )  # fmt: skip
-
-
-def _id(tokenizer: Any, token: str) -> int:
-    found = tokenizer.convert_tokens_to_ids(token)
-    assert found is not None, token
-    return found
-
-
-def _text(tokenizer: Any, **more: Any) -> dict[str, Any]:
-    return {"vocab_size": len(tokenizer), **TEXT, **more}
-
-
-def _clip() -> dict[str, Any]:
-    return {"model_type": "clip_vision_model", "image_size": 56, "patch_size": 14, **VISION}
-
-
-def _siglip(size: int, patch: int = 14) -> dict[str, Any]:
-    return {
-        "model_type": "siglip_vision_model", "image_size": size, "patch_size": patch,
-        "vision_use_head": False, **VISION,
-    }  # fmt: skip
+from tiny_late import LATE
+from tiny_parts import (
+    HYBRID,
+    VISION,
+    Made,
+    clip,
+    make_tokenizer,
+    siglip,
+    template,
+    text_of,
+    token_id,
+)  # fmt: skip
 
 
 def llava() -> Made:
@@ -96,8 +31,8 @@ def llava() -> Made:
         num_additional_image_tokens=1, chat_template=template("<image>\n"),
     )  # fmt: skip
     config = hf.LlavaConfig(
-        vision_config=_clip(), text_config={"model_type": "llama", **_text(tokenizer)},
-        image_token_id=_id(tokenizer, "<image>"), vision_feature_layer=-2,
+        vision_config=clip(), text_config={"model_type": "llama", **text_of(tokenizer)},
+        image_token_id=token_id(tokenizer, "<image>"), vision_feature_layer=-2,
     )  # fmt: skip
     return hf.LlavaForConditionalGeneration(config), processor
 
@@ -105,9 +40,9 @@ def llava() -> Made:
 def vipllava() -> Made:
     _, processor = llava()
     config = hf.VipLlavaConfig(
-        vision_config=_clip(),
-        text_config={"model_type": "llama", **_text(processor.tokenizer)},
-        image_token_index=_id(processor.tokenizer, "<image>"), vision_feature_layer=[-2, 1],
+        vision_config=clip(),
+        text_config={"model_type": "llama", **text_of(processor.tokenizer)},
+        image_token_index=token_id(processor.tokenizer, "<image>"), vision_feature_layer=[-2, 1],
     )  # fmt: skip
     return hf.VipLlavaForConditionalGeneration(config), processor
 
@@ -123,8 +58,8 @@ def llava_next() -> Made:
         num_additional_image_tokens=1, chat_template=template("<image>\n"),
     )  # fmt: skip
     config = hf.LlavaNextConfig(
-        vision_config=_clip(), text_config={"model_type": "llama", **_text(tokenizer)},
-        image_token_id=_id(tokenizer, "<image>"), image_grid_pinpoints=grid,
+        vision_config=clip(), text_config={"model_type": "llama", **text_of(tokenizer)},
+        image_token_id=token_id(tokenizer, "<image>"), image_grid_pinpoints=grid,
         vision_feature_layer=-2,
     )  # fmt: skip
     return hf.LlavaNextForConditionalGeneration(config), processor
@@ -142,8 +77,9 @@ def llava_onevision() -> Made:
         chat_template=template("<image>\n"),
     )  # fmt: skip
     config = hf.LlavaOnevisionConfig(
-        vision_config=_siglip(60), text_config={"model_type": "qwen2", **_text(tokenizer)},
-        image_token_id=_id(tokenizer, "<image>"), video_token_id=_id(tokenizer, "<video>"),
+        vision_config=siglip(60), text_config={"model_type": "qwen2", **text_of(tokenizer)},
+        image_token_id=token_id(tokenizer, "<image>"),
+        video_token_id=token_id(tokenizer, "<video>"),
         image_grid_pinpoints=grid, vision_aspect_ratio="anyres_max_4",
     )  # fmt: skip
     return hf.LlavaOnevisionForConditionalGeneration(config), processor
@@ -160,8 +96,8 @@ def internvl() -> Made:
     )  # fmt: skip
     config = hf.InternVLConfig(
         vision_config={"image_size": [56, 56], "patch_size": [14, 14], **VISION},
-        text_config={"model_type": "qwen3", **_text(tokenizer)},
-        image_token_id=_id(tokenizer, "<IMG_CONTEXT>"), image_seq_length=4,
+        text_config={"model_type": "qwen3", **text_of(tokenizer)},
+        image_token_id=token_id(tokenizer, "<IMG_CONTEXT>"), image_seq_length=4,
     )  # fmt: skip
     return hf.InternVLForConditionalGeneration(config), processor
 
@@ -176,8 +112,8 @@ def qianfan_ocr() -> Made:
     )
     config = hf.QianfanOCRConfig(
         vision_config={"image_size": [56, 56], "patch_size": [14, 14], **VISION},
-        text_config={"model_type": "qwen3", **_text(tokenizer)},
-        image_token_id=_id(tokenizer, "<IMG_CONTEXT>"), image_seq_length=4,
+        text_config={"model_type": "qwen3", **text_of(tokenizer)},
+        image_token_id=token_id(tokenizer, "<IMG_CONTEXT>"), image_seq_length=4,
     )  # fmt: skip
     return hf.QianfanOCRForConditionalGeneration(config), processor
 
@@ -193,11 +129,11 @@ def aya_vision() -> Made:
         tile_token="<IMG_COL>", tile_global_token="<global-img>",
         chat_template=template("<image>"),
     )  # fmt: skip
-    text = _text(tokenizer, sliding_window=64, logit_scale=1.0)
+    text = text_of(tokenizer, sliding_window=64, logit_scale=1.0)
     text["layer_types"] = ["sliding_attention", "full_attention", "sliding_attention"]
     config = hf.AyaVisionConfig(
-        vision_config=_siglip(56), text_config={"model_type": "cohere2", **text},
-        image_token_index=_id(tokenizer, "<IMG_CONTEXT>"), downsample_factor=2,
+        vision_config=siglip(56), text_config={"model_type": "cohere2", **text},
+        image_token_index=token_id(tokenizer, "<IMG_CONTEXT>"), downsample_factor=2,
     )  # fmt: skip
     return hf.AyaVisionForConditionalGeneration(config), processor
 
@@ -215,8 +151,8 @@ def ovis2() -> Made:
         vision_config={
             "image_size": 56, "patch_size": 14, "hidden_stride": 2, "vocab_size": 60, **VISION
         },
-        text_config={"model_type": "qwen2", **_text(tokenizer)}, hidden_size=32,
-        vocab_size=len(tokenizer), image_token_id=_id(tokenizer, "<IMG_ATOM>"),
+        text_config={"model_type": "qwen2", **text_of(tokenizer)}, hidden_size=32,
+        vocab_size=len(tokenizer), image_token_id=token_id(tokenizer, "<IMG_ATOM>"),
         visual_indicator_token_ids=tokenizer.convert_tokens_to_ids(indicators),
     )  # fmt: skip
     return hf.Ovis2ForConditionalGeneration(config), processor
@@ -225,8 +161,8 @@ def ovis2() -> Made:
 def _idefics(pixels: Any, tokenizer: Any) -> dict[str, Any]:
     return {
         "vision_config": {"image_size": 56, "patch_size": 14, **VISION},
-        "text_config": {"model_type": "llama", **_text(tokenizer)},
-        "image_token_id": _id(tokenizer, "<image>"), "scale_factor": 2,
+        "text_config": {"model_type": "llama", **text_of(tokenizer)},
+        "image_token_id": token_id(tokenizer, "<image>"), "scale_factor": 2,
     }  # fmt: skip
 
 
@@ -262,13 +198,13 @@ def gemma3() -> Made:
         pixels, tokenizer, image_seq_length=4,
         chat_template="{{ bos_token }}" + template("<start_of_image>"),
     )  # fmt: skip
-    text = _text(tokenizer, sliding_window=64, query_pre_attn_scalar=8)
+    text = text_of(tokenizer, sliding_window=64, query_pre_attn_scalar=8)
     text["layer_types"] = ["sliding_attention", "full_attention", "sliding_attention"]
     config = hf.Gemma3Config(
-        vision_config=_siglip(56), text_config=text, mm_tokens_per_image=4,
-        image_token_id=_id(tokenizer, "<image>"),
-        boi_token_id=_id(tokenizer, "<start_of_image>"),
-        eoi_token_id=_id(tokenizer, "<end_of_image>"),
+        vision_config=siglip(56), text_config=text, mm_tokens_per_image=4,
+        image_token_id=token_id(tokenizer, "<image>"),
+        boi_token_id=token_id(tokenizer, "<start_of_image>"),
+        eoi_token_id=token_id(tokenizer, "<end_of_image>"),
     )  # fmt: skip
     return hf.Gemma3ForConditionalGeneration(config), processor
 
@@ -279,8 +215,8 @@ def _paligemma(text: dict[str, Any]) -> Made:
     pixels.image_seq_length = 16
     processor = hf.PaliGemmaProcessor(pixels, tokenizer)
     config = hf.PaliGemmaConfig(
-        vision_config=_siglip(56), text_config={**_text(tokenizer), **text},
-        image_token_id=_id(tokenizer, "<image>"), projection_dim=32,
+        vision_config=siglip(56), text_config={**text_of(tokenizer), **text},
+        image_token_id=token_id(tokenizer, "<image>"), projection_dim=32,
     )  # fmt: skip
     return hf.PaliGemmaForConditionalGeneration(config), processor
 
@@ -302,28 +238,73 @@ def mistral3() -> Made:
     vision = {"model_type": "pixtral", "image_size": 140, "patch_size": 14, "head_dim": 16}
     config = hf.Mistral3Config(
         vision_config={**VISION, **vision},
-        text_config={"model_type": "mistral", **_text(tokenizer)},
-        image_token_id=_id(tokenizer, "[IMG]"), spatial_merge_size=2,
+        text_config={"model_type": "mistral", **text_of(tokenizer)},
+        image_token_id=token_id(tokenizer, "[IMG]"), spatial_merge_size=2,
     )  # fmt: skip
     return hf.Mistral3ForConditionalGeneration(config), processor
 
 
+def pixtral() -> Made:
+    """Pixtral-12B: a LLaVA with Pixtral's tower, without merging of patches."""
+    tokenizer = make_tokenizer()
+    pixels = hf.PixtralImageProcessor(size={"longest_edge": 140}, patch_size=14)
+    processor = hf.PixtralProcessor(
+        pixels, tokenizer, patch_size=14, spatial_merge_size=1, chat_template=template("[IMG]")
+    )
+    vision = {"model_type": "pixtral", "image_size": 140, "patch_size": 14, "head_dim": 16}
+    config = hf.LlavaConfig(
+        vision_config={**VISION, **vision},
+        text_config={"model_type": "mistral", **text_of(tokenizer)},
+        image_token_index=token_id(tokenizer, "[IMG]"), vision_feature_layer=-1,
+        vision_feature_select_strategy="full",
+    )  # fmt: skip
+    return hf.LlavaForConditionalGeneration(config), processor
+
+
 def glm4v() -> Made:
+    return _glm("Glm4v", {}, "Glm4v")
+
+
+def glm4v_moe() -> Made:
+    experts = {
+        "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16,
+        "first_k_dense_replace": 1, "partial_rotary_factor": 1.0,
+    }  # fmt: skip
+    return _glm("Glm4vMoe", experts, "Glm4v")
+
+
+def glm46v() -> Made:
+    return _glm("Glm46V", {"model_type": "glm4v_text"}, "Glm46V")
+
+
+def glmga() -> Made:
+    return _glm("Glmga", {"model_type": "glm4v_text"}, "Glmga")
+
+
+def glm_ocr() -> Made:
+    return _glm("GlmOcr", {}, "Glm46V")
+
+
+def _glm(kind: str, text: dict[str, Any], parts: str) -> Made:
     tokenizer = make_tokenizer(image_token="<|image|>", video_token="<|video|>")
     size = {"shortest_edge": 28 * 28, "longest_edge": 28 * 28 * 60}
-    processor = hf.Glm4vProcessor(
-        hf.Glm4vImageProcessor(size=size), tokenizer, hf.Glm4vVideoProcessor(),
+    prompts = "Glm46V" if parts == "Glmga" else parts
+    processor = getattr(hf, f"{prompts}Processor")(
+        getattr(hf, f"{parts}ImageProcessor")(size=size), tokenizer,
+        getattr(hf, f"{parts}VideoProcessor")(),
         chat_template=template("<|begin_of_image|><|image|><|end_of_image|>"),
     )  # fmt: skip
     rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 1, 1]}
-    config = hf.Glm4vConfig(
+    vision_kind = {"model_type": "glm4v_vision"} if kind in ("Glm46V", "Glmga") else {}
+    config = getattr(hf, f"{kind}Config")(
         vision_config={
+            **vision_kind,
             "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2,
             "out_hidden_size": 32, "image_size": 56, "initializer_range": 0.2,
         },
-        text_config={**_text(tokenizer), "rope_parameters": rope},
+        text_config={**text_of(tokenizer), "rope_parameters": rope, **text},
         **{
-            name: _id(tokenizer, token) for name, token in {
+            name: token_id(tokenizer, token) for name, token in {
                 "image_token_id": "<|image|>", "video_token_id": "<|video|>",
                 "image_start_token_id": "<|begin_of_image|>",
                 "image_end_token_id": "<|end_of_image|>",
@@ -332,7 +313,8 @@ def glm4v() -> Made:
             }.items()
         },
     )  # fmt: skip
-    return hf.Glm4vForConditionalGeneration(config), processor
+    model = "Glm46V" if kind == "Glmga" else kind
+    return getattr(hf, f"{model}ForConditionalGeneration")(config), processor
 
 
 def _qwen(patch: int) -> tuple[Any, dict[str, Any], dict[str, Any], dict[str, int]]:
@@ -348,7 +330,7 @@ def _qwen(patch: int) -> tuple[Any, dict[str, Any], dict[str, Any], dict[str, in
     }  # fmt: skip
     names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
     tokens = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>")
-    ids = {name: _id(tokenizer, token) for name, token in zip(names, tokens, strict=True)}
+    ids = {name: token_id(tokenizer, token) for name, token in zip(names, tokens, strict=True)}
     return tokenizer, geometry, vision, ids
 
 
@@ -356,13 +338,14 @@ def _qwen_made(kind: str, patch: int, vision: dict[str, Any], text: dict[str, An
     tokenizer, geometry, base, ids = _qwen(patch)
     chat = template("<|vision_start|><|image_pad|><|vision_end|>")
     own = "Qwen2VL" if kind == "Qwen2_5_VL" else kind.removesuffix("Moe")
+    own = "Qwen3VL" if kind.startswith("Qwen3_5") else own
     processors = {"Qwen2_5_VL": "Qwen2_5_VLProcessor"}
     video = getattr(hf, f"{own}VideoProcessor")(**geometry)
     processor = getattr(hf, processors.get(kind, f"{own}Processor"))(
         hf.Qwen2VLImageProcessor(**geometry), tokenizer, video, chat_template=chat
     )
     config = getattr(hf, f"{kind}Config")(
-        vision_config={**base, **vision}, text_config={**_text(tokenizer), **text}, **ids
+        vision_config={**base, **vision}, text_config={**text_of(tokenizer), **text}, **ids
     )
     return getattr(hf, f"{kind}ForConditionalGeneration")(config), processor
 
@@ -394,6 +377,21 @@ def qwen3_vl_moe() -> Made:
     return _qwen_made("Qwen3VLMoe", 16, QWEN3, {**_rope(mrope_interleaved=True), **experts})
 
 
+def qwen3_5() -> Made:
+    vision = {"num_position_embeddings": 64}
+    return _qwen_made("Qwen3_5", 16, vision, {**_rope(mrope_interleaved=True), **HYBRID})
+
+
+def qwen3_5_moe() -> Made:
+    vision = {"num_position_embeddings": 64}
+    experts = {
+        "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16,
+        "shared_expert_intermediate_size": 16,
+    }  # fmt: skip
+    text = {**_rope(mrope_interleaved=True), **HYBRID, **experts}
+    return _qwen_made("Qwen3_5Moe", 16, vision, text)
+
+
 def fast_vlm() -> Made:
     tokenizer = make_tokenizer()
     pixels = hf.CLIPImageProcessor(
@@ -409,8 +407,8 @@ def fast_vlm() -> Made:
             "global_pool": "avg", "hidden_size": 768, "initializer_range": 0.02,
             "model_args": {"inference_mode": True},
         },
-        text_config={"model_type": "qwen2", **_text(tokenizer)},
-        image_token_id=_id(tokenizer, "<image>"),
+        text_config={"model_type": "qwen2", **text_of(tokenizer)},
+        image_token_id=token_id(tokenizer, "<image>"),
     )  # fmt: skip
     return hf.FastVlmForConditionalGeneration(config), processor
 
@@ -430,9 +428,9 @@ def molmo2() -> Made:
     config = hf.Molmo2Config(
         vision_config={**tower, "num_hidden_layers": 2, "image_size": [70, 70]},
         adapter_config={**tower, "vision_feature_layer": [0, 1], "text_hidden_size": 32},
-        text_config={**_text(tokenizer), "additional_vocab_size": 4, **_rope()},
+        text_config={**text_of(tokenizer), "additional_vocab_size": 4, **_rope()},
         **{
-            name: _id(tokenizer, token) for name, token in {
+            name: token_id(tokenizer, token) for name, token in {
                 "image_start_token_id": "<im_start>", "image_end_token_id": "<im_end>",
                 "low_res_image_start_token_id": "<low_res_im_start>",
                 "image_patch_id": "<im_patch>", "frame_start_token_id": "<frame_start>",
@@ -447,7 +445,9 @@ BUILDERS: dict[str, Callable[[], Made]] = {
     make.__name__: make for make in (
         qwen2_vl, qwen2_5_vl, qwen3_vl, qwen3_vl_moe, internvl, llava, llava_next, llava_onevision,
         ovis2, idefics3, smolvlm, gemma3, paligemma, paligemma2, mistral3, glm4v, fast_vlm, molmo2,
-        vipllava, qianfan_ocr, aya_vision,
+        vipllava, qianfan_ocr, aya_vision, qwen3_5, qwen3_5_moe, pixtral, glm4v_moe, glm46v, glmga,
+        glm_ocr,
+        *LATE,
     )
 }  # fmt: skip
 

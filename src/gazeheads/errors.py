@@ -13,3 +13,9 @@ class GazeheadsWarning(UserWarning):
 
     The command line prints the message on stderr and goes on.
     """
+
+
+def one_line(error: BaseException, longest: int = 200) -> str:
+    """What an error says, as one line that a person can read: the beginning of a long one."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= longest else said[: longest - 3] + "..."

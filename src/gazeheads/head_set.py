@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,6 +88,15 @@ class HeadSet:
         for layer, head in sorted(self.heads):
             layers.setdefault(layer, []).append(head)
         return layers
+
+    def check_layers(self, layers: Sequence[int], model: str) -> None:
+        """Raises HeadError for a head of a layer that has none, as hybrid models have."""
+        for layer, head in self.heads:
+            if layer not in layers:
+                raise HeadError(
+                    f"head L{layer}H{head} does not exist: layer {layer} of {model} has no softmax "
+                    f"attention; layers with heads are {', '.join(map(str, layers))}"
+                )
 
     def forced(self, model: str = "", fingerprint: str = "") -> HeadSet:
         """The same heads, to be used with another model of the same shape all the same.

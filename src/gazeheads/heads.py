@@ -74,7 +74,7 @@ class HeadScores:
         return str(self.provenance.get("fingerprint", ""))
 
     def __len__(self) -> int:
-        return self.scores.size
+        return len(self.ranking())
 
     def __getitem__(self, head: tuple[int, int]) -> float:
         return float(self.scores[head])
@@ -83,7 +83,9 @@ class HeadScores:
         """All heads, best first, dead ones after the living; ties in order of layer, then head."""
         order = np.lexsort((-self.scores.ravel(), ~self._alive().ravel()))
         heads_per_layer = self.shape[1]
-        return tuple(Head(int(i) // heads_per_layer, int(i) % heads_per_layer) for i in order)
+        ranked = (Head(int(i) // heads_per_layer, int(i) % heads_per_layer) for i in order)
+        without = set(self.provenance.get("layers_without_heads", ()))
+        return tuple(head for head in ranked if head.layer not in without)
 
     def living_ranking(self) -> tuple[Head, ...]:
         """The living heads, best first; all heads if it is unknown which live."""

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from gazeheads.errors import GazeheadsError
+from gazeheads.boxes import (
+    Box,
+    RegionError,
+    Units,
+    areas,
+    box_of,
+    boxes_of,
+    fitted_to,
+    grid_boxes,
+    in_pixels,
+    overlap_1d,
+    text,
+)
+from gazeheads.masks import check_shape, mask_of
+from gazeheads.uncovered import CroppedError, TooSmallError, UncoveredError, why_uncovered
 
-Box = tuple[float, float, float, float]
+__all__ = [
+    "Box", "CroppedError", "ImageTokens", "Region", "RegionError", "Rule", "TooSmallError",
+    "UncoveredError", "Units", "grid_boxes",
+]  # fmt: skip
+
 Rule = Literal["centre", "overlap"]
-EDGE_TOLERANCE = 1.0  # pixels a box may stick out of the image, for rounded coordinates
-
-
-class RegionError(GazeheadsError):
-    """A region that is malformed, outside the image, or covers no image token."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +38,7 @@ class Region:
     """A part of an image: one or more boxes, or a mask, in pixels of the ORIGINAL image.
 
     Attributes:
-        boxes: (x0, y0, x1, y1) each, x1 and y1 exclusive; overlaps count once.
+        boxes: (x0, y0, x1, y1) each, x1 and y1 exclusive; overlaps count once. Any (N, 4).
         mask: (height, width) bool, the size of the image; instead of boxes.
         name: what the region is called in outputs.
         image: which image of the prompt it belongs to, from 0.
@@ -38,34 +50,74 @@ class Region:
     image: int = 0
 
     def __post_init__(self) -> None:
-        if (self.mask is None) == (not self.boxes):
+        if (self.mask is None) == (not len(self.boxes)):
             raise RegionError("a region is either boxes or a mask, and not empty")
         if self.mask is not None:
-            mask = np.array(self.mask, dtype=bool)
-            if mask.ndim != 2 or not mask.any():
-                raise RegionError("a region's mask must be height x width with at least one pixel")
+            mask = np.array(mask_of(self.mask), dtype=bool)
             mask.setflags(write=False)
             object.__setattr__(self, "mask", mask)
-        boxes: list[Box] = []
-        for x0, y0, x1, y1 in self.boxes:
-            if not all(math.isfinite(v) for v in (x0, y0, x1, y1)) or x0 >= x1 or y0 >= y1:
-                raise RegionError(f"box {(x0, y0, x1, y1)} is empty: want x0 < x1 and y0 < y1")
-            boxes.append((float(x0), float(y0), float(x1), float(y1)))
-        object.__setattr__(self, "boxes", tuple(boxes))
+        object.__setattr__(self, "boxes", boxes_of(self.boxes) if len(self.boxes) else ())
 
     @classmethod
-    def from_box(cls, x0: float, y0: float, x1: float, y1: float, name: str = "") -> Region:
-        """One box, x1 and y1 exclusive."""
-        return cls(boxes=((x0, y0, x1, y1),), name=name)
+    def from_box(
+        cls,
+        x0: Any,
+        y0: float | None = None,
+        x1: float | None = None,
+        y1: float | None = None,
+        name: str = "",
+        *,
+        units: Units = "pixels",
+        size: tuple[int, int] | None = None,
+    ) -> Region:
+        """One box, x1 and y1 exclusive.
+
+        Args:
+            x0, y0, x1, y1: its corners; or all four as `x0`, of any sequence, array or tensor.
+            name: in outputs.
+            units: "pixels" of the original image; "relative": 0 to 1 of its width and height;
+                "per-mille": 0 to 1000.
+            size: (width, height) of the original image; needed for other units than pixels.
+
+        Raises:
+            RegionError: it is empty, in another unit, or no box.
+        """
+        corners = x0 if y0 is None and x1 is None and y1 is None else (x0, y0, x1, y1)
+        box = in_pixels(box_of(corners), units, size)
+        return cls(boxes=(box,), name=name)
 
     @classmethod
-    def from_mask(cls, mask: np.ndarray, name: str = "") -> Region:
-        """The true pixels of a (height, width) mask."""
-        return cls(mask=mask, name=name)
+    def from_mask(
+        cls,
+        mask: Any,
+        name: str = "",
+        *,
+        threshold: float | None = None,
+        label: int | None = None,
+    ) -> Region:
+        """Pixels of a mask of the original image's size.
+
+        Args:
+            mask: (height, width), with or without an axis of 1 more: bool; 0 and 1, or 0 and 255.
+                Probabilities and logits need a threshold, maps of labels a label.
+            name: in outputs.
+            threshold: values above it belong to the region: 0.5 for probabilities, 0 for logits.
+            label: the number of the object.
+
+        Raises:
+            RegionError: other shapes, or numbers whose meaning is not said.
+        """
+        return cls(mask=mask_of(mask, threshold, label), name=name)
 
     def in_image(self, image: int) -> Region:
         """The same region of the prompt's `image`-th image, from 0."""
         return replace(self, image=image)
+
+    @property
+    def called(self) -> str:
+        """What the region is called in messages."""
+        box = f", box {text(self.boxes[0])}," if len(self.boxes) == 1 else ""
+        return f"region {self.name!r}{box}"
 
     def _key(self) -> tuple[object, ...]:
         mask = None if self.mask is None else (self.mask.shape, self.mask.tobytes())
@@ -78,21 +130,19 @@ class Region:
         return hash(self._key())
 
     def check_inside(self, width: int, height: int) -> None:
-        """Raises RegionError unless the region lies inside an image of that size."""
-        if self.mask is not None:
-            if self.mask.shape != (height, width):
-                raise RegionError(
-                    f"region {self.name!r}: mask is {self.mask.shape[1]}x{self.mask.shape[0]} "
-                    f"pixels, the image {width}x{height}"
-                )
-            return
-        low, slack = -EDGE_TOLERANCE, EDGE_TOLERANCE
-        for x0, y0, x1, y1 in self.boxes:
-            if x0 < low or y0 < low or x1 > width + slack or y1 > height + slack:
-                raise RegionError(
-                    f"region {self.name!r}: box {(x0, y0, x1, y1)} lies outside the image of "
-                    f"{width}x{height} pixels"
-                )
+        """Raises RegionError unless the region lies inside an image of that size.
+
+        A box may stick out by a few pixels, which are cut off; see `boxes`.
+        """
+        self.cut_to(width, height)
+
+    def cut_to(self, width: int, height: int) -> Region:
+        """The part of the region inside an image of that size; raises as `check_inside` does."""
+        if self.mask is None:
+            boxes = tuple(fitted_to(box, width, height, self.name) for box in self.boxes)
+            return self if boxes == self.boxes else replace(self, boxes=boxes)
+        check_shape(self.mask, width, height, self.name)
+        return self
 
     def _raster(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Column edges, row edges and which cells between them belong to the region."""
@@ -120,15 +170,9 @@ class Region:
     def covered_area(self, boxes: np.ndarray) -> np.ndarray:
         """Area in square pixels of each (T, 4) box that lies inside the region."""
         xs, ys, inside = self._raster()
-        across = _overlap_1d(boxes[:, 0], boxes[:, 2], xs)
-        down = _overlap_1d(boxes[:, 1], boxes[:, 3], ys)
+        across = overlap_1d(boxes[:, 0], boxes[:, 2], xs)
+        down = overlap_1d(boxes[:, 1], boxes[:, 3], ys)
         return ((down @ inside.astype(np.float64)) * across).sum(1)
-
-
-def _overlap_1d(start: np.ndarray, stop: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """(T, n) length shared by each [start, stop) and each cell between the n + 1 edges."""
-    low = np.maximum(start[:, None], edges[None, :-1])
-    return np.maximum(np.minimum(stop[:, None], edges[None, 1:]) - low, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,14 +226,15 @@ class ImageTokens:
             threshold: in (0, 1], for "overlap" only.
 
         Raises:
-            RegionError: the region lies outside the image or no token belongs to it.
+            RegionError: the region lies outside the image; an `UncoveredError` if no token
+                belongs to it.
         """
         if not 0 <= region.image < len(self.sizes):
             raise RegionError(
                 f"region {region.name!r} is of image {region.image}, the prompt has "
                 f"{len(self.sizes)} (counted from 0)"
             )
-        region.check_inside(*self.sizes[region.image])
+        region = region.cut_to(*self.sizes[region.image])
         own = (self.image_index == region.image) & ~np.isnan(self.boxes[:, 0])
         boxes = np.where(own[:, None], self.boxes, 0.0)
         if rule == "centre":
@@ -198,14 +243,14 @@ class ImageTokens:
         elif rule == "overlap":
             if not 0 < threshold <= 1:
                 raise RegionError(f"threshold must be in (0, 1], not {threshold}")
-            area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+            area = areas(boxes)
             enough = region.covered_area(boxes) >= threshold * area - 1e-6
             chosen = own & (area > 0) & enough
         else:
             raise RegionError(f"unknown rule {rule!r}: use centre or overlap")
         if not chosen.any():
-            hint = "; it may be smaller than a token: try rule='overlap' with a low threshold"
-            raise RegionError(f"region {region.name!r} covers no image token{hint}")
+            covered = region.covered_area(boxes[own])
+            raise why_uncovered(region.called, boxes[own], covered, rule, threshold)
         return np.flatnonzero(chosen)
 
     def select(self, region: Region, rule: Rule = "centre", threshold: float = 0.5) -> np.ndarray:
@@ -238,7 +283,7 @@ class ImageTokens:
             raise RegionError(f"heatmap wants {len(self)} values, found shape {values.shape}")
         own = (self.image_index == image) & ~np.isnan(self.boxes[:, 0])
         boxes = self.boxes[own]
-        area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        area = areas(boxes)
         density = np.divide(values[own], area, out=np.zeros(len(boxes)), where=area > 0)
         return self._paint(boxes, density, image)
 
@@ -250,15 +295,6 @@ class ImageTokens:
 
     def _paint(self, boxes: np.ndarray, density: np.ndarray, image: int) -> np.ndarray:
         column_edges, row_edges = self._edges[image]
-        across = _overlap_1d(boxes[:, 0], boxes[:, 2], column_edges)
-        down = _overlap_1d(boxes[:, 1], boxes[:, 3], row_edges)
+        across = overlap_1d(boxes[:, 0], boxes[:, 2], column_edges)
+        down = overlap_1d(boxes[:, 1], boxes[:, 3], row_edges)
         return (down * density[:, None]).T @ across
-
-
-def grid_boxes(size: tuple[float, float], columns: int, rows: int) -> np.ndarray:
-    """(rows * columns, 4) boxes that tile an image of `size` = (width, height), row by row."""
-    xs = np.linspace(0.0, size[0], columns + 1)
-    ys = np.linspace(0.0, size[1], rows + 1)
-    left, top = np.meshgrid(xs[:-1], ys[:-1])
-    right, bottom = np.meshgrid(xs[1:], ys[1:])
-    return np.stack([left, top, right, bottom], -1).reshape(-1, 4)

@@ -33,6 +33,7 @@ __all__ = [
     "Schedule",
     "Steering",
     "SteeringError",
+    "steering_of",
 ]
 
 PAPER_DELTA = 10_000.0
@@ -165,3 +166,28 @@ class Steering:
         else:
             resolver.resolve(self.value_at(0))
         return resolver
+
+
+def steering_of(
+    heads: HeadSet | Iterable[tuple[int, int]] | LiveSteering,
+    region: Region | Schedule | LiveSteering | None,
+    delta: float,
+    mode: Mode | None,
+    when: When,
+    rule: Rule,
+    threshold: float,
+    force: bool = False,
+) -> Steering | LiveSteering:
+    """What `VLM.steer` is asked for, as one value; see there.
+
+    Raises:
+        SteeringError: nowhere to look, or a region beside a live steering that holds its own.
+    """
+    if isinstance(heads, LiveSteering):
+        if region is not None:
+            raise SteeringError("a live steering holds its region: leave region out")
+        return heads
+    if region is None:
+        raise SteeringError("steer to where? Name a region, a schedule or a live steering")
+    own = heads if isinstance(heads, HeadSet) else HeadSet.of(heads)
+    return Steering(own.forced() if force else own, region, delta, mode, when, rule, threshold)

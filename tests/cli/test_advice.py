@@ -47,6 +47,7 @@ REACHED: dict[str, list[Words]] = {
     "cli/heads_options.py": HEADED,
     "cli/judge_options.py": JUDGED,
     "cli/main.py": [("discover",)],
+    "cli/region_options.py": [("steer",)],
     "cli/resolve.py": [("steer",)],
     "cli/service_options.py": [("judge",), ("strips", "write-prompts"), ("strips", "render")],
     "cli/session.py": EXPERIMENTS,

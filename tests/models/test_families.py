@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,17 @@ from tiny_families import BUILDERS, make_family
 
 from gazeheads import VLM, GazeheadsError, HeadSet, Region, Steering
 from gazeheads.attention.plan import plain_plan
+from gazeheads.models import load
 
 every = pytest.mark.parametrize("family", list(BUILDERS), indirect=True)
-HEADS = HeadSet.of([(0, 1), (1, 3), (2, 0)])
+
+
+def heads_of(vlm: VLM) -> HeadSet:
+    """A few heads, in the first, a middle and the last of the layers that have any."""
+    layers = vlm.attention_layers
+    return HeadSet.of([(layers[0], 1), (layers[len(layers) // 2], 3), (layers[-1], 0)])
+
+
 LEFT = Region.from_box(0, 0, 75, 100, "left")
 
 
@@ -50,6 +59,7 @@ def test_recorded_rows_are_the_eager_attention(family: VLM, picture: Image.Image
     eager.set_attn_implementation({"text_config": "eager"})
     with torch.no_grad():
         layers = eager(**encoded.inputs, output_attentions=True).attentions
+    layers = [layer for layer in layers if layer is not None]
     rows = np.concatenate([layer[0, :, -1].numpy() for layer in layers])
     assert trace.attention[0] == pytest.approx(rows[:, encoded.tokens.positions], abs=1e-5)
     assert trace.attention[0].sum() > 0.1
@@ -58,8 +68,9 @@ def test_recorded_rows_are_the_eager_attention(family: VLM, picture: Image.Image
 @every
 def test_steered_heads_look_at_the_target_alone(family: VLM, picture: Image.Image) -> None:
     encoded = family.encode(picture, "what happens?")
-    steering = Steering(HEADS, LEFT)
-    trace = family.watch(encoded, heads=HEADS, steering=steering, max_new_tokens=3, ignore_eos=True)
+    heads = heads_of(family)
+    steering = Steering(heads, LEFT)
+    trace = family.watch(encoded, heads=heads, steering=steering, max_new_tokens=3, ignore_eos=True)
     target = encoded.tokens.indices(LEFT)
     assert 0 < len(target) < len(encoded.tokens)
     assert trace.attention[..., target].sum(-1) == pytest.approx(1.0, abs=1e-5)
@@ -69,10 +80,11 @@ def test_steered_heads_look_at_the_target_alone(family: VLM, picture: Image.Imag
 def test_a_padded_batch_of_three_generates_like_each_alone(
     family: VLM, picture: Image.Image
 ) -> None:
+    steering = Steering(heads_of(family), LEFT)
     rows = [
         (family.encode(picture, "what?"), None),
         (family.encode(picture.resize((200, 60)), "what happens in the panel?"), None),
-        (family.encode(picture, "what happens in this comic strip?"), Steering(HEADS, LEFT)),
+        (family.encode(picture, "what happens in this comic strip?"), steering),
     ]
     together = family.generate(rows, max_new_tokens=4, ignore_eos=True)
     for row, done in zip(rows, together, strict=True):
@@ -86,8 +98,8 @@ def test_a_padded_batch_of_three_generates_like_each_alone(
 @every
 def test_rows_of_one_prompt_share_a_prefill(family: VLM, picture: Image.Image) -> None:
     encoded = family.encode(picture, "what?")
-    late = Steering(HeadSet.of([(2, 0)]), LEFT)
-    rows = [(encoded, None), (encoded, late), (encoded, Steering(HEADS, LEFT))]
+    late = Steering(HeadSet.of([(family.attention_layers[-1], 0)]), LEFT)
+    rows = [(encoded, None), (encoded, late), (encoded, Steering(heads_of(family), LEFT))]
     traces = family.generate(rows, watch="all", max_new_tokens=3, ignore_eos=True)
     for row, done in zip(rows, traces, strict=True):
         (alone,) = family.generate([row], watch="all", max_new_tokens=3, ignore_eos=True)
@@ -107,7 +119,9 @@ def test_scores_of_shared_prefixes_are_those_of_whole_prompts(
         trace = family.watch(encoded, max_new_tokens=1)
         for number, region in enumerate(regions):
             mass = trace.attention[0][:, encoded.tokens.indices(region)].sum(-1)
-            assert scores[..., number].ravel() == pytest.approx(mass, abs=1e-4)
+            own = scores[list(family.attention_layers), ..., number]
+            assert own.ravel() == pytest.approx(mass, abs=1e-4)
+            assert scores[..., number].sum() == pytest.approx(own.sum())
 
 
 @every
@@ -134,3 +148,12 @@ def test_two_images_in_one_prompt(family: VLM, picture: Image.Image) -> None:
     assert sum(part.shape[:-1].numel() for part in features) == len(encoded.tokens)
     with pytest.raises(GazeheadsError):
         family.encoder.adopt(encoded.inputs, [(150, 100)] * 3)
+
+
+@every
+def test_a_saved_model_loads_and_passes_the_check(family: VLM, tmp_path: Path) -> None:
+    """The check tries geometry, recording and the plain model on one small image."""
+    family.model.save_pretrained(tmp_path / "saved")
+    family.processor.save_pretrained(tmp_path / "saved")
+    loaded = load(tmp_path / "saved")
+    assert loaded.family is family.family and loaded.attention_layers == family.attention_layers

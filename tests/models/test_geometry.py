@@ -12,12 +12,12 @@ from tiny_families import BUILDERS, make_family
 
 from gazeheads import VLM, GazeheadsError, Region
 from gazeheads.models import wrap
-from gazeheads.regions import ImageTokens
+from gazeheads.regions import CroppedError, ImageTokens, TooSmallError
 
 SIZES = [(640, 200), (200, 640), (333, 517), (90, 100), (900, 1300)]
 SQUARES = 4
 # the encoder's cells are nominal: its convolutions see almost the whole image
-LOCAL = [name for name in BUILDERS if name != "fast_vlm"]
+LOCAL = [name for name in BUILDERS if name not in ("fast_vlm", "gemma3n")]
 BLENDED = {"llava_onevision": 1.2}  # its grid is interpolated: neighbours blend in
 
 
@@ -28,7 +28,7 @@ class Blind:
         model, own = make_family(name)
         self.vlm = wrap(model, processor or own, name)
         for parameter, weight in model.named_parameters():
-            leaf = parameter.rsplit(".", 2)[-2]
+            leaf = parameter.replace(".linear.", ".").rsplit(".", 2)[-2]
             mixes = leaf in ("out_proj", "o_proj", "proj", "projection_layer")
             if mixes and ".attn" in parameter.replace("self_attn", "attn").replace(
                 "attention", "attn"
@@ -171,3 +171,12 @@ def test_a_crop_that_would_drop_panels_names_the_three_ways() -> None:
     for way in ("squash", "grid", "keep"):
         assert f"fit='{way}'" in str(caught.value)
     assert len(cropping.encode(Image.new("RGB", (102, 100)), "what?").tokens) == 16
+
+
+def test_a_region_that_the_processor_cuts_off_is_told_from_one_too_small() -> None:
+    cropping = wrap(*make_family("llava"), "llava", fit="keep")
+    tokens = cropping.encode(Image.new("RGB", (104, 100)), "what?").tokens
+    with pytest.raises(CroppedError, match=r"cover \(1\.79\d*, 0, 102\.2.*squash"):
+        tokens.indices(Region.from_box(0, 0, 1.5, 100))
+    with pytest.raises(TooSmallError, match="a token is 25x25"):
+        tokens.indices(Region.from_box(0, 0, 3.5, 100))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Q
 import gazeheads
 from gazeheads import GazeheadsError, Steering
 from gazeheads.attention.install import install
-from gazeheads.models.load import family_of
+
+load = import_module("gazeheads.models.load")
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +64,7 @@ def test_a_folder_without_weights(folder, tmp_path):
 
 
 def test_comic_tiny_missing(monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        sys.modules["gazeheads.models.load"], "__file__", str(tmp_path / "models" / "load.py")
-    )
+    monkeypatch.setattr(load, "__file__", str(tmp_path / "models" / "load.py"))
     with pytest.raises(GazeheadsError, match="comic-tiny is not in this installation"):
         gazeheads.load("comic-tiny")
 
@@ -75,7 +75,7 @@ def test_an_unsupported_family():
         vision_config = object()
 
     with pytest.raises(GazeheadsError, match="qwen3_vl"):
-        family_of(Config(), "x")
+        load.family_of(Config(), "x")
 
 
 def test_attention_code_of_its_own_is_refused(gqa):

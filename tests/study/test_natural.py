@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
+from gazeheads.data.coco import coco_pictures
 from gazeheads.data.objects import (
+    LeftOut,
     NaturalPicture,
+    ObjectPictures,
     Thing,
-    coco_pictures,
     drawn_pictures,
 )
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadSet
 from gazeheads.study.experiments import natural
+from gazeheads.study.report.blocks import TableBlock
+from gazeheads.study.report.natural import natural_section
 from gazeheads.study.runs import RunOptions
 
 if TYPE_CHECKING:
@@ -87,7 +91,7 @@ def test_a_coco_folder_is_read(tmp_path: Path) -> None:
     with pytest.raises(GazeheadsError, match=r"annotations/ and val2017/"):
         coco_pictures(tmp_path, 5, 0)
     (tmp_path / "coco" / "val2017" / "7.jpg").unlink()
-    with pytest.raises(GazeheadsError, match="cannot read"):
+    with pytest.raises(GazeheadsError, match=r"cannot read.*1 missing \(7.jpg\)"):
         coco_pictures(tmp_path / "coco", 5, 0)
 
 
@@ -104,3 +108,38 @@ def test_a_box_between_token_centres_counts_as_missed(gqa: VLM, tmp_path: Path) 
     overall = run.summary["results"]["classes"][-1]
     assert (overall["boxes"], overall["without_tokens"]) == (2, 1)
     assert overall["accuracy"]["gaze"]["total"] == 2
+
+
+def test_a_class_without_boxes_has_no_accuracy_and_what_was_left_out_is_told(
+    gqa: VLM, tmp_path: Path
+) -> None:
+    thing = Thing("cat", (0, 0, 100, 100))
+    outside = Thing("dog", (500, 0, 600, 100))
+    picture = NaturalPicture("one", Image.new("RGB", (128, 128), "blue"), (thing, outside))
+    pictures = ObjectPictures((picture,), (LeftOut("picture", "missing", 2, "7.jpg"),))
+    settings = natural.NaturalSettings("test", max_new_tokens=2)
+    sets = {"gaze": HeadSet.of([(1, 0)])}
+    run = natural.run(gqa, pictures, sets, settings, RunOptions(tmp_path))
+    classes = {each["name"]: each for each in run.summary["results"]["classes"]}
+    assert classes["large"]["boxes"] == classes["overall"]["boxes"] == 1
+    assert classes["small"]["accuracy"] == {"unsteered": None, "gaze": None}
+    assert [each["count"] for each in run.summary["results"]["left_out"]] == [2, 1]
+    section = natural_section({natural.EXPERIMENT: run})
+    table, left_out = (block for block in section.blocks if isinstance(block, TableBlock))
+    small = next(row for row in table.rows if row[0] == "small")
+    assert small.count("no boxes") == 2 and not any("0.0%" in cell for cell in small)
+    assert left_out.rows == (
+        ("picture missing", "2", "7.jpg"), ("box outside the picture", "1", "one")
+    )  # fmt: skip
+
+
+def test_records_of_before_are_still_summed_up(gqa: VLM, tmp_path: Path) -> None:
+    things = (Thing("cat", (0, 0, 64, 64)), Thing("dog", (18, 0, 46, 64)))
+    picture = NaturalPicture("one", Image.new("RGB", (96, 64), "blue"), things)
+    settings = natural.NaturalSettings("test", max_new_tokens=2)
+    sets = {"gaze": HeadSet.of([(1, 0)])}
+    run = natural.run(gqa, [picture], sets, settings, RunOptions(tmp_path))
+    for thing in run.records["one"]["things"]:
+        del thing["why_not"]
+    overall = natural.results(run)["classes"][-1]
+    assert (overall["boxes"], overall["without_tokens"], overall["cropped"]) == (2, 1, 0)

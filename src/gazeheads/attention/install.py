@@ -114,11 +114,14 @@ def install(model: Any, name: str = "") -> Installation:
 
 def _check_layers(model: Any, layers: dict[int, torch.nn.Module], text: Any) -> None:
     kind = type(model).__name__
-    if len(layers) != text.num_hidden_layers:
+    expected = softmax_layers(text)
+    if sorted(layers) != expected:
         raise ModelError(
             f"{kind} does not use transformers' attention interface: found {len(layers)} of "
-            f"{text.num_hidden_layers} attention layers"
+            f"{len(expected)} attention layers"
         )
+    if any(getattr(layer, "sinks", None) is not None for layer in layers.values()):
+        raise ModelError(f"{kind} has attention sinks of its own, which plain sdpa leaves out")
     foreign = [m for m in layers.values() if not type(m).__module__.startswith("transformers.")]
     if foreign:
         raise ModelError(
@@ -175,6 +178,16 @@ class _SeenFeatures:
             given = self.__signature__.bind(*args, **kwargs).arguments
             self._state.images.keep({**given, **given.get("kwargs", {})}, output)
         return output
+
+
+def softmax_layers(text: Any) -> list[int]:
+    """The layers of a language model that have softmax attention; hybrid models have others too."""
+    kinds = getattr(text, "layer_types", None)
+    if not kinds:
+        return list(range(text.num_hidden_layers))
+    return [
+        i for i, kind in enumerate(kinds) if kind.endswith("_attention") and "linear" not in kind
+    ]
 
 
 def attention_layers(model: Any) -> dict[int, torch.nn.Module]:

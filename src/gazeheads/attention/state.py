@@ -47,6 +47,7 @@ class ForwardState:
     Attributes:
         text_config: of the language model.
         layers, heads: of the language model.
+        with_heads: how many of the layers have attention heads; hybrid models have others too.
         name: of the model, in messages.
         prompts: whose image tokens are known.
         block_hooks: of the language model's blocks, for prefills that rows share.
@@ -55,9 +56,10 @@ class ForwardState:
         before: the attention implementation that the model was loaded with.
     """
 
-    def __init__(self, text_config: Any, layers: int, name: str) -> None:
-        self.text_config = text_config
-        self.layers, self.heads = layers, int(text_config.num_attention_heads)
+    def __init__(self, text_config: Any, with_heads: int, name: str) -> None:
+        self.text_config, self.with_heads = text_config, with_heads
+        self.layers = int(text_config.num_hidden_layers)
+        self.heads = int(text_config.num_attention_heads)
         self.name = name
         self.prompts = KnownPrompts()
         self.block_hooks = BlockHooks({})
@@ -71,13 +73,13 @@ class ForwardState:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ForwardState:
         """A copy of a model is another model: nothing is open for it."""
-        fresh = ForwardState(copy.deepcopy(self.text_config, memo), self.layers, self.name)
+        fresh = ForwardState(copy.deepcopy(self.text_config, memo), self.with_heads, self.name)
         fresh.before = self.before
         memo[id(self)] = fresh
         return fresh
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ForwardState, (self.text_config, self.layers, self.name)
+        return ForwardState, (self.text_config, self.with_heads, self.name)
 
     @property
     def images(self) -> EncodedImages:
@@ -213,11 +215,11 @@ class ForwardState:
             self._runs[made] = thread.run
         if output is None or plan is None or not (plan.active or plan.recording):
             return
-        if thread.consulted < self.layers and not torch.compiler.is_compiling():
+        if thread.consulted < self.with_heads and not torch.compiler.is_compiling():
             raise InterventionError(
-                f"only {thread.consulted} of {self.layers} attention layers of {self.name} passed "
-                "through the attention function: something replaced them, so the pass was not "
-                "steered or recorded"
+                f"only {thread.consulted} of {self.with_heads} attention layers of {self.name} "
+                "passed through the attention function: something replaced them, so the pass was "
+                "not steered or recorded"
             )
 
 

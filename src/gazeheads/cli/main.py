@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from gazeheads import __version__, prompts
+from gazeheads.cli import region_options as regions
 from gazeheads.cli.commands import models
 from gazeheads.cli.commands.demo import demo_command
 from gazeheads.cli.commands.experiments import CommandsOfExperiments, experiments_app
@@ -24,8 +25,7 @@ from gazeheads.cli.heads_options import HeadsAnyway
 from gazeheads.cli.notes import warnings_in_one_line
 from gazeheads.errors import GazeheadsError
 
-INTERRUPTED = 130
-"""What a shell reports for a command that was stopped by Ctrl-C."""
+INTERRUPTED = 130  # what a shell reports for a command that was stopped by Ctrl-C
 
 app = typer.Typer(
     cls=CommandsOfExperiments,
@@ -77,16 +77,18 @@ def about(
     offline: models.Offline = False,
     trust_remote_code: models.Trust = False,
     no_check: models.NoCheck = False,
+    max_pixels: models.MaxPixels = None,
+    processor: models.ProcessorOptions = None,
+    template: models.TemplateOptions = None,
 ) -> None:
     """Find, watch and steer the attention heads a vision-language model looks with."""
-    from gazeheads.cli import terminal
+    from gazeheads.cli.terminal import LOAD_OPTIONS
 
-    given = {
+    LOAD_OPTIONS.set({
         "device": device, "dtype": dtype, "device_map": device_map, "quantization": quantization,
-        "fit": fit, "offline": offline, "trust_remote_code": trust_remote_code,
-        "check": not no_check,
-    }  # fmt: skip
-    terminal.LOAD_OPTIONS.set(given)
+        "fit": fit, "offline": offline, "check": not no_check, "max_pixels": max_pixels,
+        "trust_remote_code": trust_remote_code, **models.given(processor, template),
+    })  # fmt: skip
 
 
 @app.command()
@@ -94,7 +96,10 @@ def steer(
     image: Place,
     question: Annotated[str, typer.Option(help="What to ask.")] = prompts.VQA,
     panel: Annotated[int | None, typer.Option(help="Look there; default: each in turn.")] = None,
-    box: Annotated[str | None, typer.Option(help="Look at x0,y0,x1,y1 in pixels.")] = None,
+    box: regions.BoxOption = None,
+    units: regions.UnitsOption = None,
+    rule: regions.RuleOption = regions.Rule.centre,
+    threshold: regions.ThresholdOption = None,
     k: K = None,
     heads: Heads = None,
     heads_anyway: HeadsAnyway = False,
@@ -109,19 +114,17 @@ def steer(
     from gazeheads.cli import resolve, terminal
 
     shown = resolve.shown_at(image, comic, panels, columns)
-    targets = shown.targets(panel, box)
+    targets, share = shown.targets(panel, box, units), resolve.overlap_share(rule, threshold)
     with terminal.Stages() as stages:
         vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages, heads_anyway)
-        from gazeheads.steering import Steering
-
         terminal.tell_loss(vlm, shown.image)
         encoded = vlm.encode(shown.image, question)
-        rows: list[Any] = [encoded, *((encoded, Steering(chosen, where)) for where in targets)]
-        done = vlm.generate(rows, max_new_tokens=max_new_tokens)
+        steered = [(encoded, each) for each in resolve.steerings(chosen, targets, rule, share)]
+        done = vlm.generate([encoded, *steered], max_new_tokens=max_new_tokens)
     names = ["unsteered", *(where.name for where in targets)]
-    width = max(map(len, names))
+    wide = max(map(len, names))
     for name, generation in zip(names, done, strict=True):
-        terminal.out.print(f"{name:<{width}}  ", terminal.plain(generation.text), sep="")
+        terminal.out.print(f"{name:<{wide}}  ", terminal.plain(generation.text), sep="")
 
 
 def main() -> None:

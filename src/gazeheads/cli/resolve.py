@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from PIL import Image
 
+from gazeheads.cli.region_options import Rule, Units
 from gazeheads.cli.terminal import Stages, err, in_a_grid, load_quietly
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.folders import read_strips
@@ -22,6 +23,7 @@ from gazeheads.study.experiments.steered_answers import GAZE_SHARE
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
+    from gazeheads.steering import Steering
 
 Found = TypeVar("Found", HeadSet, HeadScores)
 TUNING_SEED = 1_000_003
@@ -63,8 +65,15 @@ class Shown:
     image: Image.Image
     panels: tuple[Region, ...]
 
-    def targets(self, panel: int | None, box: str | None) -> tuple[Region, ...]:
+    def targets(
+        self, panel: int | None, box: str | None, units: Units | None = None
+    ) -> tuple[Region, ...]:
         """Where to point the heads: a box, a panel, or every panel in turn.
+
+        Args:
+            panel: its number, from 1.
+            box: four numbers in `units`, which are pixels if they are not named.
+            units: of the box.
 
         Raises:
             GazeheadsError: both were named, neither is known, or it lies outside.
@@ -72,9 +81,9 @@ class Shown:
         if panel is not None and box is not None:
             raise GazeheadsError("name either --panel or --box, not both")
         if box is not None:
-            region = _box(box)
-            region.check_inside(*self.image.size)
-            return (region,)
+            return (_box(box, units or Units.pixels, self.image.size),)
+        if units is not None:
+            raise GazeheadsError("--units says what the numbers of --box are: name a --box too")
         if not self.panels:
             raise GazeheadsError(
                 f"where in {self.name}? Name a --box x0,y0,x1,y1 in pixels, or say with --panels "
@@ -137,12 +146,37 @@ def _cut(size: tuple[int, int], panels: int, columns: int | None) -> tuple[Regio
     )
 
 
-def _box(text: str) -> Region:
+def _box(text: str, units: Units, size: tuple[int, int]) -> Region:
     try:
-        x0, y0, x1, y1 = (float(part) for part in text.split(","))
+        x0, y0, x1, y1 = (float(part) for part in text.strip(" ()[]").split(","))
     except ValueError as error:
-        raise GazeheadsError(f"--box wants x0,y0,x1,y1 in pixels, not {text!r}") from error
-    return Region.from_box(x0, y0, x1, y1, f"box {text}")
+        raise GazeheadsError(f"--box wants x0,y0,x1,y1 in {units.value}, not {text!r}") from error
+    region = Region.from_box(x0, y0, x1, y1, f"box {text}", units=units.value, size=size)
+    return region.cut_to(*size)
+
+
+def overlap_share(rule: Rule, threshold: float | None) -> float:
+    """The share of a token that has to lie in a region for the rule "overlap".
+
+    Raises:
+        GazeheadsError: it is named for the other rule, or not in (0, 1].
+    """
+    if threshold is None:
+        return 0.5
+    if rule is not Rule.overlap:
+        raise GazeheadsError("--threshold is of --rule overlap: name that too")
+    if not 0 < threshold <= 1:
+        raise GazeheadsError(f"--threshold must be above 0 and at most 1, not {threshold:g}")
+    return threshold
+
+
+def steerings(
+    heads: HeadSet, targets: Sequence[Region], rule: Rule, threshold: float
+) -> list[Steering]:
+    """One steering per target."""
+    from gazeheads.steering import Steering
+
+    return [Steering(heads, where, rule=rule.value, threshold=threshold) for where in targets]
 
 
 def read_heads(path: Path, k: int | None) -> HeadSet:

@@ -19,6 +19,7 @@ from PIL import Image
 
 from gazeheads.data.notes import CAPTIONS_FILE, Note, listed, read_notes, write_captions
 from gazeheads.data.panel_files import PanelFiles
+from gazeheads.data.pictures import ImageError, open_image
 from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError, GazeheadsWarning
 from gazeheads.files import write_json
@@ -132,7 +133,7 @@ def _saved(folder: Path, strips: Iterable[Strip]) -> Iterator[tuple[str, Strip]]
         comic = folder / f"comic{number}"
         comic.mkdir()
         for k, panel in enumerate(strip.panels, 1):
-            panel.convert("RGB").save(comic / f"p{k}.png")
+            open_image(panel).save(comic / f"p{k}.png")
         yield comic.name, strip
 
 
@@ -220,23 +221,15 @@ def _check_length(name: str, panels: int) -> None:
 
 
 def read_panel(path: Path) -> Image.Image:
-    """Reads a picture as RGB, on white where it is transparent.
+    """Reads a picture as every other one is read (see `pictures.open_image`).
 
     Raises:
         GazeheadsError: It is no readable image.
     """
     try:
-        with Image.open(path) as image:
-            image.load()
-            if not image.has_transparency_data:
-                panel = image.convert("RGB")
-            else:
-                panel = Image.new("RGB", image.size, "white")
-                panel.paste(image, mask=image.convert("RGBA").getchannel("A"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return open_image(path)
+    except ImageError as error:
         raise GazeheadsError(f"{path} is not a readable image: {error}") from error
-    panel.info.clear()
-    return panel
 
 
 def _is_comic(entry: Path) -> bool:

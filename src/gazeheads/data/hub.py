@@ -17,6 +17,7 @@ from typing import Any
 
 from PIL import Image
 
+from gazeheads.data.pictures import open_image
 from gazeheads.data.strip import PANEL_HEIGHT, Strip
 from gazeheads.errors import GazeheadsError
 
@@ -169,7 +170,7 @@ def _strip(source: str, row: dict[str, Any], columns: _Columns, height: int | No
     if captions and len(captions) != len(panels):
         raise GazeheadsError(f"{where} has {len(panels)} panels but {len(captions)} captions")
     said = tuple(_wordings(f"{where}, {column}", value) for column, value in captions)
-    pictures = tuple(_at_height(value.convert("RGB"), height) for _, value in panels)
+    pictures = tuple(_at_height(open_image(value), height) for _, value in panels)
     return Strip(str(name), pictures, captions=said or None)
 
 

@@ -1,19 +1,16 @@
-"""Pictures with objects in known boxes: COCO val2017 from a local folder, or drawn scenes."""
+"""Pictures with objects in known boxes: drawn scenes, or COCO's (see `coco`)."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from typing import Any, overload
 
 import numpy as np
 from PIL import Image
 
 from gazeheads.data.drawn.scenes import draw_scene
-from gazeheads.errors import GazeheadsError
+from gazeheads.data.naming import is_named
 from gazeheads.regions import Region
 
 SMALLEST_AREA = 750
@@ -21,22 +18,6 @@ SMALL, MEDIUM, LARGE = "small", "medium", "large"
 CLASSES = (LARGE, MEDIUM, SMALL)
 SCENE_SIZES = (512, 256, 112)
 """Edges of drawn scenes in turn, so that objects of every size class occur."""
-
-SYNONYMS = {
-    "person": (
-        "man", "woman", "boy", "girl", "child", "people", "player", "lady", "guy", "baby",
-        "rider", "surfer", "skier", "men", "women", "children",
-    ),
-    "bicycle": ("bike",), "motorcycle": ("motorbike",), "airplane": ("plane", "jet"),
-    "couch": ("sofa",), "tv": ("television", "screen", "monitor"), "cell phone": ("phone",),
-    "dining table": ("table",), "potted plant": ("plant",), "sports ball": ("ball",),
-    "wine glass": ("glass",), "teddy bear": ("teddy", "stuffed animal"), "donut": ("doughnut",),
-    "hair drier": ("hair dryer",), "refrigerator": ("fridge",), "cow": ("cattle",),
-    "sheep": ("lamb",), "laptop": ("computer",), "boat": ("ship",), "mouse": ("computer mouse",),
-    "baseball bat": ("bat",), "baseball glove": ("glove", "mitt"), "tennis racket": ("racket",),
-    "handbag": ("bag", "purse"), "suitcase": ("luggage",), "traffic light": ("stoplight",),
-}  # fmt: skip
-"""COCO category -> other words that name it."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +52,7 @@ class Thing:
 
     def is_named(self, text: str) -> bool:
         """Whether a text names the category, in the singular or plural, or by a synonym."""
-        words = "|".join(re.escape(word) for word in (self.name, *SYNONYMS.get(self.name, ())))
-        return re.search(rf"\b(?:{words})(?:s|es)?\b", text, re.IGNORECASE) is not None
+        return is_named(self.name, text)
 
 
 @dataclass(frozen=True)
@@ -82,6 +62,48 @@ class NaturalPicture:
     id: str
     image: Image.Image
     things: tuple[Thing, ...]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What of a data set was not used, or not as it is, and why.
+
+    Attributes:
+        what: "picture" or "box".
+        reason: in words.
+        count: how many.
+        first: the first of them: a file, or a file and an annotation.
+    """
+
+    what: str
+    reason: str
+    count: int
+    first: str
+
+
+@dataclass(frozen=True)
+class ObjectPictures(Sequence[NaturalPicture]):
+    """Pictures, and what had to be left out.
+
+    Attributes:
+        pictures: those to be used.
+        left_out: pictures and boxes that could not be used as they are, by reason.
+    """
+
+    pictures: tuple[NaturalPicture, ...]
+    left_out: tuple[LeftOut, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @overload
+    def __getitem__(self, index: int) -> NaturalPicture: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[NaturalPicture, ...]: ...
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.pictures[index]
 
 
 def drawn_pictures(count: int, seed: int) -> list[NaturalPicture]:
@@ -96,70 +118,9 @@ def drawn_pictures(count: int, seed: int) -> list[NaturalPicture]:
     return [picture for picture in pictures if picture.things]
 
 
-def coco_annotations(folder: Path) -> Path:
-    """The annotations in a folder of COCO val2017.
+def __getattr__(name: str) -> Any:
+    if name in ("coco_annotations", "coco_pictures"):  # they were here before COCO had a module
+        from gazeheads.data import coco  # noqa: PLC0415 - it imports this module
 
-    Raises:
-        GazeheadsError: there are none.
-    """
-    annotations = folder / "annotations" / "instances_val2017.json"
-    if not annotations.is_file():
-        raise GazeheadsError(
-            f"no {annotations}: name the folder that holds annotations/ and val2017/"
-        )
-    return annotations
-
-
-def coco_pictures(folder: Path, count: int, seed: int) -> list[NaturalPicture]:
-    """Pictures of COCO val2017 drawn at random.
-
-    Args:
-        folder: holds `annotations/instances_val2017.json` and `val2017/`.
-        count: at most so many.
-        seed: of the draw.
-
-    Raises:
-        GazeheadsError: pycocotools is not installed, or a file is missing or damaged.
-    """
-    try:
-        from pycocotools.coco import COCO  # noqa: PLC0415 - an optional dependency
-    except ImportError as error:
-        raise GazeheadsError(
-            "reading COCO needs pycocotools: pip install 'gazeheads[data]'"
-        ) from error
-    annotations = coco_annotations(folder)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
-            coco = COCO(str(annotations))
-        names = {entry["id"]: entry["name"] for entry in coco.loadCats(coco.getCatIds())}
-        found = [
-            (entry, _things(coco.imgToAnns[entry["id"]], names))
-            for entry in sorted(coco.loadImgs(coco.getImgIds()), key=lambda entry: entry["id"])
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise GazeheadsError(f"{annotations} is damaged: {error!r}") from error
-    usable = [(entry, things) for entry, things in found if things]
-    if not usable:
-        raise GazeheadsError(f"{annotations} has no box of at least {SMALLEST_AREA} px")
-    order = np.random.default_rng(seed).permutation(len(usable))[:count]
-    return [_read(folder / "val2017", *usable[int(i)]) for i in sorted(order)]
-
-
-def _things(annotations: Sequence[dict], names: dict[int, str]) -> tuple[Thing, ...]:
-    things = []
-    for entry in annotations:
-        x, y, width, height = entry["bbox"]
-        thing = Thing(names[entry["category_id"]], (x, y, x + width, y + height))
-        if not entry.get("iscrowd") and thing.area >= SMALLEST_AREA:
-            things.append(thing)
-    return tuple(things)
-
-
-def _read(folder: Path, entry: dict, things: tuple[Thing, ...]) -> NaturalPicture:
-    path = folder / entry["file_name"]
-    try:
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
-    except OSError as error:
-        raise GazeheadsError(f"cannot read {path}: {error}") from error
-    return NaturalPicture(str(entry["id"]), image, things)
+        return getattr(coco, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,6 +11,7 @@ import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
 from gazeheads.data.drawn.truth import PanelTruth
+from gazeheads.data.pictures import is_plain, open_image
 from gazeheads.errors import GazeheadsError
 from gazeheads.regions import Region
 
@@ -34,7 +35,8 @@ class Strip:
 
     Attributes:
         id: Name of the strip in records and files.
-        panels: The panels as they were drawn or scanned; perhaps still in their files.
+        panels: The panels as they were drawn or scanned, upright and RGB; perhaps still in their
+            files.
         truths: What each panel shows, for drawn comics.
         captions: Wordings of each panel.
         columns: Panels per row; None for one row.
@@ -53,6 +55,8 @@ class Strip:
     def __post_init__(self) -> None:
         if not self.panels:
             raise GazeheadsError(f"strip {self.id!r} has no panels")
+        upright = tuple(p if is_plain(p) else open_image(p) for p in self.panels)
+        object.__setattr__(self, "panels", upright)
         if self.columns is not None and self.columns < 1:
             raise GazeheadsError(
                 f"strip {self.id!r}: a grid needs at least 1 column, not {self.columns}"
@@ -77,7 +81,7 @@ class Strip:
         size = (max(box[2] for box in boxes), max(box[3] for box in boxes))
         page = Image.new("RGB", size, "white")
         for panel, (x0, y0, x1, y1) in zip(self.panels, boxes, strict=True):
-            resized = panel.convert("RGB").resize((x1 - x0, y1 - y0), Image.Resampling.LANCZOS)
+            resized = panel.resize((x1 - x0, y1 - y0), Image.Resampling.LANCZOS)
             page.paste(resized, (x0, y0))
         self._paint_seams(page)
         return page
@@ -155,7 +159,7 @@ def paint_label(panel: Image.Image, label: str) -> Image.Image:
         [0, 0, width - 1, height - 1], height // 5, outline="#20242c", width=frame
     )
     draw.text((width / 2, height / 2), label, fill="#101318", font=font, anchor="mm")
-    labelled = panel.convert("RGB")
+    labelled = open_image(panel)
     small = (width // fine, side)
     inset = max(1, side // 8)
     labelled.paste(

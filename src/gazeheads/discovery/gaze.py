@@ -137,9 +137,11 @@ def _question(prompt: str | Callable[[int, int], str] | None, k: int, panels: in
 def _provenance(
     vlm: VLM, strips: Sequence[StripLike], questions: Sequence[str], seed: int
 ) -> dict[str, Any]:
+    without = sorted(set(range(vlm.num_layers)) - set(vlm.attention_layers))
     return {
         "model": vlm.name,
         "fingerprint": vlm.fingerprint,
+        **({"layers_without_heads": without} if without else {}),
         "strips": [strip.id for strip in strips],
         "questions": list(questions),
         "seed": seed,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
+from gazeheads.data.pictures import ImageError, open_image
 from gazeheads.errors import GazeheadsError
 
 FORMATS = ("PNG", "JPEG", "WEBP")
@@ -33,7 +34,7 @@ class PictureLimits:
 
 
 def open_upload(data: bytes, limits: PictureLimits) -> Image.Image:
-    """The picture in an uploaded file, RGB.
+    """The picture in an uploaded file, upright and RGB, as the page shows it.
 
     The file's content alone says what it is, and its size is checked before it is decoded, so
     that a small file cannot unfold into a huge picture.
@@ -55,12 +56,12 @@ def open_upload(data: bytes, limits: PictureLimits) -> Image.Image:
                 f"the picture has {width} x {height} pixels; at most {limits.max_pixels:,} in all "
                 f"and {limits.max_side} on a side are taken"
             )
-        return opened.convert("RGB")
+        return open_image(opened)
     except UnidentifiedImageError as error:
         raise PictureError("the file is not a PNG, JPEG or WebP picture") from error
     except Image.DecompressionBombError as error:
         raise PictureError(
             f"the picture has far too many pixels; at most {limits.max_pixels:,} are taken"
         ) from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, ImageError) as error:
         raise PictureError("the picture's file is damaged") from error

@@ -12,7 +12,7 @@ from gazeheads.attention.install import ModelError
 from gazeheads.attention.plan import ForwardPlan, plain_plan
 from gazeheads.attention.recorder import Recorder
 from gazeheads.attention.state import NAME
-from gazeheads.errors import GazeheadsError
+from gazeheads.errors import GazeheadsError, one_line
 from gazeheads.models.inputs import Inputs
 from gazeheads.models.vlm import VLM
 
@@ -42,8 +42,7 @@ def check(vlm: VLM) -> None:
     except GazeheadsError as error:
         raise _failed(vlm, str(error)) from error
     except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise _failed(vlm, f"the model failed: {said}") from error
+        raise _failed(vlm, f"the model failed: {one_line(error)}") from error
 
 
 def _failed(vlm: VLM, what: str) -> ModelError:
@@ -70,7 +69,7 @@ def _check_rows(vlm: VLM, encoded: Inputs) -> None:
     _logits(vlm, encoded, plain_plan(1, length, recorder))
     sums = recorder.attention()[0, 0].sum(-1)
     wrong = float(np.abs(sums - 1).max())
-    if len(sums) != vlm.num_layers * vlm.num_heads or not wrong < 1e-2:
+    if len(sums) != len(vlm.attention_layers) * vlm.num_heads or not wrong < 1e-2:
         raise _failed(vlm, f"attention rows should sum to 1, one is off by {wrong:.3g}")
 
 

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from gazeheads.attention.known_prompts import KnownPrompts, PixelDigest, image_inputs
-from gazeheads.errors import GazeheadsError
+from gazeheads.data.pictures import ImageError, ImageLike, open_image
+from gazeheads.errors import one_line
 from gazeheads.models.families.family import Family, Fit
 from gazeheads.models.fit import check_crop, choose_fit, fitted, in_original
+from gazeheads.models.messages import read, render, words
+from gazeheads.models.templates import EncodingError, check_template
 from gazeheads.regions import ImageTokens
 
-ImageLike = Image.Image | str | os.PathLike[str]
+__all__ = [
+    "Encoded", "Encoder", "EncodingError", "ImageError", "ImageLike", "Inputs", "open_image",
+    "question",
+]  # fmt: skip
 
 
-class ImageError(GazeheadsError):
-    """An image that cannot be read."""
-
-
-class EncodingError(GazeheadsError):
-    """A prompt that cannot be turned into model inputs, or inputs of unknown geometry."""
+_HALF = (torch.bfloat16, torch.float16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,35 +51,19 @@ class Inputs:
         """(S,) token ids."""
         return self.inputs["input_ids"][0]
 
+    def to(self, device: torch.device, dtype: torch.dtype) -> Inputs:
+        """The same on a device; pixels of half precision in the model's precision."""
+        half = [name for name, tensor in self.inputs.items() if tensor.dtype in _HALF]
+        # some processors make pixels of half precision, whatever the model's is
+        if device.type == "cpu" and all(self.inputs[name].dtype == dtype for name in half):
+            return self
+        moved = {name: tensor.to(device) for name, tensor in self.inputs.items()}
+        moved |= {name: moved[name].to(dtype) for name in half}
+        return replace(self, inputs=moved)
+
 
 Encoded = Inputs
 """The name of 0.1."""
-
-
-def open_image(image: ImageLike) -> Image.Image:
-    """An upright RGB image from a file or from an image of any mode.
-
-    Raises:
-        ImageError: missing, corrupt or empty.
-    """
-    try:
-        opened = image if isinstance(image, Image.Image) else Image.open(Path(image))
-        opened.load()
-        upright = ImageOps.exif_transpose(opened)
-        if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
-            upright = upright.convert("RGBA")
-            white = Image.new("RGBA", upright.size, (255, 255, 255, 255))
-            upright = Image.alpha_composite(white, upright)
-        upright = upright.convert("RGB")
-    except FileNotFoundError as error:
-        raise ImageError(f"image not found: {image}") from error
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"image {image} is too large to be opened safely: {error}") from error
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise ImageError(f"cannot read image {image}: {error}") from error
-    if 0 in upright.size:
-        raise ImageError(f"image of {upright.size[0]}x{upright.size[1]} pixels")
-    return upright
 
 
 class Encoder:
@@ -94,55 +76,65 @@ class Encoder:
         processor: Any,
         fit: Fit | None = None,
         known: KnownPrompts | None = None,
+        template: Mapping[str, Any] | None = None,
     ) -> None:
         self.family, self.config, self.processor = family, config, processor
+        self.template = dict(template or {})
+        check_template(processor, self.template)
         self.fit = choose_fit(fit, family, processor)
         self.known = KnownPrompts() if known is None else known
 
-    def encode(self, images: Sequence[ImageLike], messages: list[dict[str, Any]]) -> Inputs:
-        """One prompt: `messages` with an `{"type": "image"}` entry per image, in order."""
-        opened = [open_image(image) for image in images]
+    def encode(
+        self, images: Sequence[ImageLike], messages: list[dict[str, Any]], answering: bool = False
+    ) -> Inputs:
+        """One prompt with its images.
+
+        Args:
+            images: in the order of the messages' image parts; empty: the parts hold them.
+            messages: see `messages.read`.
+            answering: end where the answer begins, even if the template is to ask for a thought.
+        """
+        pictures, conversation = read(images, messages)
+        opened = [open_image(image) for image in pictures]
         shown = [fitted(image, self.fit, self.family, self.processor) for image in opened]
-        text = self._text(messages)
+        text = self._text(conversation, answering)
         try:
+            # the images of one sample together: some processors do not tile several
             batch = self.processor(
-                text=[text], images=shown, return_tensors="pt", **self._no_second_start(text)
-            )
+                text=[text], images=[shown] if shown else None, return_tensors="pt",
+                **self._no_second_start(text),
+            )  # fmt: skip
         except (ValueError, TypeError, RuntimeError, IndexError) as error:
-            raise EncodingError(f"the processor refused the prompt: {error}") from error
+            raise EncodingError(f"the processor refused the prompt: {one_line(error)}") from error
         # labels are for training; with them the model would compute a loss
         inputs = {
             name: x for name, x in batch.items() if isinstance(x, torch.Tensor) and name != "labels"
         }
-        prompt = " ".join(
-            part["text"]
-            for message in messages
-            for part in message["content"]
-            if part["type"] == "text"
-        )
         sizes = [image.size for image in opened]
-        encoded = self.adopt(inputs, sizes, prompt, [image.size for image in shown])
+        encoded = self.adopt(inputs, sizes, words(conversation), [image.size for image in shown])
         if self.fit == "keep":
             check_crop(encoded.tokens, self.family, self.processor)
         return encoded
 
-    def encode_many(self, image: ImageLike, prompts: Sequence[str]) -> list[Inputs]:
-        """Several questions about one image; the image is processed once."""
+    def encode_many(
+        self, image: ImageLike, prompts: Sequence[str], answering: bool = False
+    ) -> list[Inputs]:
+        """Several questions about one image; the image is processed once (see `encode`)."""
         if not prompts:
             return []
         opened = open_image(image)
-        first = self.encode([opened], question(prompts[0]))
-        plain_first = self._tokenise(prompts[0])
+        first = self.encode([opened], question(prompts[0]), answering)
+        plain_first = self._tokenise(prompts[0], answering)
         out = [first]
         for prompt in prompts[1:]:
-            plain = self._tokenise(prompt)
+            plain = self._tokenise(prompt, answering)
             same = _common_prefix([plain_first, plain])
             cut = len(plain_first) - same
             ids = first.ids.tolist()
             if self.config.image_token_id not in plain[:same] or (
                 cut and ids[-cut:] != plain_first[-cut:]
             ):
-                out.append(self.encode([opened], question(prompt)))
+                out.append(self.encode([opened], question(prompt), answering))
                 continue
             out.append(self._with_tail(first, ids[: len(ids) - cut], plain[same:], prompt))
         return out
@@ -160,19 +152,16 @@ class Encoder:
         inputs["input_ids"] = torch.tensor([head + tail])
         return self.adopt(inputs, first.tokens.sizes, prompt, first.shown)
 
-    def _text(self, messages: list[dict[str, Any]]) -> str:
-        try:
-            return self.family.text(self.processor, messages)
-        except (ValueError, TypeError, TemplateError) as error:
-            raise EncodingError(f"the model's chat template failed: {error}") from error
+    def _text(self, messages: list[dict[str, Any]], answering: bool = False) -> str:
+        return render(self.family, self.processor, messages, self.template, answering)
 
     def _no_second_start(self, text: str) -> dict[str, bool]:
         """Tokeniser options for a template that has written the start token itself."""
         start = self.processor.tokenizer.bos_token
         return {"add_special_tokens": False} if start and text.startswith(start) else {}
 
-    def _tokenise(self, prompt: str) -> list[int]:
-        text = self._text(question(prompt))
+    def _tokenise(self, prompt: str, answering: bool = False) -> list[int]:
+        text = self._text(question(prompt), answering)
         return self.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
 
     def adopt(
@@ -195,7 +184,7 @@ class Encoder:
             raise EncodingError("adopt one prompt at a time: a batch of inputs was given")
         given = tuple(shown) or tuple(sizes)
         tokens = self.family.image_tokens(self.config, self.processor, kept, given)
-        encoded = Inputs(kept, in_original(tokens, tuple(sizes)), prompt, given)
+        encoded = Inputs(kept, in_original(tokens, tuple(sizes), self.fit), prompt, given)
         self.known.add(encoded.inputs, encoded.tokens)
         return encoded
 

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.utils import cached_file
 
 from gazeheads.attention.install import ModelError, unwrap
+from gazeheads.models import adapters
 from gazeheads.models.check import check as check_model
 from gazeheads.models.checkpoints import reader_of
 from gazeheads.models.families import FAMILIES
 from gazeheads.models.families.family import Family, Fit
-from gazeheads.models.options import LoadOptions, load_error, quantization_config
+from gazeheads.models.kinds import REFUSED, check_published, supported_types
+from gazeheads.models.options import LOAD_ERRORS, LoadOptions, load_error, quantization_config
+from gazeheads.models.processing import adjust, load_processor
 from gazeheads.models.vlm import VLM
 
 COMIC_TINY = "comic-tiny"
-LOAD_ERRORS = (
-    OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, AttributeError,
-    SafetensorError,
-)  # fmt: skip
 
 
 def load(name_or_path: str | os.PathLike[str], **options: Any) -> VLM:
@@ -32,9 +31,10 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> VLM:
 
     Args:
         name_or_path: "comic-tiny" (comes with this package), a model id of the Hugging Face hub,
-            or a folder.
+            or a folder: of a checkpoint, or of a PEFT adapter, which names its base model.
         options: those of `LoadOptions` (device, dtype, device_map, quantization, fit, offline,
-            trust_remote_code, check); further ones go to transformers' `from_pretrained`.
+            trust_remote_code, processor, min_pixels, max_pixels, template, check); further ones
+            go to transformers' `from_pretrained`.
 
     Raises:
         ModelError: it does not exist, cannot be read, is not of a supported family, or does not
@@ -43,25 +43,41 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> VLM:
     source, name = _source(name_or_path)
     wanted, further = LoadOptions.split(options)
     further |= _placement(wanted)
+    adapter = adapters.adapter_in(source)
+    base = adapters.base_of(adapter) if adapter else source
+    called = f"{name} (adapter of {base})" if adapter else name
     try:
-        raw = _config_file(source, wanted)
-        if reader := reader_of(raw):
-            model, processor, missing = reader(source, raw, wanted.offline, further)
-        else:
-            model, processor, missing = _read(source, name, wanted, further)
+        model, processor, missing = _checkpoint(base, called, wanted, further)
         if wanted.device_map is None and wanted.quantization is None:
             model = model.to(_device(wanted))
     except LOAD_ERRORS as error:
-        raise load_error(name, error) from error
+        raise load_error(called, error) from error
     if missing:
         raise ModelError(
-            f"cannot load model {name!r}: its checkpoint lacks {len(missing)} weights "
+            f"cannot load model {called!r}: its checkpoint lacks {len(missing)} weights "
             f"({missing[0]} ...)"
         )
-    vlm = VLM(model.eval(), processor, family_of(model.config, name), name, wanted.fit)
+    if adapter:
+        model = adapters.applied(model, adapter, merged=wanted.quantization is None)
+        if adapters.has_processor(adapter):
+            processor = load_processor(str(adapter), name, wanted)
+    adjust(processor, wanted.pixels, model.config)
+    family = family_of(model.config, name)
+    vlm = VLM(model.eval(), processor, family, name, wanted.fit, wanted.template)
     if wanted.check:
         check_model(vlm)
     return vlm
+
+
+def _checkpoint(
+    source: str, name: str, options: LoadOptions, further: dict[str, Any]
+) -> tuple[Any, Any, list[str]]:
+    """Model, processor and missing weights of a checkpoint."""
+    raw = _config_file(source, options)
+    if reader := reader_of(raw):
+        return reader(source, raw, options.offline, further)
+    check_published(raw, name)
+    return _read(source, name, options, further)
 
 
 def _config_file(source: str, options: LoadOptions) -> dict[str, Any]:
@@ -78,12 +94,12 @@ def _read(
 ) -> tuple[Any, Any, list[str]]:
     """Model, processor and missing weights of a checkpoint that transformers reads."""
     # the family first: a wrong model is refused before its weights are read
-    family_of(AutoConfig.from_pretrained(source, **options.source), name)
-    processor = _processor(source, name, options)
+    place = {"local_files_only": options.offline, "trust_remote_code": False}
+    config = AutoConfig.from_pretrained(source, **place)
+    family_of(config, name)
+    processor = load_processor(source, name, options)
     auto: Any = AutoModelForImageTextToText
-    model, report = auto.from_pretrained(
-        source, output_loading_info=True, **options.source, **further
-    )
+    model, report = auto.from_pretrained(source, output_loading_info=True, **place, **further)
     return model, processor, sorted(report["missing_keys"])
 
 
@@ -105,27 +121,13 @@ def _placement(options: LoadOptions) -> dict[str, Any]:
     return out
 
 
-def _processor(source: str, name: str, options: LoadOptions) -> Any:
-    """The processor, with its image part.
-
-    Raises:
-        ModelError: a file of it is missing or damaged.
-    """
-    try:
-        processor = AutoProcessor.from_pretrained(source, **options.source)
-    except LOAD_ERRORS as error:
-        said = str(load_error(name, error)).partition(": ")[2]
-        raise ModelError(f"cannot load the processor of model {name!r}: {said}") from error
-    if getattr(processor, "image_processor", None) is None:
-        raise ModelError(
-            f"cannot load the processor of model {name!r}: it has no image processor "
-            "(processor_config.json or preprocessor_config.json is missing)"
-        )
-    return processor
-
-
 def wrap(
-    model: Any, processor: Any, name: str = "", fit: Fit | None = None, check: bool = True
+    model: Any,
+    processor: Any,
+    name: str = "",
+    fit: Fit | None = None,
+    check: bool = True,
+    template: Mapping[str, Any] | None = None,
 ) -> VLM:
     """A `VLM` around a model the caller loaded; the model stays usable as it is.
 
@@ -138,13 +140,14 @@ def wrap(
         name: for head sets and reports; default: the name it was loaded by.
         fit: how wide pictures are fitted (see `models.fit`); default: the family's own way.
         check: try the model on one small image, as `load` does.
+        template: variables of the chat template.
 
     Raises:
         ModelError: it cannot be steered, or does not pass the check.
     """
     inner = unwrap(model)
     name = name or str(getattr(inner.config, "_name_or_path", "") or type(inner).__name__)
-    vlm = VLM(inner, processor, family_of(inner.config, name), name, fit)
+    vlm = VLM(inner, processor, family_of(inner.config, name), name, fit, template)
     if check:
         check_model(vlm)
     return vlm
@@ -157,18 +160,22 @@ def family_of(config: Any, name: str) -> Family:
         ModelError: text-only, encoder-decoder, or no family knows it.
     """
     kind = getattr(config, "model_type", "")
+    for family in FAMILIES:
+        if family.handles(config):
+            return family
+    if kind in REFUSED:
+        raise ModelError(f"{name!r} is of type {kind!r}, which is not supported: {REFUSED[kind]}")
     if getattr(config, "is_encoder_decoder", False):
         raise ModelError(
             f"{name!r} is an encoder-decoder model (type {kind!r}): only models that read image "
             "and text in one decoder can be steered"
         )
-    for family in FAMILIES:
-        if kind in family.model_types:
-            return family
     if getattr(config, "vision_config", None) is None:
         raise ModelError(f"{name!r} is not a vision-language model (its type is {kind!r})")
-    known = ", ".join(sorted(kind for family in FAMILIES for kind in family.model_types))
-    raise ModelError(f"{name!r} is of type {kind!r}, which is not supported; supported: {known}")
+    raise ModelError(
+        f"{name!r} is of type {kind!r}, which is not supported; supported: "
+        f"{', '.join(supported_types())}"
+    )
 
 
 def _source(name_or_path: str | os.PathLike[str]) -> tuple[str, str]:
@@ -184,7 +191,7 @@ def _source(name_or_path: str | os.PathLike[str]) -> tuple[str, str]:
         return str(folder), COMIC_TINY
     path = Path(text).expanduser()
     if path.is_dir():
-        if not (path / "config.json").exists():
+        if not (path / "config.json").exists() and not adapters.adapter_in(str(path)):
             raise ModelError(f"folder {text} holds no model: config.json is missing")
         return str(path), path.resolve().name
     if path.is_absolute() or text.startswith(("./", "../", "~")) or text.count("/") > 1:

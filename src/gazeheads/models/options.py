@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -12,9 +12,17 @@ from huggingface_hub.errors import (
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
 )
+from safetensors import SafetensorError
 
 from gazeheads.attention.install import ModelError
+from gazeheads.errors import one_line
 from gazeheads.models.families.family import Fit
+
+LOAD_ERRORS = (
+    OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, AttributeError,
+    SafetensorError,
+)  # fmt: skip
+"""What transformers and the hub raise for a checkpoint they cannot read."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,11 @@ class LoadOptions:
             config of transformers.
         fit: how wide pictures are fitted (see `vlm.fitting`); None: the family's own way.
         offline: use local files only.
-        trust_remote_code: run code that comes with a checkpoint; without it, it is never run.
+        trust_remote_code: run code that comes with a checkpoint's processor; modelling code is
+            never run, because its attention could not be steered.
+        processor: options of the image processor, such as `dict(max_pixels=...)`.
+        min_pixels, max_pixels: the same two, for short.
+        template: variables of the chat template, such as `dict(enable_thinking=False)`.
         check: try the model on one small image (see `vlm.checking`).
     """
 
@@ -40,7 +52,27 @@ class LoadOptions:
     fit: Fit | None = None
     offline: bool = False
     trust_remote_code: bool = False
+    processor: Mapping[str, Any] | None = None
+    min_pixels: int | None = None
+    max_pixels: int | None = None
+    template: Mapping[str, Any] | None = None
     check: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("processor", "template"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, Mapping):
+                raise ModelError(
+                    f"{name}= takes a dict of options, not {type(value).__name__}: the processor "
+                    "itself comes with the checkpoint, or goes to gazeheads.wrap"
+                )
+
+    @property
+    def pixels(self) -> dict[str, Any]:
+        """All options of the image processor."""
+        short = {"min_pixels": self.min_pixels, "max_pixels": self.max_pixels}
+        given = {name: value for name, value in short.items() if value is not None}
+        return {**(self.processor or {}), **given}
 
     @classmethod
     def split(cls, options: dict[str, Any]) -> tuple[LoadOptions, dict[str, Any]]:
@@ -115,8 +147,7 @@ def load_error(name: str, error: BaseException) -> ModelError:
             "or gazeheads --trust-remote-code COMMAND"
         )
     else:
-        text = str(error).strip() or type(error).__name__
-        why = text.splitlines()[0]
+        why = one_line(error)
     return ModelError(f"cannot load model {name!r}: {why}")
 
 

@@ -18,6 +18,7 @@ from gazeheads.heads import Head, HeadSet
 from gazeheads.models.batch import Batch, make_batch
 from gazeheads.models.generate import Decoding, TextPieces, decode, pieces
 from gazeheads.models.inputs import Inputs
+from gazeheads.models.templates import tell_unfinished_thought
 from gazeheads.steering import LiveSteering, Steering
 from gazeheads.trace import GazeTrace
 
@@ -145,7 +146,7 @@ def _watched(vlm: VLM, watch: Watch) -> tuple[Head, ...] | None:
     if watch is None:
         return None
     if watch == "all":
-        return tuple(Head(n, h) for n in range(vlm.num_layers) for h in range(vlm.num_heads))
+        return tuple(Head(n, h) for n in vlm.attention_layers for h in range(vlm.num_heads))
     if isinstance(watch, str):
         raise RowError(f"watch which heads? {watch!r} is neither a head set nor 'all'")
     heads = watch if isinstance(watch, HeadSet) else HeadSet.of(watch)
@@ -191,6 +192,7 @@ def _generation(
 ) -> Generation:
     """What one row of a finished batch gave."""
     text = vlm.tokenizer.decode(list(tokens), skip_special_tokens=True)
+    tell_unfinished_thought(vlm.tokenizer, encoded.ids, tokens)
     steered: tuple[str | None, ...] = (None,) * len(tokens)
     if plan is not None:
         steered = tuple(names[row] for names in plan.steered_to[: len(tokens)])
@@ -201,3 +203,14 @@ def _generation(
         words = pieces(vlm.tokenizer, tokens)
         trace = GazeTrace(attention, norms, heads, encoded.tokens, words, steered)
     return Generation(text, tuple(tokens), steered, trace)
+
+
+def trace_of(generation: Generation) -> GazeTrace:
+    """Its trace.
+
+    Raises:
+        RowError: nothing was watched.
+    """
+    if generation.trace is None:
+        raise RowError("nothing was watched while this text was written")
+    return generation.trace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -55,16 +55,40 @@ def score(vlm: VLM, strips: Sequence[Questions], rule: Rule) -> list[np.ndarray]
     counts = [len(strip.prompts) for strip in strips]
     groups = [_groups(s.prompts[0].tokens, s.regions, rule) for s in strips]
     lengths = [_prefix(strip.prompts) for strip in strips]
-    if vlm.family.shares_prefix and all(length > 0 for length in lengths):
+    shared = vlm.family.shares_prefix and all(length > 0 for length in lengths)
+    if shared and _seen_whole(vlm.text_config, strips, lengths):
         mass = _score_shared(vlm, strips, groups, lengths)
     else:
         mass = _score_whole(vlm, strips, groups)
-    mass = mass.reshape(len(mass), vlm.num_layers, vlm.num_heads, -1)
+    own = mass.reshape(len(mass), len(vlm.attention_layers), vlm.num_heads, -1)
+    # layers without heads, as hybrid models have, look nowhere
+    mass = np.zeros((len(own), vlm.num_layers, *own.shape[2:]), dtype=own.dtype)
+    mass[:, list(vlm.attention_layers)] = own
     ends = np.cumsum([0, *counts])
     return [
         mass[a:b, ..., : len(strip.regions)]
         for a, b, strip in zip(ends, ends[1:], strips, strict=False)
     ]
+
+
+def _seen_whole(text: Any, strips: Sequence[Questions], lengths: Sequence[int]) -> bool:
+    """Whether a sliding window holds every row, with the padding between prefix and tail.
+
+    A window counts keys, padding among them: a row longer than it would see fewer tokens of its
+    prompt than the same prompt does alone.
+    """
+    kinds = getattr(text, "layer_types", None) or ("sliding_attention", "chunked_attention")
+    windows = [
+        getattr(text, name, None)
+        for kind, name in (("sliding", "sliding_window"), ("chunked", "attention_chunk_size"))
+        if any(kind in each for each in kinds)
+    ]
+    tails = [
+        len(prompt) - length
+        for strip, length in zip(strips, lengths, strict=True)
+        for prompt in strip.prompts
+    ]
+    return all(window is None or max(lengths) + max(tails) <= window for window in windows)
 
 
 def _groups(tokens: ImageTokens, regions: Sequence[Region], rule: Rule) -> np.ndarray:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from gazeheads.attention.ambient import SteeringContext
-from gazeheads.attention.install import install, unwrap
+from gazeheads.attention.install import install, softmax_layers, unwrap
 from gazeheads.attention.intervention import Mode, Norms, When
 from gazeheads.heads import HeadSet
 from gazeheads.models.families.family import Family, Fit
@@ -24,17 +23,17 @@ from gazeheads.models.rows import (
     Generation,
     Piece,
     Row,
-    RowError,
     Steerings,
     Watch,
     generations,
     pairs_of,
     prepare,
     streamed,
+    trace_of,
 )
 from gazeheads.models.score import Questions, halving, score
 from gazeheads.regions import Region, Rule
-from gazeheads.steering import LiveSteering, Schedule, Steering, SteeringError
+from gazeheads.steering import LiveSteering, Schedule, Steering, steering_of
 from gazeheads.trace import GazeTrace
 
 
@@ -48,10 +47,17 @@ class VLM:
         name: in head sets and reports.
         num_layers, num_heads: of the language model.
         state: what acts on the model's forward passes.
+        attention_layers: its layers that have attention heads: all, but for hybrid models.
     """
 
     def __init__(
-        self, model: Any, processor: Any, family: Family, name: str, fit: Fit | None = None
+        self,
+        model: Any,
+        processor: Any,
+        family: Family,
+        name: str,
+        fit: Fit | None = None,
+        template: Mapping[str, Any] | None = None,
     ) -> None:
         self._installation = install(unwrap(model), name)
         self.model, self.state = self._installation.model, self._installation.state
@@ -60,12 +66,17 @@ class VLM:
         self.text_config = self.model.config.get_text_config()
         self.num_layers = int(self.text_config.num_hidden_layers)
         self.num_heads = int(self.text_config.num_attention_heads)
-        self.encoder = Encoder(family, self.model.config, processor, fit, self.state.prompts)
+        self.attention_layers = tuple(softmax_layers(self.text_config))
+        prompts = self.state.prompts
+        self.encoder = Encoder(family, self.model.config, processor, fit, prompts, template)
         self.stops = stop_ids(self.model, self.tokenizer)
         self.pad = pad_id(self.tokenizer, self.stops)
 
     def __repr__(self) -> str:
-        return f"VLM({self.name!r}, {self.num_layers} layers x {self.num_heads} heads)"
+        named = ", ".join(map(str, self.attention_layers))
+        hybrid = len(self.attention_layers) < self.num_layers
+        some = f", attention in layers {named} only" if hybrid else ""
+        return f"VLM({self.name!r}, {self.num_layers} layers x {self.num_heads} heads{some})"
 
     @property
     def device(self) -> torch.device:
@@ -87,6 +98,7 @@ class VLM:
         own = fingerprint_of(self.model, quick=True) if known else ""
         for heads in dict.fromkeys(sets):
             heads.check(self.num_layers, self.num_heads, self.name, own)
+            heads.check_layers(self.attention_layers, self.name)
 
     def living_heads(self) -> np.ndarray:
         """(L, H) bool: heads whose output can be anything but zero."""
@@ -102,23 +114,23 @@ class VLM:
     def encode_messages(
         self, images: Sequence[ImageLike], messages: list[dict[str, Any]]
     ) -> Inputs:
-        """Model inputs for a conversation with one `{"type": "image"}` entry per image."""
-        return self._on_device(self.encoder.encode(images, messages))
+        """Model inputs for a conversation (see `messages.read`); the last message is the user's."""
+        return self.encoder.encode(images, messages).to(self.device, self.model.dtype)
 
-    def encode_many(self, image: ImageLike, prompts: Sequence[str]) -> list[Inputs]:
-        """Model inputs for several questions about one image, processed once."""
-        return [self._on_device(each) for each in self.encoder.encode_many(image, prompts)]
+    def encode_many(
+        self, image: ImageLike, prompts: Sequence[str], answering: bool = False
+    ) -> list[Inputs]:
+        """Model inputs for several questions about one image, processed once.
 
-    def _on_device(self, encoded: Inputs) -> Inputs:
-        if self.device.type == "cpu":
-            return encoded
-        inputs = {name: tensor.to(self.device) for name, tensor in encoded.inputs.items()}
-        return replace(encoded, inputs=inputs)
+        Args:
+            image, prompts: the image and the questions.
+            answering: end where the answer begins, even if the template is to ask for a thought.
+        """
+        several = self.encoder.encode_many(image, prompts, answering)
+        return [each.to(self.device, self.model.dtype) for each in several]
 
     def unwrap(self) -> Any:
-        """Takes hooks and attention function off the model again, and returns it.
-
-        The `VLM` is of no use afterwards; `wrap` the model again for another.
+        """Takes everything off the model again and returns it; this `VLM` is then of no use.
 
         Raises:
             ModelError: steering is in force.
@@ -143,9 +155,8 @@ class VLM:
         """Steers everything the model does inside `with`, transformers' own `generate` included.
 
         A region is resolved against each prompt, so the same steering serves many images. Prompts
-        made by `encode` (or `ask`) are known by their token ids and pixels; for inputs made
-        elsewhere pass them here with their image. Nested `with` of one model add up. What is
-        "inside", for threads, tasks and generators, is told in docs/guarantees.md.
+        made by `encode` (or `ask`) are known by their token ids and pixels; pass others here with
+        their image. What is "inside", for threads and generators too: docs/guarantees.md.
 
         Args:
             heads: which heads, or a live steering that holds them and the region.
@@ -164,15 +175,7 @@ class VLM:
             >>> with vlm.steer([(3, 1), (4, 2)], strip.panel(4)):
             ...     answer = vlm.ask(strip.image, "What happens?")
         """
-        if isinstance(heads, LiveSteering):
-            if region is not None:
-                raise SteeringError("a live steering holds its region: leave region out")
-            return self.steered(heads, inputs=inputs, image=image)
-        if region is None:
-            raise SteeringError("steer to where? Name a region, a schedule or a live steering")
-        own = heads if isinstance(heads, HeadSet) else HeadSet.of(heads)
-        own = own.forced() if force else own
-        steering = Steering(own, region, delta, mode, when, rule, threshold)
+        steering = steering_of(heads, region, delta, mode, when, rule, threshold, force)
         return self.steered(steering, inputs=inputs, image=image)
 
     def steered(
@@ -265,10 +268,7 @@ class VLM:
         encoded = image if isinstance(image, Inputs) else self.encode(image, prompt)
         chosen = "all" if heads is None else heads
         done = self.generate([(encoded, steering)], watch=chosen, norms=norms, **options)
-        trace = done[0].trace
-        if trace is None:
-            raise RowError("nothing was watched")
-        return trace
+        return trace_of(done[0])
 
     def score_regions(
         self,
@@ -288,7 +288,7 @@ class VLM:
     ) -> list[np.ndarray]:
         """`score_regions` for several images, `batch_size` at once; halved if memory runs out."""
         questions = [
-            Questions(tuple(self.encode_many(image, prompts)), tuple(regions))
+            Questions(tuple(self.encode_many(image, prompts, answering=True)), tuple(regions))
             for image, prompts, regions in items
         ]
         return halving(lambda part: score(self, part, rule), questions, max(1, batch_size))

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
+from gazeheads.data.pictures import open_image
 from gazeheads.services.calling import (
     Endpoint,
     Patience,
@@ -210,5 +211,5 @@ def _text_of(content: Any) -> str:
 
 def _jpeg(image: Image.Image) -> str:
     buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, "JPEG", quality=JPEG_QUALITY)
+    open_image(image).save(buffer, "JPEG", quality=JPEG_QUALITY)
     return base64.standard_b64encode(buffer.getvalue()).decode("ascii")

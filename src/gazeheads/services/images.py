@@ -8,8 +8,7 @@ import io
 from functools import cached_property
 from typing import Any
 
-from PIL import Image
-
+from gazeheads.data.pictures import ImageError, open_image
 from gazeheads.services.calling import (
     Endpoint,
     PassingFault,
@@ -97,9 +96,9 @@ class Painter:
 
 def _as_png(text: str) -> bytes:
     try:
-        with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as picture:
-            buffer = io.BytesIO()
-            picture.convert("RGB").save(buffer, "PNG")
-    except (binascii.Error, OSError, ValueError) as error:
+        picture = open_image(base64.b64decode(text, validate=True))
+    except (binascii.Error, ImageError) as error:
         raise PassingFault("the picture that was sent is damaged") from error
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
     return buffer.getvalue()

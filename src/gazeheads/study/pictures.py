@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from gazeheads.data.drawn.captions import headline
 from gazeheads.data.drawn.truth import PanelTruth
+from gazeheads.data.pictures import ImageError, open_image
 from gazeheads.data.strip import Strip
 from gazeheads.files import file_name
 from gazeheads.study.disk import STRIPS, RunError
@@ -55,10 +54,9 @@ def kept_strip(folder: Path, name: str, kept: dict[str, Any]) -> Strip:
     """
     path = folder / kept["picture"]
     try:
-        with Image.open(path) as picture:
-            page = picture.convert("RGB")
-    except OSError as error:
-        raise RunError(f"cannot read {path}: {error}") from error
+        page = open_image(path)
+    except ImageError as error:
+        raise RunError(str(error)) from error
     width, height = page.size
     boxes = [
         (round(x0 * width), round(y0 * height), round(x1 * width), round(y1 * height))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from gazeheads.errors import GazeheadsError
 
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; default: the best.")]
 Dtype = Annotated[
@@ -20,15 +23,71 @@ Quantization = Annotated[
 ]
 FitOption = Annotated[
     str | None,
-    typer.Option(help="Wide pictures: squash, keep or grid; default: the model family's own."),
+    typer.Option(
+        help="Wide pictures: squash, keep, grid or crop; default: the model family's own."
+    ),
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Use local files of models only.")]
 Trust = Annotated[
-    bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
+    bool,
+    typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint's processor."),
 ]
 NoCheck = Annotated[
     bool, typer.Option("--no-check", help="Skip the check of a model on a small image.")
 ]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(min=1, help="Of a picture, where the processor has such a limit: fewer tokens."),
+]
+
+
+ProcessorOptions = Annotated[
+    list[str] | None,
+    typer.Option("--processor", metavar="KEY=VALUE", help="Option of the image processor."),
+]
+TemplateOptions = Annotated[
+    list[str] | None,
+    typer.Option("--template", metavar="KEY=VALUE", help="Variable of the chat template."),
+]
+
+
+class OptionError(GazeheadsError):
+    """A KEY=VALUE that cannot be read."""
+
+
+def given(processor: list[str] | None, template: list[str] | None) -> dict[str, dict[str, Any]]:
+    """The options of loading that are given as KEY=VALUE, by their names."""
+    return {
+        "processor": pairs("--processor", processor), "template": pairs("--template", template)
+    }  # fmt: skip
+
+
+def pairs(option: str, values: list[str] | None) -> dict[str, Any]:
+    """The values of an option given as KEY=VALUE, any number of times; values are read as JSON.
+
+    Raises:
+        OptionError: no "=", or nothing before it.
+    """
+    found: dict[str, Any] = {}
+    for each in values or []:
+        key, equals, value = each.partition("=")
+        if not equals or not key.strip():
+            raise OptionError(f"{option} takes KEY=VALUE, not {each!r}")
+        if key.strip() in found:
+            raise OptionError(f"{option} {key.strip()} is given twice")
+        found[key.strip()] = _read(value.strip())
+    return found
+
+
+def _read(value: str) -> Any:
+    # as people write them in Python and on command lines
+    named = {"true": True, "false": False, "none": None}
+    if value.lower() in named:
+        return named[value.lower()]
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def tokens_command(
@@ -64,12 +123,16 @@ def list_families() -> None:
 
     from gazeheads.cli import terminal
     from gazeheads.models.families import FAMILIES
+    from gazeheads.models.kinds import REFUSED
 
-    table = Table("family", "model types", "steer", "record", "share vision", "share prefix")
+    table = Table("family")
+    table.add_column("model types", no_wrap=True)
+    for name in ("steer", "record", "share vision", "share prefix"):
+        table.add_column(name)
     for family in FAMILIES:
         kinds = [f"[{k}]" if k in family.unverified else k for k in family.model_types]
-        shares = "yes" if family.shares_prefix else "no: one bidirectional block"
-        table.add_row(family.name, Text(", ".join(kinds)), "yes", "yes", "yes", shares)
+        shares = "yes" if family.shares_prefix else f"no: {family.unshared}"
+        table.add_row(family.name, Text("\n".join(kinds)), "yes", "yes", "yes", shares)
     terminal.out.print(table)
     terminal.out.print(
         "Verified on tiny random models built from each type's own classes (types in brackets "
@@ -77,3 +140,9 @@ def list_families() -> None:
         "each is tried on one small image when it is loaded.",
         markup=False,
     )
+    refused: dict[str, list[str]] = {}
+    for kind, reason in REFUSED.items():
+        refused.setdefault(reason, []).append(kind)
+    terminal.out.print("\nOther image-text types of transformers are refused:")
+    for reason, kinds in refused.items():
+        terminal.out.print(f"- {', '.join(kinds)}: {reason}", markup=False, soft_wrap=True)

@@ -18,6 +18,7 @@ from transformers import (
     SiglipImageProcessor,
     SiglipVisionConfig,
 )
+from transformers.image_utils import make_flat_list_of_images
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from gazeheads.attention.install import ModelError
@@ -80,7 +81,7 @@ class OvisPixels(SiglipImageProcessor):
 
     def preprocess(self, images: Any, *args: Any, **kwargs: Any) -> BatchFeature:
         """Pixel inputs of one or more images."""
-        several = images if isinstance(images, list | tuple) else [images]
+        several: Any = make_flat_list_of_images(images)
         return BatchFeature({"pixel_values": torch.cat([self._padded(each) for each in several])})
 
     def _padded(self, image: Any) -> torch.Tensor:

@@ -18,7 +18,7 @@ class LlavaNext(Family):
     """The tiles' grid loses its rows or columns of padding; a newline token ends every row."""
 
     name = "LLaVA-NeXT"
-    model_types = ("llava_next",)
+    model_types: tuple[str, ...] = ("llava_next", "llava_next_video")
 
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
         """See `Family.boxes`."""

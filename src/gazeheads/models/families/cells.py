@@ -22,6 +22,12 @@ def pixel_size(processor: Any) -> Size:
     return int(size.width), int(size.height)
 
 
+def image_option(processor: Any, name: str) -> Any:
+    """What a processor's image part is told at every call, or else has of its own."""
+    told = getattr(processor, "images_kwargs", None) or {}
+    return told[name] if name in told else getattr(processor.image_processor, name)
+
+
 def cells(box: Box, columns: int, rows: int) -> np.ndarray:
     """(rows * columns, 4) boxes that tile a rectangle, row by row."""
     x0, y0, x1, y1 = box

@@ -18,7 +18,7 @@ import torch
 from gazeheads.errors import GazeheadsError
 from gazeheads.regions import ImageTokens
 
-Fit = Literal["squash", "keep", "grid"]
+Fit = Literal["squash", "keep", "grid", "crop"]
 
 
 class FamilyError(GazeheadsError):
@@ -58,6 +58,7 @@ class Family(ABC):
         unverified: those of them that no tiny model was built of.
         shares_prefix: whether prompts with a common beginning may share its prefill; False where
             the prompt is one bidirectional block.
+        unshared: why not, where they may not.
         text_keys: inputs of the prompt's length that every prefill needs.
     """
 
@@ -65,7 +66,12 @@ class Family(ABC):
     model_types: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
     shares_prefix = True
+    unshared: str = "one bidirectional block"
     text_keys: tuple[str, ...] = ()
+
+    def handles(self, config: Any) -> bool:
+        """Whether a model of that config is of this family."""
+        return getattr(config, "model_type", "") in self.model_types
 
     @abstractmethod
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
@@ -106,9 +112,17 @@ class Family(ABC):
         owners = np.repeat(np.arange(len(boxes)), counts)
         return ImageTokens(where, np.concatenate(boxes), tuple(sizes), owners)
 
-    def text(self, processor: Any, messages: list[dict[str, Any]]) -> str:
+    def text(self, processor: Any, messages: list[dict[str, Any]], **template: Any) -> str:
         """The prompt's text, image placeholders included, as the processor takes it."""
-        return processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return processor.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, **template
+        )
+
+    def placeholders(self, processor: Any) -> tuple[str, ...]:
+        """What may stand for an image in a prompt's text, before the processor expands it."""
+        names = ("image_token", "image_placeholder_token", "boi_token")
+        found = (getattr(processor, name, None) for name in names)
+        return tuple(token for token in found if isinstance(token, str) and token)
 
     def square(self, processor: Any) -> tuple[int, int] | None:
         """(width, height) the model works at when it sees an image as one tile; None: any size."""

@@ -11,6 +11,7 @@ import torch
 
 from gazeheads.models.families.cells import Size, cells, clipped, from_edges, pixel_size, whole
 from gazeheads.models.families.family import Family, FamilyError, Prompt
+from gazeheads.models.families.mistral import is_pixtral
 
 
 class Llava(Family):
@@ -18,6 +19,10 @@ class Llava(Family):
 
     name = "LLaVA"
     model_types: tuple[str, ...] = ("llava", "vipllava")
+
+    def handles(self, config: Any) -> bool:
+        """A LLaVA with Pixtral's tower cuts nothing off: it is another family's."""
+        return super().handles(config) and not is_pixtral(config)
 
     def boxes(self, prompt: Prompt) -> list[np.ndarray]:
         """See `Family.boxes`."""
@@ -85,6 +90,36 @@ def _edges(canvas: int, resized: int, original: int, patch: int) -> np.ndarray:
     return np.stack([starts, starts + patch * original / resized], -1)
 
 
+class DeepseekVL(Family):
+    """The longer edge is brought to the square's, the rest is padding with no part of the image."""
+
+    name = "DeepSeek-VL, Janus"
+    model_types = ("deepseek_vl", "janus")
+
+    def boxes(self, prompt: Prompt) -> list[np.ndarray]:
+        """See `Family.boxes`."""
+        side = math.isqrt(int(prompt.processor.num_image_tokens))
+        edge, least = pixel_size(prompt.processor)[0], int(prompt.pixels.min_size)
+        return [_padded(size, edge, least, side) for size in prompt.sizes]
+
+    def square(self, processor: Any) -> tuple[int, int]:
+        """The pixel input."""
+        return pixel_size(processor)
+
+
+def _padded(size: Size, edge: int, least: int, side: int) -> np.ndarray:
+    """Boxes of the cells of a padded square, row by row."""
+    scale = edge / max(size)
+    shown = [max(round(each * scale), least) for each in size]
+    lines = np.arange(side + 1) * edge / side
+    axes = [
+        (lines - (edge - own) // 2) * original / own
+        for own, original in zip(shown, size, strict=True)
+    ]
+    xs, ys = (np.stack([axis[:-1], axis[1:]], -1) for axis in axes)
+    return clipped(from_edges(xs, ys), size)
+
+
 class PaliGemma(Family):
     """One stretched square; the whole prompt is one bidirectional block, so no prefix is shared."""
 
@@ -102,8 +137,9 @@ class PaliGemma(Family):
         """The pixel input."""
         return pixel_size(processor)
 
-    def text(self, processor: Any, messages: list[dict[str, Any]]) -> str:
+    def text(self, processor: Any, messages: list[dict[str, Any]], **template: Any) -> str:
         """Images first, then the bare text: these models were trained without a conversation."""
+        del template
         parts = [part for message in messages for part in message["content"]]
         images = sum(part["type"] == "image" for part in parts)
         words = " ".join(part["text"] for part in parts if part["type"] == "text")

@@ -7,10 +7,15 @@ import re
 from typing import Any
 
 import numpy as np
+from transformers.models.cohere2_vision.image_processing_cohere2_vision import (
+    get_optimal_tiled_canvas as cohere2_canvas,
+)
 from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
 
-from gazeheads.models.families.cells import cells, pixel_size, runs, tiles, whole
+from gazeheads.models.families.cells import cells, image_option, pixel_size, runs, tiles, whole
 from gazeheads.models.families.family import Family, FamilyError, Prompt
+
+_PATCHES = ("min_patches", "max_patches")
 
 
 class InternVL(Family):
@@ -24,11 +29,12 @@ class InternVL(Family):
         pixels = prompt.pixels
         tile = (pixels.size.height, pixels.size.width)
         side = self._side(prompt.processor)
+        least, most = (int(image_option(prompt.processor, n)) for n in _PATCHES)
+        if not image_option(prompt.processor, "crop_to_patches"):
+            least = most = 1
         found = []
         for size in prompt.sizes:
-            columns, rows = get_optimal_tiled_canvas(
-                (size[1], size[0]), tile, pixels.min_patches, pixels.max_patches
-            )
+            columns, rows = self._layout((size[1], size[0]), tile, least, most)
             boxes = tiles(size, columns, rows, side, side)
             if columns * rows > 1:
                 boxes = np.concatenate([boxes, cells(whole(size), side, side)])
@@ -38,6 +44,12 @@ class InternVL(Family):
     def square(self, processor: Any) -> tuple[int, int]:
         """One tile."""
         return pixel_size(processor)
+
+    def _layout(
+        self, size: tuple[int, int], tile: tuple[int, int], least: int, most: int
+    ) -> tuple[int, int]:
+        """(columns, rows) of tiles for an image of (height, width)."""
+        return get_optimal_tiled_canvas(size, tile, least, most)
 
     def _side(self, processor: Any) -> int:
         """Tokens along the edge of a tile."""
@@ -53,6 +65,52 @@ class AyaVision(InternVL):
     def _side(self, processor: Any) -> int:
         """Tokens along the edge of a tile."""
         return int(processor.img_size) // int(processor.patch_size)
+
+
+class Cohere2Vision(InternVL):
+    """InternVL's tiles with a layout of its own."""
+
+    name = "Command A Vision"
+    model_types = ("cohere2_vision",)
+
+    def _layout(
+        self, size: tuple[int, int], tile: tuple[int, int], least: int, most: int
+    ) -> tuple[int, int]:
+        """(columns, rows) of tiles for an image of (height, width)."""
+        return cohere2_canvas(size, tile, least, most)
+
+    def _side(self, processor: Any) -> int:
+        """Tokens along the edge of a tile."""
+        return int(processor.patch_size)
+
+
+class PerceptionLM(Family):
+    """Thumbnail first, then the tiles of a canvas that the image is stretched to."""
+
+    name = "Perception LM"
+    model_types = ("perception_lm",)
+
+    def boxes(self, prompt: Prompt) -> list[np.ndarray]:
+        """See `Family.boxes`."""
+        pixels, processor = prompt.pixels, prompt.processor
+        edge = int(pixels.tile_size)
+        side = edge // int(processor.patch_size) // int(processor.pooling_ratio)
+        found = []
+        for size in prompt.sizes:
+            boxes = cells(whole(size), side, side)
+            if pixels.vision_input_type == "thumb+tile":
+                # the processor's own two rules: the canvas that holds the image, else the closest
+                layout = pixels._fit_image_to_canvas(*size, edge)
+                layout = layout or pixels._find_closest_aspect_ratio(*size, edge)
+                columns, rows = layout if int(pixels.max_num_tiles) > 1 else (1, 1)
+                boxes = np.concatenate([boxes, tiles(size, columns, rows, side, side)])
+            found.append(boxes)
+        return found
+
+    def square(self, processor: Any) -> tuple[int, int]:
+        """One tile."""
+        edge = int(processor.image_processor.tile_size)
+        return edge, edge
 
 
 class Ovis2(Family):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import ConfigDict
 
-from gazeheads.data.objects import coco_annotations, coco_pictures, drawn_pictures
+from gazeheads.data.coco import coco_annotations, coco_pictures
+from gazeheads.data.objects import ObjectPictures, drawn_pictures
 from gazeheads.study import published
 from gazeheads.study.experiment import Command, Experiment, Option, register
 from gazeheads.study.experiments import natural
@@ -76,7 +77,8 @@ def _pointed(context: ExperimentContext, options: CocoOptions) -> list[RunFolder
     """The gaze pointed at single objects, of COCO or of drawn scenes."""
     count = options.each or context.limit
     if options.folder is None:
-        source, pictures = "drawn scenes", drawn_pictures(count, context.seed)
+        source = "drawn scenes"
+        pictures = ObjectPictures(tuple(drawn_pictures(count, context.seed)))
     else:
         source, pictures = "COCO val2017", coco_pictures(options.folder, count, context.seed)
     sets = {GAZE: context.scores.top(context.k)}

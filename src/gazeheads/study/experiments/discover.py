@@ -144,8 +144,13 @@ def record_of(vlm: VLM, strip: Strip, settings: DiscoverSettings) -> dict[str, A
     from gazeheads.discovery.gaze import measure  # noqa: PLC0415 - loads torch
 
     questions, matrices = measure(vlm, [strip], settings.prompt)
+    without = sorted(set(range(vlm.num_layers)) - set(vlm.attention_layers))
     # whole matrices, so that strips can be averaged in any combination later
-    return {"questions": questions, "matrices": packed(matrices)}
+    return {
+        **({"layers_without_heads": without} if without else {}),
+        "questions": questions,
+        "matrices": packed(matrices),
+    }
 
 
 def _scores(folder: RunFolder) -> HeadScores:
@@ -160,6 +165,8 @@ def _scores(folder: RunFolder) -> HeadScores:
         "seed": folder.settings["seed"],
         "versions": folder.versions,
     }
+    if without := records[0].get("layers_without_heads"):
+        provenance["layers_without_heads"] = without
     return HeadScores(scores, matrices, "gaze", provenance, living_of(folder))
 
 

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gazeheads import prompts
-from gazeheads.data.objects import CLASSES, NaturalPicture
+from gazeheads.boxes import OutsideError
+from gazeheads.data.objects import CLASSES, LeftOut, NaturalPicture, ObjectPictures
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadSet
-from gazeheads.regions import RegionError
+from gazeheads.regions import CroppedError, Region, UncoveredError
 from gazeheads.study.identity import model_mark, versions
 from gazeheads.study.runs import RunFolder, RunOptions
 from gazeheads.study.stats import share
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "coco"
 UNSTEERED = "unsteered"
+TOO_SMALL, CROPPED, OUTSIDE = "too small", "not in the crop", "outside"
+WHY_NOT = (TOO_SMALL, CROPPED, OUTSIDE)
+"""A box holds the centre of no image token; lies where the processor cut the picture off; lies
+outside the picture."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def run(
 
     Args:
         vlm: the model.
-        pictures: with objects.
+        pictures: with objects; what was left out of an `ObjectPictures` is told in the summary.
         head_sets: heads to steer, by name.
         settings: see there.
         options: where to and how.
@@ -69,6 +74,8 @@ def run(
         "model_mark": model_mark(vlm),
         "head_sets": {name: [[str(h) for h in heads]] for name, heads in head_sets.items()},
     }
+    if isinstance(pictures, ObjectPictures) and pictures.left_out:
+        whole["left_out"] = [asdict(each) for each in pictures.left_out]
     with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
 
         def do(part: Sequence[NaturalPicture]) -> list[dict[str, Any]]:
@@ -99,7 +106,12 @@ def _record(
     from gazeheads.steering import Steering  # noqa: PLC0415 - loads torch
 
     encoded = vlm.encode(picture.image, settings.prompt)
-    covered = {i for i, thing in enumerate(picture.things) if _has_tokens(encoded, thing.region)}
+    uncovered = {
+        i: why
+        for i, thing in enumerate(picture.things)
+        if (why := _why_uncovered(encoded, thing.region))
+    }
+    covered = set(range(len(picture.things))) - set(uncovered)
     places = [(name, i) for name in head_sets for i in sorted(covered)]
     rows: list[Any] = [(encoded, None)]
     for name, i in places:
@@ -118,6 +130,7 @@ def _record(
                 "size": thing.size,
                 "box": list(thing.box),
                 "covered": i in covered,
+                "why_not": uncovered.get(i),
                 "answers": {name: said.get((name, i), "") for name in head_sets},
                 "named": {
                     UNSTEERED: thing.is_named(unsteered),
@@ -129,19 +142,25 @@ def _record(
     }
 
 
-def _has_tokens(encoded: Encoded, region: Any) -> bool:
-    """Whether the centre of any image token lies in the box; the study's rule."""
+def _why_uncovered(encoded: Encoded, region: Region) -> str | None:
+    """Why a box cannot be pointed at by the study's rule, one of `WHY_NOT`; None if it can."""
     try:
         encoded.tokens.indices(region)
-    except RegionError:
-        return False
-    return True
+    except CroppedError:
+        return CROPPED
+    except UncoveredError:
+        return TOO_SMALL
+    except OutsideError:
+        return OUTSIDE
+    return None
 
 
 def results(folder: RunFolder) -> dict[str, Any]:
     """The summary of a run: by size class how often the answer names the object pointed at.
 
-    A box without the centre of any image token cannot be pointed at and counts as missed.
+    A box without the centre of any image token cannot be pointed at and counts as missed; so does
+    one that the processor cut off. A box outside its picture counts for nothing, and a class
+    without boxes has no accuracy.
     """
     records = folder.ordered()
     names = [UNSTEERED, *folder.settings["head_sets"]]
@@ -150,27 +169,51 @@ def results(folder: RunFolder) -> dict[str, Any]:
         "classes": [
             {
                 "name": size,
-                "boxes": _count(records, size, None),
-                "without_tokens": _count(records, size, False),
+                "boxes": len(_boxes(records, size)),
+                "without_tokens": len(_boxes(records, size, TOO_SMALL)),
+                "cropped": len(_boxes(records, size, CROPPED)),
                 "accuracy": {name: _accuracy(records, size, name) for name in names},
             }
             for size in (*CLASSES, "overall")
         ],
+        "left_out": [*folder.settings.get("left_out", ()), *_outside(records)],
     }
 
 
-def _of_size(record: dict[str, Any], size: str) -> list[dict[str, Any]]:
-    return [thing for thing in record["things"] if size in (thing["size"], "overall")]
+def _why_not(thing: Mapping[str, Any]) -> str | None:
+    """Why a box was not pointed at; records of before tell no more than that."""
+    return None if thing["covered"] else thing.get("why_not", TOO_SMALL)
 
 
-def _count(records: Sequence[dict[str, Any]], size: str, covered: bool | None) -> int:
-    return sum(
-        covered is None or thing["covered"] == covered
+def _of_size(record: Mapping[str, Any], size: str) -> list[dict[str, Any]]:
+    return [
+        thing
+        for thing in record["things"]
+        if size in (thing["size"], "overall") and _why_not(thing) != OUTSIDE
+    ]
+
+
+def _boxes(
+    records: Sequence[Mapping[str, Any]], size: str, why_not: str | None = None
+) -> list[dict[str, Any]]:
+    """Boxes of a class; all of them, or those that could not be pointed at for a reason."""
+    every = [thing for record in records for thing in _of_size(record, size)]
+    return [thing for thing in every if why_not is None or _why_not(thing) == why_not]
+
+
+def _outside(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found = [
+        record["unit"]
         for record in records
-        for thing in _of_size(record, size)
-    )
+        for thing in record["things"]
+        if _why_not(thing) == OUTSIDE
+    ]
+    reason = "outside the picture"
+    return [asdict(LeftOut("box", reason, len(found), found[0]))] if found else []
 
 
-def _accuracy(records: Sequence[dict[str, Any]], size: str, name: str) -> dict[str, Any]:
+def _accuracy(records: Sequence[Mapping[str, Any]], size: str, name: str) -> dict[str, Any] | None:
     own = [[thing["named"][name] for thing in _of_size(record, size)] for record in records]
+    if not any(own):
+        return None
     return share([sum(each) for each in own], [len(each) for each in own]).as_dict()

@@ -6,11 +6,13 @@ from gazeheads.study import published
 from gazeheads.study.experiments import natural
 from gazeheads.study.report import charts
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
-from gazeheads.study.report.numbers import Runs, percent
+from gazeheads.study.report.numbers import Results, Runs, percent
 from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import write_csv
 from gazeheads.study.report.theme import save
 from gazeheads.study.report.variants import ANOTHER_MODEL
+
+NO_BOXES = "no boxes"
 
 
 @section(natural.EXPERIMENT, place=140)
@@ -20,18 +22,23 @@ def natural_section(runs: Runs) -> Section:
     results, source = run.summary["results"], run.settings["source"]
     classes = results["classes"]
     names = list(classes[0]["accuracy"])
+    cropped = any(own.get("cropped") for own in classes)
     rows = tuple(
         (
             own["name"],
             str(own["boxes"]),
             str(own["without_tokens"]),
-            *(percent(own["accuracy"][name], interval=True) for name in names),
+            *((str(own["cropped"]),) if cropped else ()),
+            *(_share(own, name) for name in names),
             " / ".join(f"{value:.1f}%" for value in published.COCO[own["name"]]),
         )
         for own in classes
     )
     heads = [f"{n} ({results['heads'][n]})" if n in results["heads"] else n for n in names]
-    head = ("box", "boxes", "too small for a token", *heads, "published, gaze / random")
+    head = (
+        "box", "boxes", "too small for a token", *(("not in the crop",) if cropped else ()),
+        *heads, "published, gaze / random",
+    )  # fmt: skip
     series = {
         name: [own["accuracy"][name] if own["boxes"] else None for own in classes] for name in names
     }
@@ -55,11 +62,28 @@ def natural_section(runs: Runs) -> Section:
     )
     note = (
         "Size classes are COCO's, of the box in pixels. A box that holds the centre of no image "
-        "token cannot be pointed at and counts as missed."
+        "token cannot be pointed at and counts as missed"
+        + (", and so does one that the model's processor cut off." if cropped else ".")
     )
     return Section(
         "objects",
         "Pointing at one object of a picture",
         (f"Asked “{run.settings['prompt']}”, with the heads pointed at the box of one object.",),
-        (figure, TableBlock(head, rows, f"{note} {ANOTHER_MODEL}")),
+        (figure, TableBlock(head, rows, f"{note} {ANOTHER_MODEL}"), *_left_out(results)),
     )
+
+
+def _share(own: Results, name: str) -> str:
+    """The cell of a size class, which has no accuracy without boxes."""
+    return percent(own["accuracy"][name], interval=True) if own["boxes"] else NO_BOXES
+
+
+def _left_out(results: Results) -> list[TableBlock]:
+    """What of the data set could not be used, or not as it is, if anything."""
+    rows = tuple(
+        (f"{each['what']} {each['reason']}", str(each["count"]), each["first"])
+        for each in results.get("left_out", ())
+    )
+    note = "What could not be used counts for nothing; what was cut off counts as it was cut."
+    head = ("left out or cut off", "how many", "the first of them")
+    return [TableBlock(head, rows, note)] if rows else []

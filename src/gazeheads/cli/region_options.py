@@ -1,0 +1,39 @@
+"""Options that say where in a picture to look, and which image tokens belong to it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Units(StrEnum):
+    """What the numbers of a box count (see `boxes.in_pixels`)."""
+
+    pixels = "pixels"
+    relative = "relative"
+    per_mille = "per-mille"
+
+
+class Rule(StrEnum):
+    """Which image tokens belong to a region (see `ImageTokens.indices`)."""
+
+    centre = "centre"
+    overlap = "overlap"
+
+
+BoxOption = Annotated[
+    str | None, typer.Option("--box", help="Look at x0,y0,x1,y1, in pixels or in --units.")
+]
+UnitsOption = Annotated[
+    Units | None,
+    typer.Option("--units", help="Of --box: pixels (default), relative 0-1, per-mille 0-1000."),
+]
+RuleOption = Annotated[
+    Rule, typer.Option("--rule", help="Tokens whose centre lies inside, or that overlap.")
+]
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option("--threshold", help="Of --rule overlap: share of a token inside; default: 0.5."),
+]

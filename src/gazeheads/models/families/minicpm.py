@@ -1,0 +1,83 @@
+"""MiniCPM-V: the whole image first, then slices of a grid over it, each stretched a little."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from gazeheads.models.families.cells import cells, whole
+from gazeheads.models.families.family import Family, FamilyError, Prompt
+
+
+class MiniCPMV(Family):
+    """Hybrid, like its language model Qwen3.5: layers with a recurrent state have no heads."""
+
+    name = "MiniCPM-V 4.6, MiniCPM-OCR"
+    model_types: tuple[str, ...] = ("minicpmv4_6", "minicpm_ocr")
+    shares_prefix = False
+    unshared = "recurrent layers"
+
+    def fork_from(self, features: Any) -> int:
+        """Rows never part within a prefill: recurrent states are not of one row each."""
+        del features
+        return sys.maxsize
+
+    def boxes(self, prompt: Prompt) -> list[np.ndarray]:
+        """See `Family.boxes`."""
+        pixels = prompt.pixels
+        merged = 2 if pixels.downsample_mode == "4x" else 4
+        views = [
+            (int(high) // merged, int(wide) // merged)
+            for high, wide in prompt.inputs["target_sizes"].tolist()
+        ]
+        found: list[np.ndarray] = []
+        start = 0
+        for size in prompt.sizes:
+            grid = None
+            if pixels.slice_mode:
+                grid = pixels.get_sliced_grid(
+                    size[::-1], pixels.max_slice_nums, pixels.scale_resolution
+                )
+            rows, columns = grid or (0, 0)
+            stop = start + 1 + rows * columns
+            if stop > len(views):
+                raise FamilyError(f"the prompt has fewer views than its {len(prompt.sizes)} images")
+            high, wide = views[start]
+            boxes = [cells(whole(size), wide, high)]
+            if grid:
+                slices = cells(whole(size), columns, rows)
+                for box, (down, across) in zip(slices, views[start + 1 : stop], strict=True):
+                    boxes.append(cells(tuple(box), across, down))
+            found.append(np.concatenate(boxes))
+            start = stop
+        return found
+
+
+class MiniCPMV47(MiniCPMV):
+    """The same views; a token's position is its place on a canvas of the whole image."""
+
+    name = "MiniCPM-V 4.7"
+    model_types = ("minicpmv4_7",)
+
+    def positions(
+        self,
+        model: Any,
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        rows: Sequence[Mapping[str, torch.Tensor]],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(3, B, S) positions: time, row, column; see `Family.positions`."""
+        kinds = (ids == model.config.image_token_id).to(torch.int32)
+        views = torch.cat([row["target_sizes"] for row in rows]).to(ids.device)
+        positions, delta = model.base_model.get_rope_index(
+            ids, mm_token_type_ids=kinds, target_sizes=views, attention_mask=mask
+        )
+        return positions, mask.sum(-1) + delta[:, 0].to(mask.device)
+
+    def next_positions(self, first: torch.Tensor) -> torch.Tensor:
+        """Text tokens count alike in all three dimensions."""
+        return first[None].expand(3, -1, -1)
