@@ -27,7 +27,6 @@ MOVED: dict[str, str] = {
     "experiments": "study.experiments",
     "experiments.arrays": "study.arrays",
     "experiments.bench": "study.context",
-    "experiments.catalogue": "study.catalogue",
     "experiments.commands": "cli.commands.experiments",
     "experiments.discover": "study.experiments.discover",
     "experiments.discover_layouts": "study.experiments.discover_layouts",

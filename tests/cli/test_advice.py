@@ -56,6 +56,8 @@ REACHED: dict[str, list[Words]] = {
     "heads.py": HEADED,
     "judges/caption.py": JUDGED,
     "judges/label.py": JUDGED,
+    "models/kinds.py": [()],
+    "models/templates.py": [()],
     "services/images.py": [("strips", "render")],
     "study/context.py": EXPERIMENTS,
     "study/merging.py": EXPERIMENTS,

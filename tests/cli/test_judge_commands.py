@@ -117,7 +117,7 @@ def test_a_dynamic_run_is_judged_again_text_by_text_blind_to_the_schedule(
     options = RunOptions(tmp_path / "runs")
     with RunFolder.open(options, "steer-dynamic", "m", {**settings, "panels": 2}, {}) as run:
         told = narration_record(LabelJudge(), strip, order, "".join(pieces), pieces, 2)
-        kept = {"strip": keep_picture(run.path, strip), "schedule": order}
+        kept = {"strip": keep_picture(run.path, strip), "schedule": order, "unsteered": ""}
         run.append(strip.id, {**kept, "narrations": {"gaze": told}})
         run.finish(steer_dynamic.results)
     assert run.summary["results"]["sets"][0]["segments"]["value"] == 1

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from conftest import Command
 from local_service import Answer, openai_says, serving
+from PIL import Image
 
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.folders import write_strips
-from gazeheads.study.merging import RESULTS
+from gazeheads.data.strip import Strip
+from gazeheads.study.experiment import registry
 from gazeheads.study.runs import RunFolder, find_runs
 
 EXPERIMENTS = (
@@ -191,6 +193,62 @@ def test_a_command_killed_with_9_and_given_again_equals_an_uninterrupted_one(
         assert (path / name).read_bytes() == whole.read_bytes()
 
 
+def test_a_command_gives_the_same_run_whatever_lies_in_the_folder(
+    command: Command, model: str, strips: Path, tmp_path: Path
+) -> None:
+    words = ("--model", model, "--strips", strips)
+    assert command("steer-vqa", *words, "--out", tmp_path / "alone")[0] == 0
+    out = ("--out", tmp_path / "busy")
+    # a discovery on fewer strips and of another seed, and a sweep whose peak is another K
+    assert command("discover", *words, "--limit", 1, "--seed", 7, *out)[0] == 0
+    assert command("sweeps", "k", *words, *out)[0] == 0
+    code, _, err = command("steer-vqa", *words, *out)
+    assert code == 0, err
+    assert "1 of 16 heads (the study's share of all heads)" in err
+    for name in ("settings.json", "records.jsonl", "summary.json"):
+        alone, busy = (tmp_path / o / "steer-vqa/tiny-random" / name for o in ("alone", "busy"))
+        assert alone.read_bytes() == busy.read_bytes()
+    # the main job too, for all that it builds on
+    (tmp_path / "busy" / "steer-vqa").rename(tmp_path / "aside")
+    code, _, err = command("run", *words, "--limit", 2, *out)
+    assert code == 0, err
+    found = {run.path.parent.name for run in find_runs([tmp_path / "busy"]) if run.derived}
+    assert found == {"tiny-random"}
+    code, _, err = command("report", tmp_path / "busy", "--out", tmp_path / "page.html")
+    assert code == 0 and "Left out: " in err and "name it to have it too" in err
+    assert "How often the answer follows" in (tmp_path / "page.html").read_text()
+
+
+def test_the_discovery_of_the_command_serves_the_others_with_the_same_options(
+    command: Command, model: str, tmp_path: Path
+) -> None:
+    words = ("--model", model, "--limit", 1, "--seed", 3, "--out", tmp_path)
+    assert command("discover", *words)[0] == 0
+    code, _, err = command("staircase", *words, "--k", 2)
+    assert code == 0, err
+    assert f"by {tmp_path / 'discover' / 'tiny-random'}\n" in err
+    assert not [run for run in find_runs([tmp_path]) if run.derived]
+    # what it did not make itself, --fresh leaves alone: it makes a discovery of its own
+    code, _, err = command("staircase", *words, "--k", 2, "--fresh")
+    assert code == 0 and "Finding gaze heads: 1 in" in err
+    (derived,) = (run for run in find_runs([tmp_path]) if run.derived)
+    own = RunFolder(tmp_path / "discover" / "tiny-random")
+    assert derived.records == own.records and derived.settings == own.settings
+
+
+def test_as_many_strips_are_opened_as_are_used(
+    command: Command, model: str, scores: Path, tmp_path: Path
+) -> None:
+    many = write_strips(tmp_path / "strips", draw_strips(5, 9, 2, size=32))
+    for comic in range(2, 6):
+        (many / f"comic{comic}" / "p1.png").write_bytes(b"never opened")
+    words = ("steer-vqa", "--model", model, "--strips", many, "--heads", scores, "--k", 2)
+    code, _, err = command(*words, "--limit", 1, "--out", tmp_path / "runs")
+    assert code == 0, err
+    code, _, err = command(*words, "--limit", 2, "--out", tmp_path / "more")
+    assert code == 2 and "p1.png is not a readable image" in err
+
+
 def test_a_moving_gaze_judged_by_an_llm_blind_to_the_schedule(
     command: Command,
     model: str,
@@ -256,12 +314,33 @@ def test_everything_at_once_ends_with_one_report(command: Command, tmp_path: Pat
     report = Path(out.strip().splitlines()[-1].removeprefix("Report: "))
     text = report.read_text()
     runs = {run.experiment: run for run in find_runs([tmp_path])}
-    assert set(runs) == {*RESULTS, "reading-order"}
+    assert set(runs) == set(registry())
     for run in runs.values():
         # a summary follows from settings and records alone
-        if run.experiment in RESULTS:
-            told = json.loads(json.dumps(RESULTS[run.experiment](run)))
-            assert told == run.summary["results"]
+        told = json.loads(json.dumps(registry()[run.experiment].summarise(run)))
+        assert told == run.summary["results"]
     for part in ("heads", "how-many", "delta", "head-sets", "dynamic", "reading-order", "objects"):
         assert f'id="{part}"' in text
     assert text.count("another and far larger model") >= 6
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+from gazeheads.data.folders import read_strips
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+strips = read_strips(Path(sys.argv[1]))
+assert [len(strip) for strip in strips] == [4] * 12
+for strip in strips:
+    assert all(panel.size == (1024, 1024) for panel in strip.panels)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def test_many_strips_take_the_memory_of_a_few(tmp_path: Path) -> None:
+    blank = Image.effect_noise((1024, 1024), 30).convert("RGB")  # 3 MiB each
+    folder = write_strips(tmp_path / "s", (Strip(f"s{i}", (blank,) * 4) for i in range(12)))
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 48  # of 144 MiB

@@ -68,12 +68,28 @@ def test_an_unfinished_shard_is_refused(strips: list[Strip], tmp_path: Path) -> 
 
 def test_versions_of_all_machines_are_told(strips: list[Strip], tmp_path: Path) -> None:
     run(strips, tmp_path / "1", "1/2")
-    path = run(strips, tmp_path / "2", "2/2").path / "settings.json"
-    data = json.loads(path.read_text())
-    data["versions"]["torch"] = "9.9"
-    path.write_text(json.dumps(data))
+    path = run(strips, tmp_path / "2", "2/2").path
+    with_version(path, "numpy")
     (merged,) = merge([tmp_path], tmp_path / "merged")
-    assert merged.versions["torch"].endswith(" and 9.9")
+    assert merged.versions["numpy"].endswith(" and 9.9")
+
+
+def with_version(path: Path, package: str) -> None:
+    """Says in a run's settings that it was begun with version 9.9 of a package."""
+    data = json.loads((path / "settings.json").read_text())
+    data["versions"][package] = "9.9"
+    (path / "settings.json").write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize("package", ["gazeheads", "torch", "transformers"])
+def test_shards_of_other_software_are_refused_by_name(
+    strips: list[Strip], tmp_path: Path, package: str
+) -> None:
+    run(strips, tmp_path / "1", "1/2")
+    with_version(run(strips, tmp_path / "2", "2/2").path, package)
+    with pytest.raises(RunError, match=rf'other software \({package} .* -> "9.9"\)'):
+        merge([tmp_path], tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/2/3"])

@@ -16,7 +16,8 @@ from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
 from gazeheads.judges import LabelJudge, Verdict
-from gazeheads.study.experiments import staircase, steer_vqa
+from gazeheads.study.arrays import packed
+from gazeheads.study.experiments import staircase, steer_vqa, sweeps
 from gazeheads.study.pictures import keep_picture, kept_strip
 from gazeheads.study.rejudge import (
     judged_runs,
@@ -89,7 +90,7 @@ def test_another_judge_gives_other_figures_under_the_same_rules(
     assert results["peak"] == {"k": 2, "accuracy": pytest.approx(1 / 3)}
     # each strip: the baseline, and the captions of panels 2 and 3
     assert judge.asked == STRIPS * 3
-    assert judge.asked == sum(len(texts_to_judge(r)) for r in run.records.values())
+    assert judge.asked == sum(map(len, texts_to_judge(run).values()))
     assert judged.settings["judge"] == "always 2"
     assert judged.settings["judged_before_by"] == "label"
     # of every strip's answers only those junk before and after, or about panel 2, stay the same
@@ -124,7 +125,7 @@ def test_runs_without_answers_and_unfinished_ones_are_refused(
     run: RunFolder, tmp_path: Path
 ) -> None:
     with RunFolder.open(RunOptions(tmp_path / "runs"), "discover", "m", {}, {}) as other:
-        other.append("one", {"matrix": []})
+        other.append("one", {"questions": [], "matrices": packed(np.zeros((1, 1, 2, 2)))})
     assert judged_runs([other, run]) == [run]
     with pytest.raises(RunError, match="no steered answers and no narrations"):
         judged_runs([other])
@@ -152,7 +153,7 @@ def test_narrations_are_judged_again_sentence_by_sentence(
     with RunFolder.open(RunOptions(tmp_path / "runs"), "staircase", "m", {"judge": "x"}, {}) as run:
         run.append(strip.id, {"strip": keep_picture(run.path, strip), **record})
         run.summarise(staircase.summary_of(list(run.records.values()), {"gaze": [["L0H0"]]}))
-    assert texts_to_judge(run.records[strip.id]) == [f"1. {two} ", one]
+    assert texts_to_judge(run)[strip.id] == [f"1. {two} ", one]
     judged = again(run, LabelJudge(), tmp_path / "other")
     found = judged.records[strip.id]
     assert found["narrated"] == [2, 2, 1, None] and found["order"] == [2, 1]
@@ -162,6 +163,19 @@ def test_narrations_are_judged_again_sentence_by_sentence(
     assert (tracking["hits"], tracking["total"]) == (2, 3)
     assert results["heads"] == {"gaze": ["L0H0"]}
     assert (results["agreement"]["hits"], results["agreement"]["total"]) == (1, 4)
+
+
+def test_a_sweep_is_judged_again_variant_by_variant(strips: list[Strip], tmp_path: Path) -> None:
+    vlm, settings = ScriptedVlm(strips, []), steer_vqa.SteerVqaSettings((2,))
+    options = RunOptions(tmp_path / "runs")
+    run = sweeps.run(sweeps.DELTA, vlm, strips, scores(), settings, options)  # type: ignore[arg-type]
+    same = rejudge(run, LabelJudge(), tmp_path / "same", strips=strips_of(run, strips))
+    results = same.summary["results"]
+    assert results.pop("agreement")["value"] == 1 and results == run.summary["results"]
+    other = again(run, Always(2), tmp_path / "other").summary["results"]
+    for variant in other["variants"]:
+        (gaze,) = variant["conditions"]
+        assert gaze["accuracy"]["hits"] == STRIPS
 
 
 def test_strips_the_judge_cannot_judge_are_told_before_anything_is_written(
@@ -182,6 +196,9 @@ def test_given_strips_must_hold_those_of_the_run(run: RunFolder, strips: list[St
 def test_where_judged_runs_go(run: RunFolder) -> None:
     found = out_beside(run, "llm:openai:my/model-4.1")
     assert found == run.path.parents[1].parent / "runs-by-llm-openai-my-model-4.1"
+    options = RunOptions(run.path.parents[1], place="for-others")
+    with RunFolder.open(options, "sweep-k", "scripted", {}, {}) as derived:
+        assert out_beside(derived, "caption") == run.path.parents[1].parent / "runs-by-caption"
 
 
 @pytest.mark.parametrize("columns", [None, 2])

@@ -26,9 +26,15 @@ SETTINGS = {"k": 12, "prompt": "What?", "seed": 3}
 UNITS = [(f"strip-{i}", i) for i in range(5)]
 
 
-def open_run(out: Path, settings: dict[str, Any] = SETTINGS, fresh: bool = False) -> RunFolder:
+def open_run(
+    out: Path,
+    settings: dict[str, Any] = SETTINGS,
+    fresh: bool = False,
+    versions: dict[str, str] | None = None,
+) -> RunFolder:
     options = RunOptions(out, fresh=fresh)
-    return RunFolder.open(options, "steer", "org/model", settings, {"python": "3"})
+    software = {"python": "3"} if versions is None else versions
+    return RunFolder.open(options, "steer", "org/model", settings, software)
 
 
 def square(part: Sequence[int]) -> list[dict[str, Any]]:
@@ -174,6 +180,23 @@ def test_changed_settings_are_refused_and_told(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r'k 12 -> 16, prompt "What\?" -> null, extra null -> 1'):
         open_run(tmp_path, {"k": 16, "seed": 3, "extra": 1})
     assert contents(tmp_path / "steer" / "org--model") == before
+
+
+@pytest.mark.parametrize("package", ["gazeheads", "torch", "transformers"])
+def test_other_software_is_refused_by_name_and_fresh_starts_over(
+    tmp_path: Path, package: str
+) -> None:
+    software = {"gazeheads": "1", "torch": "2", "transformers": "5", "numpy": "2", "python": "3.11"}
+    with open_run(tmp_path, versions=software) as run:
+        run.work(UNITS[:2], square)
+    before = contents(run.path)
+    with pytest.raises(RunError, match=rf'other software \({package} "\d" -> "9"\).*--fresh'):
+        open_run(tmp_path, versions={**software, package: "9"})
+    assert contents(run.path) == before
+    # what cannot change a record is no part of a run
+    open_run(tmp_path, versions={**software, "numpy": "3", "python": "3.12"}).close()
+    open_run(tmp_path, versions={**software, package: "9"}, fresh=True).close()
+    assert RunFolder(run.path).versions[package] == "9"
 
 
 def test_fresh_forgets_the_earlier_run_only(tmp_path: Path) -> None:

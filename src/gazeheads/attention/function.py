@@ -78,7 +78,7 @@ def _edited(
 ) -> torch.Tensor:
     """The plain output with the steered heads computed anew; also records."""
     index = int(module.layer_idx)  # type: ignore[arg-type]
-    groups = plan.steered(index, query.shape[1] // key.shape[1], query.device)
+    groups = plan.steered(index, query.shape[2], query.shape[1] // key.shape[1], query.device)
     recorder = plan.recording
     if not groups and recorder is None:
         return output

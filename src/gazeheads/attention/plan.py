@@ -172,13 +172,22 @@ class ForwardPlan:
         if not same:
             self._segments, self._by_layer = new, {}
 
-    def steered(self, layer: int, n_rep: int, device: torch.device) -> list[HeadGroup]:
-        """The heads of a layer that the current pass steers."""
+    def steered(
+        self, layer: int, queries: int, n_rep: int, device: torch.device
+    ) -> list[HeadGroup]:
+        """The heads of a layer that the current pass steers.
+
+        Args:
+            layer: its number.
+            queries: of the layer: those of the pass, or the last of them only.
+            n_rep: query heads per key head.
+            device: of the layer.
+        """
         if not self._segments:
             return []
         groups = self._by_layer.get(layer)
         if groups is None:
-            groups = self._by_layer[layer] = self._build(layer, n_rep, device)
+            groups = self._by_layer[layer] = self._build(layer, queries, n_rep, device)
         return groups
 
     def set_fork(self, fork: Streams | None) -> None:
@@ -190,15 +199,17 @@ class ForwardPlan:
         """Which row of the tensors each row of the batch is at a layer; None: the same."""
         return None if self.fork is None else self.fork.streams(layer)
 
-    def _build(self, layer: int, n_rep: int, device: torch.device) -> list[HeadGroup]:
+    def _build(self, layer: int, queries: int, n_rep: int, device: torch.device) -> list[HeadGroup]:
+        skipped = self._segments[-1][1] - queries  # queries of the pass that the layer leaves out
         streams = self.streams(layer) or list(range(self.rows))
         return [
             group
             for start, stop, acting in self._segments
+            if stop > skipped
             for group in group_heads(
                 [RowEdit(streams[row], own) for row, each in enumerate(acting) for own in each],
                 layer,
-                (start, stop),
+                (max(0, start - skipped), stop - skipped),
                 n_rep,
                 device,
             )

@@ -11,24 +11,24 @@ from typing import Annotated, Any
 import typer
 
 from gazeheads import __version__, prompts
-from gazeheads.cli import judge_options as judges
 from gazeheads.cli import region_options as regions
 from gazeheads.cli.commands import models
 from gazeheads.cli.commands.demo import demo_command
-from gazeheads.cli.commands.experiments import experiments_app
+from gazeheads.cli.commands.experiments import CommandsOfExperiments, experiments_app
 from gazeheads.cli.commands.export import export_app
 from gazeheads.cli.commands.judge import judge_app
+from gazeheads.cli.commands.runs import runs_app
 from gazeheads.cli.commands.strips import strips_app
 from gazeheads.cli.commands.tiny import tiny_app
 from gazeheads.cli.commands.watch import watch_command
 from gazeheads.cli.heads_options import HeadsAnyway
 from gazeheads.cli.notes import warnings_in_one_line
-from gazeheads.cli.service_options import Protocol
 from gazeheads.errors import GazeheadsError
 
 INTERRUPTED = 130  # what a shell reports for a command that was stopped by Ctrl-C
 
 app = typer.Typer(
+    cls=CommandsOfExperiments,
     help="Find, watch and steer the attention heads a vision-language model looks with.",
     no_args_is_help=True,
     add_completion=False,
@@ -39,19 +39,14 @@ app.add_typer(strips_app, name="strips")
 app.add_typer(tiny_app, name="tiny")
 app.add_typer(judge_app)
 app.add_typer(experiments_app)
+app.add_typer(runs_app)
 app.command("tokens")(models.tokens_command)
 app.add_typer(export_app, name="export")
 app.command("demo")(demo_command)
 app.command("watch")(watch_command)
 
 Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]
-Strips = Annotated[
-    Path | None, typer.Option(help="Folder of strips (comic1/p1.png ...); default: drawn ones.")
-]
-Out = Annotated[Path, typer.Option(help="Folder of all runs.")]
-Limit = Annotated[int, typer.Option(min=1, help="Use so many strips.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
 K = Annotated[int | None, typer.Option("--k", help="Number of heads.")]
 Heads = Annotated[
     Path | None, typer.Option(help="Scores or a head set, as JSON; default: discovered now.")
@@ -97,96 +92,6 @@ def about(
 
 
 @app.command()
-def run(
-    model: Model = "comic-tiny",
-    strips: Strips = None,
-    out: Out = Path("runs"),
-    limit: Limit = 20,
-    seed: Seed = 0,
-    k: Annotated[int | None, typer.Option("--k", help="Heads to steer; default: tried.")] = None,
-    judge: judges.JudgeName = judges.Name.label,
-    judge_service: judges.JudgeService = Protocol.openai,
-    judge_model: judges.JudgeModel = None,
-    judge_base_url: judges.JudgeBaseUrl = None,
-    judge_key_env: judges.JudgeKeyEnv = None,
-    fresh: Fresh = False,
-) -> None:
-    """The main job: find the gaze heads, steer them with controls, narrate, write a report."""
-    from gazeheads.cli import resolve, terminal
-    from gazeheads.study.experiments import main_job
-    from gazeheads.study.report.page import write_report
-    from gazeheads.study.runs import check_writable
-
-    check_writable(out)
-    with terminal.Stages() as stages:
-        given = resolve.strips_for(strips, limit, seed) if strips is not None else None
-        choice = judges.Choice(judge, judge_service, judge_model, judge_base_url, judge_key_env)
-        judging = choice.judge_of(given or ())
-        vlm = terminal.load_quietly(model)
-        resolve.check_k(vlm, k)
-        with stages.busy("Drawing strips"):
-            shown = given or resolve.strips_for(None, limit, seed)
-            tuning = resolve.tuning_strips(shown, seed)
-        terminal.tell_loss(vlm, shown[0].image)
-        job = main_job.MainJob(k=k, seed=seed, fresh=fresh, judge=judging)
-        runs = main_job.run(vlm, tuning, shown, job, out, stages)
-        with stages.busy("Drawing figures and the report"):
-            report = write_report(runs, out / "report.html")
-    _tell_results(runs)
-    terminal.out.print(f"Report: {report.absolute()}", markup=False)
-
-
-def _tell_results(runs: list[Any]) -> None:
-    """The headline of a report, as text."""
-    from gazeheads.cli import terminal
-    from gazeheads.study.report.sections import headline
-
-    for tile in headline({run.experiment: run for run in runs}):
-        note = f" ({tile.note})" if tile.note else ""
-        terminal.out.print(f"{tile.value:>7} {tile.label}{note}", markup=False)
-
-
-@app.command()
-def discover(
-    picture: Annotated[Path | None, typer.Argument(hidden=True)] = None,
-    box: Annotated[list[str] | None, typer.Option(hidden=True)] = None,
-    model: Model = "comic-tiny",
-    strips: Strips = None,
-    out: Out = Path("runs"),
-    limit: Limit = 20,
-    seed: Seed = 0,
-    k: Annotated[int, typer.Option("--k", min=1, help="List so many heads.")] = 12,
-    fresh: Fresh = False,
-) -> None:
-    """Score every head by how much it looks at the panel a question is about."""
-    from gazeheads.cli import resolve, terminal
-    from gazeheads.study.experiments import discover as experiment
-    from gazeheads.study.runs import RunOptions, check_writable
-
-    if picture is not None or box:
-        raise GazeheadsError(
-            "discover asks about the numbered panels of strips, not about a picture or boxes: name "
-            "a folder of strips with --strips, or leave it out and drawn ones are used; the heads "
-            "found so can be pointed at any picture by `gazeheads steer IMAGE --box x0,y0,x1,y1` "
-            "and seen at work by `gazeheads watch IMAGE`"
-        )
-    check_writable(out)
-    with terminal.Stages() as stages:
-        given = resolve.strips_for(strips, limit, seed) if strips is not None else None
-        vlm = terminal.load_quietly(model)
-        resolve.check_k(vlm, k)
-        shown = given or resolve.strips_for(None, limit, seed + resolve.TUNING_SEED)
-        terminal.tell_loss(vlm, shown[0].image)
-        settings = experiment.DiscoverSettings(seed=seed)
-        options = RunOptions(out, stages("Finding gaze heads"), fresh)
-        folder = experiment.run(vlm, shown, settings, options)
-    scores = experiment.load_scores(folder.path)
-    for number, head in enumerate(scores.ranking()[:k], 1):
-        terminal.out.print(f"{number:>4}  {head!s:<8} {scores[head]:.3f}", markup=False)
-    terminal.out.print(f"Scores: {folder.path / experiment.SCORES}", markup=False)
-
-
-@app.command()
 def steer(
     image: Place,
     question: Annotated[str, typer.Option(help="What to ask.")] = prompts.VQA,
@@ -220,23 +125,6 @@ def steer(
     wide = max(map(len, names))
     for name, generation in zip(names, done, strict=True):
         terminal.out.print(f"{name:<{wide}}  ", terminal.plain(generation.text), sep="")
-
-
-@app.command()
-def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders of them.")],
-    out: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
-) -> None:
-    """One self-contained HTML page from run folders."""
-    from gazeheads.cli import terminal
-    from gazeheads.study.report.page import write_report
-    from gazeheads.study.runs import check_writable, find_runs
-
-    check_writable(out.parent)
-    found = find_runs(runs)
-    with terminal.Stages() as stages, stages.busy("Drawing figures and the report"):
-        page = write_report(found, out)
-    terminal.out.print(f"Report: {page.absolute()}", markup=False)
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ def strips_for(folder: Path | None, limit: int, seed: int, panels: int = 6) -> l
     """The first strips of a folder, or held-out drawn ones."""
     if limit < 1:
         raise GazeheadsError(f"--limit must be at least 1, not {limit}")
-    strips = read_strips(folder)[:limit] if folder is not None else None
+    strips = read_strips(folder, limit) if folder is not None else None
     strips = strips or draw_strips(limit, seed, panels)
     return [relaid(strip) for strip in strips] if in_a_grid() else strips
 

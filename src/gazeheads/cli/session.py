@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from gazeheads.cli.terminal import Stages
     from gazeheads.data.strip import Strip
     from gazeheads.models import VLM
-    from gazeheads.study.context import Bench
+    from gazeheads.study.context import ExperimentContext
     from gazeheads.study.runs import RunOptions
 
 
@@ -43,13 +42,13 @@ class Common:
     heads: Annotated[
         Path | None,
         typer.Option(
-            help="Gaze scores as JSON; default: those of `discover` in OUT, made if absent."
+            help="Gaze scores as JSON; default: found with these very options, once per OUT."
         ),
     ] = None
     heads_anyway: HeadsAnyway = False
     k: Annotated[
         int | None,
-        typer.Option("--k", help="Heads to steer; default: the peak of the sweep in OUT, or 8.7%."),
+        typer.Option("--k", help="Heads to steer; default: as --heads recommends, or 8.7%."),
     ] = None
     out: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs")
     limit: Annotated[int, typer.Option(min=1, help="Use so many strips.")] = 20
@@ -141,7 +140,7 @@ class Session:
 
         return self._given or resolve.strips_for(None, self.common.limit, self.common.seed)
 
-    @property
+    @cached_property
     def options(self) -> RunOptions:
         """Where runs go and how."""
         from gazeheads.study.runs import RunOptions
@@ -150,42 +149,52 @@ class Session:
         return RunOptions(own.out, None, own.fresh, own.batch_size, self.shard)
 
     @cached_property
-    def bench(self) -> Bench:
-        """The model with its scored heads."""
+    def context(self) -> ExperimentContext:
+        """The model with its scored heads, for one experiment."""
+        return self._context(False)
+
+    @cached_property
+    def context_of_all(self) -> ExperimentContext:
+        """The same for every experiment: its discovery lies where that of `discover` would."""
+        return self._context(True)
+
+    def _context(self, claims: bool) -> ExperimentContext:
         from gazeheads.cli import resolve, terminal
         from gazeheads.heads import HeadScores
-        from gazeheads.study import context
-        from gazeheads.study.runs import folder_of
+        from gazeheads.study.context import ExperimentContext
+        from gazeheads.study.experiments import discover
+        from gazeheads.study.experiments.steered_answers import number_of_heads
 
         own, options = self.common, self.options
-        read = HeadScores.load(own.heads) if own.heads is not None else None
+        scores = HeadScores.load(own.heads) if own.heads is not None else None
         tuning = resolve.tuning_strips(self.strips, own.seed)
-        if read is not None:
-            read = resolve.heads_of(self.vlm, read, own.heads_anyway)
-        scores = read or context.gaze_scores(self.vlm, tuning, own.seed, options, self.stages)
+        found = None
+        if scores is not None:
+            scores = resolve.heads_of(self.vlm, scores, own.heads_anyway)
+        else:
+            settings = discover.DiscoverSettings(seed=own.seed)
+            announced = replace(options, progress=self.stages("Finding gaze heads"))
+            found = discover.for_others(self.vlm, tuning, settings, announced, claims)
+            scores = discover.load_scores(found.path)
         k, why = own.k, "as asked"
         if k is None:
-            k, why = context.number_of_heads(self.vlm, scores, options)
-        source = own.heads or folder_of(own.out, "discover", self.vlm.name)
+            k, why = number_of_heads(scores)
+        source = own.heads if found is None else found.path
         terminal.err.print(f"{k} of {len(scores)} heads ({why}) by {source}", markup=False)
         shared = {strip.id for strip in self.strips} & set(scores.provenance.get("strips", ()))
         if shared:
             told = f"Note: the heads were found on {len(shared)} of the same strips"
             terminal.err.print(told, markup=False)
-        return context.Bench(
-            self.vlm, self.strips, tuning, scores, k, own.seed, options, self.stages, self.judge
+        return ExperimentContext(
+            self.vlm,
+            self.strips,
+            tuning,
+            scores,
+            k,
+            own.seed,
+            own.limit,
+            options,
+            self.stages,
+            self.judge,
+            found,
         )
-
-    def strips_of_lengths(
-        self, lengths: Sequence[int] = tuple(range(2, 9)), each: int | None = None
-    ) -> list[Strip]:
-        """Drawn strips of every length, `each` or the limit; strips given all have the same one."""
-        from gazeheads.cli import resolve
-        from gazeheads.data.drawn.strips import draw_strips
-
-        own = self.common
-        return [
-            strip
-            for n in lengths
-            for strip in draw_strips(each or own.limit, own.seed + n * resolve.LENGTH_SEED, n)
-        ]

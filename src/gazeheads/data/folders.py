@@ -18,6 +18,7 @@ from typing import Any
 from PIL import Image
 
 from gazeheads.data.notes import CAPTIONS_FILE, Note, listed, read_notes, write_captions
+from gazeheads.data.panel_files import PanelFiles
 from gazeheads.data.pictures import ImageError, open_image
 from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError, GazeheadsWarning
@@ -75,12 +76,13 @@ def write_source(folder: Path, source: Mapping[str, Any]) -> None:
     write_json(folder / SOURCE_FILE, {"kind": "strips-source", **source})
 
 
-def read_strips(folder: str | os.PathLike[str]) -> list[Strip]:
-    """Reads every comic in a folder, `comic2` before `comic10`.
+def read_strips(folder: str | os.PathLike[str], limit: int | None = None) -> list[Strip]:
+    """Reads the comics in a folder, `comic2` before `comic10`.
 
     Args:
         folder: Holds one folder per comic with panels `p1.png`, `p2.png`, ...; any of `ENDINGS`
             will do. `captions.jsonl`, when there, restores ids and truths.
+        limit: Read the first so many; no picture of the others is opened.
 
     Raises:
         GazeheadsError: Something is missing, damaged or contradicts itself.
@@ -99,9 +101,10 @@ def read_strips(folder: str | os.PathLike[str]) -> list[Strip]:
     if told := [why for why in left_out if why]:
         warnings.warn(f"{root}: {listed(told)}", GazeheadsWarning, stacklevel=2)
     notes = read_notes(root, [comic.name for comic in comics])
-    strips = [_read_comic(comic, notes.get(comic.name)) for comic in comics]
+    used = comics[:limit]
+    strips = [_read_comic(comic, notes.get(comic.name)) for comic in used]
     names: dict[str, str] = {}
-    for comic, strip in zip(comics, strips, strict=True):
+    for comic, strip in zip(used, strips, strict=True):
         if (other := names.setdefault(strip.id, comic.name)) != comic.name:
             raise GazeheadsError(
                 f"{root}: {other} and {comic.name} have the same id {strip.id!r} in {CAPTIONS_FILE}"
@@ -135,7 +138,7 @@ def _saved(folder: Path, strips: Iterable[Strip]) -> Iterator[tuple[str, Strip]]
 
 
 def _read_comic(comic: Path, note: Note | None) -> Strip:
-    panels = tuple(read_panel(path) for path in _panel_files(comic))
+    panels = PanelFiles(_panel_files(comic), read_panel)
     if note is None:
         return Strip(comic.name, panels)
     where = f"{comic.parent / CAPTIONS_FILE}, line {note.line}"

@@ -35,7 +35,8 @@ class Strip:
 
     Attributes:
         id: Name of the strip in records and files.
-        panels: The panels as they were drawn or scanned, upright and RGB.
+        panels: The panels as they were drawn or scanned, upright and RGB; perhaps still in their
+            files.
         truths: What each panel shows, for drawn comics.
         captions: Wordings of each panel.
         columns: Panels per row; None for one row.
@@ -44,7 +45,7 @@ class Strip:
     """
 
     id: str
-    panels: tuple[Image.Image, ...]
+    panels: Sequence[Image.Image]
     truths: tuple[PanelTruth, ...] | None = None
     captions: tuple[tuple[str, ...], ...] | None = None
     columns: int | None = None

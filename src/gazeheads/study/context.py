@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING
 from gazeheads.data.strip import Strip
 from gazeheads.heads import HeadScores
 from gazeheads.judges import Judge, LabelJudge
-from gazeheads.study.disk import SUMMARY, RunError
-from gazeheads.study.experiments import discover, steer_vqa
-from gazeheads.study.experiments.steered_answers import GAZE_SHARE
-from gazeheads.study.identity import model_mark
-from gazeheads.study.runs import Progress, RunFolder, RunOptions, folder_of
+from gazeheads.study.runs import Progress, RunFolder, RunOptions
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
@@ -23,7 +19,7 @@ Stage = Callable[[str], Progress]
 
 
 @dataclass(frozen=True)
-class Bench:
+class ExperimentContext:
     """A model set up for experiments.
 
     Attributes:
@@ -33,9 +29,11 @@ class Bench:
         scores: gaze scores of the heads.
         k: how many gaze heads to steer.
         seed: of every random choice.
+        limit: strips that an experiment draws itself, of each kind.
         options: where runs go and how.
         stage: announces what is being done.
         judge: of answers and narrations.
+        discovery: the run that the scores come from; None: they come from a file.
     """
 
     vlm: VLM
@@ -44,47 +42,17 @@ class Bench:
     scores: HeadScores
     k: int
     seed: int
+    limit: int
     options: RunOptions
     stage: Stage
     judge: Judge = field(default_factory=LabelJudge)
+    discovery: RunFolder | None = None
 
     def announced(self, name: str) -> RunOptions:
         """The options with the progress of a stage."""
         return replace(self.options, progress=self.stage(name))
 
-
-def finished(vlm: VLM, options: RunOptions, experiment: str) -> RunFolder | None:
-    """The finished run of an experiment on the model, if there is one.
-
-    Raises:
-        RunError: it was made with other weights of a model of that name.
-    """
-    path = folder_of(options.out, experiment, vlm.name)
-    if not (path / SUMMARY).exists():
-        return None
-    run = RunFolder(path)
-    if run.settings.get("model_mark") != model_mark(vlm):
-        raise RunError(
-            f"{path} was made with other weights of {vlm.name}: name another --out, or remove it"
-        )
-    return run
-
-
-def gaze_scores(
-    vlm: VLM, tuning: Sequence[Strip], seed: int, options: RunOptions, stage: Stage
-) -> HeadScores:
-    """Those of the finished discovery in the folder of runs, or of one made now."""
-    found = finished(vlm, options, discover.EXPERIMENT)
-    if found is None:
-        settings = discover.DiscoverSettings(seed=seed)
-        own = RunOptions(options.out, stage("Finding gaze heads"))
-        found = discover.run(vlm, tuning, settings, own)
-    return discover.load_scores(found.path)
-
-
-def number_of_heads(vlm: VLM, scores: HeadScores, options: RunOptions) -> tuple[int, str]:
-    """How many heads to steer unless told, and why so many."""
-    sweep = finished(vlm, options, steer_vqa.SWEEP)
-    if sweep is not None:
-        return int(sweep.summary["results"]["peak"]["k"]), f"the peak of {sweep.path}"
-    return max(1, round(GAZE_SHARE * len(scores))), "the study's share of all heads"
+    @property
+    def whole(self) -> ExperimentContext:
+        """The same, unsplit: for work of which every shard of other work needs all."""
+        return replace(self, options=replace(self.options, shard=None))

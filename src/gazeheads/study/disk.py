@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,18 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
         raise RunError(f"cannot write to {folder}: {error.strerror or error}") from error
 
 
-def read_records(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
-    """Records by unit, and the length in bytes of the whole lines."""
+def read_records(
+    path: Path, check: Callable[[dict[str, Any]], dict[str, Any]]
+) -> tuple[dict[str, dict[str, Any]], int]:
+    """Records by unit, and the length in bytes of the whole lines.
+
+    Args:
+        path: of the file.
+        check: gives a record as it is used; raises ValueError if it cannot be.
+
+    Raises:
+        RunError: a line is damaged; one that was cut off at the end is left out instead.
+    """
     if not path.exists():
         return {}, 0
     try:
@@ -45,10 +56,14 @@ def read_records(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
             if not line.endswith(b"\n"):
                 raise ValueError("it has no end")
             record = json.loads(line)
-            records[record["unit"]] = record
+            unit = record["unit"]
         except (ValueError, KeyError, TypeError) as error:
             if number == len(lines):  # cut off by a kill or a full disk: this unit is redone
                 break
+            raise RunError(f"{path}, line {number} is damaged: {error}") from error
+        try:
+            records[unit] = check(record)
+        except ValueError as error:
             raise RunError(f"{path}, line {number} is damaged: {error}") from error
         whole += len(line)
     return records, whole

@@ -34,9 +34,9 @@ def folder_of(out: str | os.PathLike[str], experiment: str, model: str) -> Path:
 
 
 def _model_in(folder: Path) -> str | None:
-    """The model whose run, or shard of a run, is in a folder; None if nothing readable is."""
+    """The model whose run, or part of a run, is in a folder; None if nothing readable is."""
     try:
-        found = [folder / SETTINGS, *sorted(folder.glob(f"shard-*/{SETTINGS}"))]
+        found = [folder / SETTINGS, *sorted(folder.glob(f"*/{SETTINGS}"))]
         first = next((path for path in found if path.exists()), None)
         return None if first is None else str(read_json(first, "run-settings").get("model"))
     except (GazeheadsError, OSError, ValueError):  # not even a name the system takes

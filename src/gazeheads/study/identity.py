@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gazeheads.models import VLM
 
 _PACKAGES = ("torch", "transformers", "numpy")
+IDENTITY = ("gazeheads", "torch", "transformers")
+"""Packages whose versions are part of a run: it goes on, and is merged, with the same ones only."""
 
 
 def versions() -> dict[str, str]:
@@ -77,3 +79,24 @@ def whole_settings(
             for name, draws in head_sets.items()
         }
     return whole
+
+
+def differences(
+    there: Mapping[str, Any], asked: Mapping[str, Any], names: Iterable[str] | None = None
+) -> str:
+    """Which settings, or versions, differ and how, in words; empty if none does.
+
+    Args:
+        there, asked: to be compared.
+        names: of those that count; None: all.
+    """
+    return ", ".join(
+        f"{key} {_short(there.get(key))} -> {_short(asked.get(key))}"
+        for key in ({**there, **asked} if names is None else names)
+        if there.get(key) != asked.get(key)
+    )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -4,44 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gazeheads.files import read_json
 from gazeheads.study.disk import STRIPS, SUMMARY, RunError
-from gazeheads.study.experiments import (
-    discover,
-    discover_layouts,
-    head_sets,
-    natural,
-    prior_heads,
-    reading_directions,
-    reading_order,
-    staircase,
-    steer_dynamic,
-    steer_vqa,
-    sweeps,
-)
-from gazeheads.study.runs import RunFolder, RunOptions, differences, find_runs
-
-RESULTS: dict[str, Callable[[RunFolder], Mapping[str, Any]]] = {
-    discover.EXPERIMENT: discover.results,
-    discover_layouts.EXPERIMENT: discover_layouts.results,
-    natural.EXPERIMENT: natural.results,
-    reading_directions.EXPERIMENT: reading_directions.results,
-    reading_order.EXPERIMENT: reading_order.results,
-    prior_heads.EXPERIMENT: prior_heads.results,
-    steer_vqa.EXPERIMENT: steer_vqa.results,
-    steer_vqa.SWEEP: steer_vqa.results,
-    steer_vqa.NARRATION: steer_vqa.results,
-    head_sets.EXPERIMENT: head_sets.results,
-    steer_dynamic.EXPERIMENT: steer_dynamic.results,
-    staircase.EXPERIMENT: staircase.results,
-    staircase.REVERSE: staircase.results,
-    **{name: sweeps.results for name in sweeps.NAMES},
-}
-"""Experiment -> its summary from settings and records."""
+from gazeheads.study.experiment import experiment_named
+from gazeheads.study.identity import IDENTITY, differences
+from gazeheads.study.runs import RunFolder, RunOptions, find_runs
 
 
 def merge(
@@ -55,7 +26,8 @@ def merge(
         fresh: start over where a whole run is there already.
 
     Raises:
-        RunError: a shard is missing, unfinished or there twice, or was run with other settings.
+        RunError: a shard is missing, unfinished or there twice, or was run with other settings or
+            software.
     """
     groups: dict[tuple[str, str], list[RunFolder]] = {}
     for shard in find_runs(paths, shards=True):
@@ -68,12 +40,19 @@ def merge(
 def _check(shards: Sequence[RunFolder]) -> None:
     first = shards[0]
     about = f"{first.experiment} on {first.model}"
-    if first.experiment not in RESULTS:
+    if not experiment_named(first.experiment).shards:
         raise RunError(f"{about}: shards of this experiment cannot be merged")
+    for shard in shards:
+        experiment_named(first.experiment).settings_of(shard)  # raises if they are damaged
     for shard in shards[1:]:
         if changed := differences(first.settings, shard.settings):
             raise RunError(
                 f"{first.path} and {shard.path} were run with other settings ({changed})"
+            )
+        if changed := differences(first.versions, shard.versions, IDENTITY):
+            raise RunError(
+                f"{first.path} and {shard.path} were run with other software ({changed}): run "
+                "one of them again with the other's, with --fresh"
             )
     counts = {_share(shard).count for shard in shards}
     if len(counts) > 1:
@@ -111,7 +90,7 @@ def _merged(shards: Sequence[RunFolder], options: RunOptions) -> RunFolder:
                 folder.append(record["unit"], record)
         for shard in shards:
             _copy_pictures(shard.path / STRIPS, folder.path / STRIPS)
-        folder.finish(RESULTS[first.experiment])
+        folder.finish(experiment_named(first.experiment).summarise)
     return folder
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from gazeheads.study.disk import RunError
 
@@ -53,6 +54,8 @@ class RunOptions:
         fresh: start over instead of going on with an earlier run.
         batch_size: rows generated at once; halved when memory runs out.
         shard: do only this share of the work.
+        place: a folder below that of the run, for one that other runs build on.
+        renewed: folders that were started over already: once, however many runs build on one.
     """
 
     out: str | os.PathLike[str]
@@ -60,3 +63,5 @@ class RunOptions:
     fresh: bool = False
     batch_size: int = 64
     shard: Shard | None = None
+    place: str | None = None
+    renewed: set[Path] = field(default_factory=set, compare=False, repr=False)

@@ -4,7 +4,8 @@
 on the disk before the next unit starts) and `summary.json`. A run may be killed anywhere:
 opening it again drops a line that was cut off and goes on after the last whole one. A summary
 follows from settings and records alone. One of several shards of a run lives in a folder
-`shard-2-of-4` below that of the run until all are merged (see `merging`).
+`shard-2-of-4` below that of the run until all are merged (see `merging`); a run that others build
+on may live in a folder `for-1a2b...` there, named by its settings (see `shared`).
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 from gazeheads.files import read_json, write_json
+from gazeheads.study import schema
 from gazeheads.study.disk import (
     RECORDS,
     SETTINGS,
@@ -29,7 +32,9 @@ from gazeheads.study.disk import (
     read_records,
 )
 from gazeheads.study.folder_names import folder_of
+from gazeheads.study.identity import IDENTITY, differences
 from gazeheads.study.options import Progress, RunOptions, Shard
+from gazeheads.study.schema import SettingsFile, ShardSummary, SummaryFile
 
 __all__ = [
     "Progress",
@@ -52,20 +57,25 @@ class RunFolder:
         experiment, model: what was run on what.
         settings: everything the records depend on.
         versions: of the software the run was begun with.
+        schema_version: of its files.
         shard: which share of a run this is; None: all of it.
+        derived: whether it was made only because others build on it.
         records: the finished units by name, in the order they were finished.
     """
 
     def __init__(self, path: Path, handle: int | None = None) -> None:
         data = read_json(path / SETTINGS, "run-settings")
-        try:
-            self.experiment, self.model = str(data["experiment"]), str(data["model"])
-            self.settings, self.versions = dict(data["settings"]), dict(data["versions"])
-            self.shard = Shard.parse(data.get("shard"))
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(f"{path / SETTINGS} is damaged: {error!r}") from error
+        begun = schema.read_file(SettingsFile, data, path / SETTINGS)
+        self.experiment, self.model, self.schema_version = (
+            begun.experiment,
+            begun.model,
+            begun.schema_version,
+        )
+        self.settings, self.versions = begun.settings, begun.versions
+        self.shard, self.derived = Shard.parse(begun.shard), begun.derived
         self.path = path
-        self.records, self._whole = read_records(path / RECORDS)
+        self._check = partial(schema.check_record, schema.record_type(self.experiment))
+        self.records, self._whole = read_records(path / RECORDS, self._check)
         self._handle = handle
         self._planned = 0  # units of all calls of `work`
 
@@ -77,37 +87,47 @@ class RunFolder:
         model: str,
         settings: Mapping[str, Any],
         versions: Mapping[str, str],
+        identity: Sequence[str] = IDENTITY,
     ) -> RunFolder:
-        """Begins a run, or goes on with one that was begun with the same settings.
+        """Begins a run, or goes on with one that was begun with the same settings and software.
 
         Args:
             options: see there.
             experiment, model: name the run.
             settings: everything the records depend on, as JSON values.
             versions: of the software.
+            identity: packages that a run goes on with in the same version only; none: whatever
+                wrote what is there.
 
         Raises:
-            RunError: other settings, a damaged folder, or one that is not writable or in use.
+            RunError: other settings or software, a damaged folder, or one that is not writable or
+                in use.
         """
         path = folder_of(options.out, experiment, model)
+        if options.place is not None:
+            path /= options.place
         if options.shard is not None:
             path /= f"shard-{options.shard.number}-of-{options.shard.count}"
         handle = claim(path)
         try:
-            if options.fresh:
+            if options.fresh and path not in options.renewed:
                 forget(path, handle)
+                options.renewed.add(path)
             asked = json.loads(json.dumps(dict(settings)))
             if not (path / SETTINGS).exists():
                 if os.fstat(handle).st_size:
                     raise RunError(f"{path} has records but no {SETTINGS}: start over with --fresh")
-                about = settings_file(experiment, model, asked, versions, options.shard)
-                write_json(path / SETTINGS, about)
-            run = cls(path, handle)
-            if changed := differences(run.settings, asked):
-                raise RunError(
-                    f"{path} holds a run with other settings ({changed}): name another output "
-                    "folder, or start over with --fresh"
+                begun = SettingsFile(
+                    experiment=experiment,
+                    model=model,
+                    settings=asked,
+                    versions=dict(versions),
+                    shard=None if options.shard is None else str(options.shard),
+                    derived=options.place is not None,
                 )
+                write_json(path / SETTINGS, schema.file_of(begun))
+            run = cls(path, handle)
+            run._check_same(asked, versions, identity)
             os.ftruncate(handle, run._whole)
         except BaseException:
             os.close(handle)
@@ -135,10 +155,13 @@ class RunFolder:
         """Adds the record of a unit; when this returns it is on the disk."""
         if unit in self.records:
             raise RunError(f"{self.path}: unit {unit!r} is there already")
-        whole = {"unit": unit, **record}
-        line = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         if self._handle is None:
             raise RunError(f"{self.path} was opened for reading only")
+        line = schema.line_of({"unit": unit, **record})
+        try:
+            whole = self._check(json.loads(line))
+        except ValueError as error:
+            raise RunError(f"{self.path}: the record of {unit!r} is wrong: {error}") from error
         try:
             left = line
             while left:
@@ -146,7 +169,7 @@ class RunFolder:
             os.fsync(self._handle)
         except OSError as error:
             raise RunError(f"cannot write to {self.path}: {error.strerror or error}") from error
-        self.records[unit] = json.loads(line)
+        self.records[unit] = whole
 
     def work(
         self,
@@ -202,22 +225,21 @@ class RunFolder:
         if self.shard is None:
             self.summarise(results(self))
         else:
-            about = {"kind": "shard-summary", "shard": str(self.shard), "planned": self._planned}
-            write_json(self.path / SUMMARY, about)
+            about = ShardSummary(shard=str(self.shard), planned=self._planned)
+            write_json(self.path / SUMMARY, schema.file_of(about))
 
     def summarise(self, results: Mapping[str, Any]) -> None:
         """Writes the summary, whole or not at all."""
-        summary = {
-            "kind": "run-summary",
-            "experiment": self.experiment,
-            "model": self.model,
-            "seed": self.settings.get("seed"),
-            "units": len(self.records),
-            "settings": self.settings,
-            "versions": self.versions,
-            "results": json.loads(json.dumps(dict(results))),
-        }
-        write_json(self.path / SUMMARY, summary)
+        summary = SummaryFile(
+            experiment=self.experiment,
+            model=self.model,
+            seed=self.settings.get("seed"),
+            units=len(self.records),
+            settings=self.settings,
+            versions=self.versions,
+            results=json.loads(json.dumps(dict(results))),
+        )
+        write_json(self.path / SUMMARY, schema.file_of(summary))
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -228,20 +250,23 @@ class RunFolder:
         """
         if not (self.path / SUMMARY).exists():
             raise RunError(f"{self.path} is not finished: run the same command again")
-        return read_json(self.path / SUMMARY, "run-summary")
+        data = read_json(self.path / SUMMARY, "run-summary")
+        return schema.read_file(SummaryFile, data, self.path / SUMMARY).model_dump()
 
-
-def settings_file(
-    experiment: str,
-    model: str,
-    settings: Mapping[str, Any],
-    versions: Mapping[str, str],
-    shard: Shard | None = None,
-) -> dict[str, Any]:
-    """What `settings.json` of a run holds."""
-    own = {} if shard is None else {"shard": str(shard)}
-    begun = {"experiment": experiment, "model": model, "settings": dict(settings)}
-    return {"kind": "run-settings", **begun, "versions": dict(versions), **own}
+    def _check_same(
+        self, settings: Mapping[str, Any], versions: Mapping[str, str], identity: Sequence[str]
+    ) -> None:
+        """Raises RunError unless the run may go on with these settings and this software."""
+        way_out = "name another --out, or start over with --fresh"
+        if identity and self.schema_version != schema.SCHEMA_VERSION:
+            raise RunError(
+                f"{self.path} was begun by gazeheads {self.versions.get('gazeheads', '0.1')}, "
+                f"which wrote other files, and can be read but not gone on with: {way_out}"
+            )
+        if changed := differences(self.settings, settings):
+            raise RunError(f"{self.path} holds a run with other settings ({changed}): {way_out}")
+        if changed := differences(self.versions, versions, identity):
+            raise RunError(f"{self.path} was begun with other software ({changed}): {way_out}")
 
 
 def find_runs(paths: Sequence[str | os.PathLike[str]], shards: bool = False) -> list[RunFolder]:
@@ -270,17 +295,3 @@ def find_runs(paths: Sequence[str | os.PathLike[str]], shards: bool = False) -> 
             raise RunError(f"no runs in {path}")
         found |= {run.path: run for run in own}
     return list(found.values())
-
-
-def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    """Which settings differ and how, in words; empty if none does."""
-    return ", ".join(
-        f"{key} {_short(there.get(key))} -> {_short(asked.get(key))}"
-        for key in {**there, **asked}
-        if there.get(key) != asked.get(key)
-    )
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else f"{text[:37]}..."

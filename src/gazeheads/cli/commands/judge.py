@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gazeheads.cli.commands.runs import runs_below
 from gazeheads.cli.judge_options import WORKERS, Choice, JudgeName
 from gazeheads.cli.service_options import (
     BaseUrl,
@@ -60,10 +61,10 @@ def judge_command(
     from gazeheads.data.folders import read_strips
     from gazeheads.judges.llm import LlmJudge
     from gazeheads.study import rejudge
-    from gazeheads.study.runs import check_writable, find_runs
+    from gazeheads.study.runs import check_writable
 
     paid = read_prices(prices)
-    found = rejudge.judged_runs(find_runs(runs))
+    found = rejudge.judged_runs(runs_below(runs))
     given = read_strips(strips) if strips is not None else None
     choice = Choice(
         judge, service, model, base_url, key_env, temperature, workers, cache, prefix="--"
@@ -146,7 +147,7 @@ def _tell_plan(
 
     for run in runs:
         strips = strips_of(run, given)
-        asked = {unit: texts_to_judge(record) for unit, record in run.records.items()}
+        asked = texts_to_judge(run)
         told = f"{run.path}: {sum(map(len, asked.values()))} texts to judge"
         if llm is not None:
             calls = sum(llm.to_call(strips[unit], texts) for unit, texts in asked.items())

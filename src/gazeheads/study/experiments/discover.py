@@ -13,9 +13,12 @@ from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadScores
 from gazeheads.study.arrays import packed, unpacked
+from gazeheads.study.experiment import Experiment, Work, register
 from gazeheads.study.experiments.steered_answers import GAZE_SHARE
-from gazeheads.study.identity import versions, whole_settings
+from gazeheads.study.identity import whole_settings
 from gazeheads.study.runs import RunFolder, RunOptions
+from gazeheads.study.schema import PackedArray, Record
+from gazeheads.study.shared import options_for_shared
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
@@ -41,6 +44,20 @@ class DiscoverSettings:
     seed: int = 0
 
 
+class DiscoverRecord(Record):
+    """What one strip shows: whole matrices, so that strips can be averaged in any combination.
+
+    Attributes:
+        questions: as they were asked.
+        matrices: (L, H, panels, panels).
+        layers_without_heads: of models that have such; they score nothing.
+    """
+
+    questions: list[str]
+    matrices: PackedArray
+    layers_without_heads: list[int] | None = None
+
+
 def run(
     vlm: VLM,
     strips: Sequence[Strip],
@@ -56,12 +73,47 @@ def run(
         options: where to and how.
     """
     _check_strips(strips)
-    whole = {**whole_settings(settings, vlm, strips), LIVING: packed(vlm.living_heads(), "u1")}
-    with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
+    return _carried_out(vlm, strips, settings, _whole(vlm, strips, settings), options)
+
+
+def for_others(
+    vlm: VLM,
+    strips: Sequence[Strip],
+    settings: DiscoverSettings,
+    options: RunOptions,
+    claims: bool = False,
+) -> RunFolder:
+    """`run` for experiments that steer the heads: exactly this discovery, found or made.
+
+    Args:
+        vlm, strips, settings: as in `run`.
+        options: of the experiment that needs the heads.
+        claims: see `options_for_shared`.
+    """
+    _check_strips(strips)
+    whole = _whole(vlm, strips, settings)
+    own = options_for_shared(options, EXPERIMENT, vlm.name, whole, claims)
+    return _carried_out(vlm, strips, settings, whole, own)
+
+
+def _whole(vlm: VLM, strips: Sequence[Strip], settings: DiscoverSettings) -> dict[str, Any]:
+    """Everything the records depend on."""
+    living = packed(vlm.living_heads(), "u1")
+    return {**whole_settings(settings, vlm, strips), LIVING: living}
+
+
+def _carried_out(
+    vlm: VLM,
+    strips: Sequence[Strip],
+    settings: DiscoverSettings,
+    whole: dict[str, Any],
+    options: RunOptions,
+) -> RunFolder:
+    def work(folder: RunFolder) -> list[Work[Strip]]:
         units = [(strip.id, strip) for strip in strips]
-        folder.work(units, lambda part: [record_of(vlm, part[0], settings)], options.progress)
-        folder.finish(results)
-    return folder
+        return [Work(units, lambda part: [record_of(vlm, part[0], settings)])]
+
+    return DISCOVER.carry_out(vlm.name, whole, options, work)
 
 
 def results(folder: RunFolder) -> dict[str, Any]:
@@ -170,3 +222,14 @@ def _head(scores: HeadScores, head: tuple[int, int]) -> dict[str, Any]:
         "least_diagonal": float(diagonal.min()),
         "largest_off_diagonal": float(rest.max()) if rest.size else 0.0,
     }
+
+
+DISCOVER = register(
+    Experiment(
+        EXPERIMENT,
+        "The gaze score of every head",
+        DiscoverSettings,
+        results,
+        DiscoverRecord,
+    )
+)

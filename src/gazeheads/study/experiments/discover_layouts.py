@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.strip import Strip
 from gazeheads.heads import HeadScores
 from gazeheads.study.arrays import unpacked
+from gazeheads.study.experiment import Command, Experiment, Work, register
 from gazeheads.study.experiments import discover
-from gazeheads.study.experiments.discover import DiscoverSettings
-from gazeheads.study.identity import model_mark, strips_mark, versions
+from gazeheads.study.experiments.discover import DiscoverRecord, DiscoverSettings
+from gazeheads.study.identity import model_mark, strips_mark
 from gazeheads.study.runs import RunFolder, RunOptions
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
+    from gazeheads.study.context import ExperimentContext
 
 EXPERIMENT = "discover-layouts"
 SEED = 2_000_003
@@ -37,6 +40,12 @@ class StripLayout:
         if self.columns is None:
             return f"{self.panels} in a row"
         return f"{self.columns} x {-(-self.panels // self.columns)} grid"
+
+
+class LayoutRecord(DiscoverRecord):
+    """The same of a strip of some layout."""
+
+    layout: str
 
 
 LAYOUTS = (*(StripLayout(n) for n in range(2, 9)), StripLayout(6, 3), StripLayout(6, 2))
@@ -67,8 +76,8 @@ def run(
         "strips_mark": strips_mark([strip for own in strips.values() for strip in own]),
         "model_mark": model_mark(vlm),
     }
-    with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
 
+    def work(folder: RunFolder) -> list[Work[tuple[StripLayout, Strip]]]:
         def do(part: Sequence[tuple[StripLayout, Strip]]) -> list[dict[str, Any]]:
             ((layout, strip),) = part
             return [{"layout": layout.name, **discover.record_of(vlm, strip, settings)}]
@@ -78,9 +87,9 @@ def run(
             for layout, own in strips.items()
             for strip in own
         ]
-        folder.work(units, do, options.progress)
-        folder.finish(results)
-    return folder
+        return [Work(units, do)]
+
+    return DISCOVER_LAYOUTS.carry_out(vlm.name, whole, options, work)
 
 
 def results(folder: RunFolder) -> dict[str, Any]:
@@ -109,3 +118,48 @@ def results(folder: RunFolder) -> dict[str, Any]:
 def _scores(records: Sequence[dict[str, Any]]) -> HeadScores:
     matrices = np.mean([unpacked(record, "matrices") for record in records], axis=0)
     return HeadScores(np.trace(matrices, axis1=2, axis2=3) / matrices.shape[-1], matrices)
+
+
+@dataclass(frozen=True)
+class LayoutOptions:
+    """What `reproduce` does.
+
+    Attributes:
+        layouts: of the strips.
+        each: strips of each layout; None: as many as are asked for.
+    """
+
+    layouts: tuple[StripLayout, ...] = LAYOUTS
+    each: int | None = None
+
+
+def _found(context: ExperimentContext, options: LayoutOptions) -> list[RunFolder]:
+    seed, count = context.seed + SEED, options.each or context.limit
+    strips = {
+        layout: draw_strips(count, seed + i, layout.panels, columns=layout.columns)
+        for i, layout in enumerate(options.layouts)
+    }
+    announced = context.announced("Finding gaze heads on other layouts")
+    return [run(context.vlm, strips, DiscoverSettings(seed=context.seed), context.k, announced)]
+
+
+DISCOVER_LAYOUTS = register(
+    Experiment(
+        EXPERIMENT,
+        "The gaze heads of strips of other lengths and of grids",
+        DiscoverSettings,
+        results,
+        LayoutRecord,
+        Command(
+            "discover-layouts",
+            "Find the gaze heads on strips of 2 to 8 panels and in grids (drawn strips only).",
+            _found,
+            LayoutOptions,
+            judges=False,
+            draws_strips=True,
+            place=65,
+            full=(LayoutOptions(each=6),),
+            quick=(LayoutOptions((StripLayout(3), MAIN, StripLayout(6, 3)), each=2),),
+        ),
+    )
+)

@@ -9,13 +9,22 @@ from typing import TYPE_CHECKING, Any
 from gazeheads.data.strip import Strip
 from gazeheads.heads import HeadScores
 from gazeheads.judges import Judge
-from gazeheads.study.experiments import steer_vqa
+from gazeheads.study import published
+from gazeheads.study.experiment import Command, Experiment, NoOptions, register
+from gazeheads.study.experiments import prior_heads, steer_vqa
 from gazeheads.study.experiments.steer_vqa import SteerVqaSettings
-from gazeheads.study.experiments.steered_answers import GAZE, RANDOM, Condition
+from gazeheads.study.experiments.steered_answers import (
+    ANSWERS_AGAIN,
+    GAZE,
+    RANDOM,
+    AnswersRecord,
+    Condition,
+)
 from gazeheads.study.runs import RunFolder, RunOptions
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
+    from gazeheads.study.context import ExperimentContext
 
 EXPERIMENT = "head-sets"
 SMALL = 10
@@ -47,9 +56,7 @@ def run(
         for name, ranking in others.items()
     ]
     conditions = [*own, *prior]
-    return steer_vqa.ask_strips(
-        vlm, strips, conditions, settings, options, EXPERIMENT, judge, results
-    )
+    return steer_vqa.ask_strips(vlm, strips, conditions, settings, options, HEAD_SETS, judge)
 
 
 def sizes(k: int, heads: int) -> tuple[int, ...]:
@@ -83,3 +90,42 @@ def overlaps(head_sets: Mapping[str, Sequence[Sequence[str]]], k: int) -> dict[s
     ]
     shared = set.intersection(*(own[name] for name in names)) if names else set()
     return {"k": k, "pairs": pairs, "shared_by_all": len(shared), "reference": GAZE}
+
+
+def _asked(context: ExperimentContext, options: NoOptions) -> list[RunFolder]:
+    """Gaze heads against image heads, localization heads, random heads and all heads."""
+    del options
+    scored = prior_heads.scored(context)
+    compared = run(
+        context.vlm,
+        context.strips,
+        context.scores,
+        prior_heads.load_rankings(scored),
+        SteerVqaSettings(
+            sizes(context.k, len(context.scores)), seed=context.seed, judge=context.judge.name
+        ),
+        context.announced("Steering heads chosen in other ways"),
+        context.judge,
+    )
+    return [scored, compared]
+
+
+HEAD_SETS = register(
+    Experiment(
+        EXPERIMENT,
+        "Heads chosen in other ways under the same intervention",
+        SteerVqaSettings,
+        results,
+        AnswersRecord,
+        Command(
+            "head-sets",
+            "Gaze heads against image heads, localization heads, random heads and all heads.",
+            _asked,
+            place=40,
+            full=(NoOptions(),),
+            quick=(NoOptions(),),
+        ),
+        {"accuracy": published.SET_ACCURACY, "overlaps": published.OVERLAPS},
+        rejudging=ANSWERS_AGAIN,
+    )
+)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gazeheads.data.strip import Strip
 from gazeheads.judges import Judge, LabelJudge
+from gazeheads.study.context import Stage
 from gazeheads.study.experiments import discover, staircase, steer_vqa
 from gazeheads.study.experiments.steered_answers import GAZE, RANDOM
-from gazeheads.study.runs import Progress, RunFolder, RunOptions
+from gazeheads.study.runs import RunFolder, RunOptions
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
-
-Stage = Callable[[str], Progress]
-"""Announces a stage and returns what its progress is reported to."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +65,12 @@ def run(
     def announced(name: str) -> RunOptions:
         return replace(options, progress=stage(name))
 
-    found = discover.run(
+    found = discover.for_others(
         vlm,
         tuning,
         discover.DiscoverSettings(seed=job.seed),
         announced("Finding gaze heads"),
+        claims=True,
     )
     runs, scores = [found], discover.load_scores(found.path)
     k = job.k
@@ -84,6 +83,7 @@ def run(
             announced("Trying how many heads to steer"),
             experiment=steer_vqa.SWEEP,
             judge=job.judge,
+            shared=True,
         )
         runs.append(sweep)
         k = int(sweep.summary["results"]["peak"]["k"])

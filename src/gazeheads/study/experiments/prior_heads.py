@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.ndimage import zoom
 
 from gazeheads import prompts
 from gazeheads.data.strip import Strip
@@ -24,12 +23,16 @@ from gazeheads.discovery.localization_heads import (
 )
 from gazeheads.heads import HeadScores
 from gazeheads.study.arrays import packed, unpacked
+from gazeheads.study.experiment import Experiment, Work, register
 from gazeheads.study.experiments.discover import LIVING, living_of
-from gazeheads.study.identity import versions, whole_settings
+from gazeheads.study.identity import whole_settings
 from gazeheads.study.runs import RunFolder, RunOptions
+from gazeheads.study.schema import PackedArray, Record
+from gazeheads.study.shared import options_for_shared
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
+    from gazeheads.study.context import ExperimentContext
 
 EXPERIMENT = "prior-heads"
 IMAGE, LOCALIZATION, AVERAGED = "image", "localization", "localization averaged"
@@ -43,16 +46,42 @@ class PriorHeadsSettings:
     seed: int = 0
 
 
+class PriorHeadsRecord(Record):
+    """What the methods need of one strip; Q questions.
+
+    Attributes:
+        mass: (Q, L, H) attention to the image.
+        entropy: (Q, L, H) how clumped it is.
+        bottom: (Q, L, H) whether it is focused on the bottom row.
+        map: (L, H, rows, columns) its mean over the questions.
+    """
+
+    mass: PackedArray
+    entropy: PackedArray
+    bottom: PackedArray
+    map: PackedArray
+
+
 def run(
     vlm: VLM, strips: Sequence[Strip], settings: PriorHeadsSettings, options: RunOptions
 ) -> RunFolder:
     """Scores every head by both methods on the strips; goes on where an earlier run stopped."""
-    whole = {**whole_settings(settings, vlm, strips), LIVING: packed(vlm.living_heads(), "u1")}
-    with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
-        units = [(strip.id, strip) for strip in strips]
-        folder.work(units, lambda part: [_record(vlm, part[0])], options.progress)
-        folder.finish(results)
-    return folder
+    return _carried_out(vlm, strips, _whole(vlm, strips, settings), options)
+
+
+def _whole(vlm: VLM, strips: Sequence[Strip], settings: PriorHeadsSettings) -> dict[str, Any]:
+    """Everything the records depend on."""
+    living = packed(vlm.living_heads(), "u1")
+    return {**whole_settings(settings, vlm, strips), LIVING: living}
+
+
+def _carried_out(
+    vlm: VLM, strips: Sequence[Strip], whole: dict[str, Any], options: RunOptions
+) -> RunFolder:
+    def work(folder: RunFolder) -> list[Work[Strip]]:
+        return [Work([(strip.id, strip) for strip in strips], lambda part: [_record(vlm, part[0])])]
+
+    return PRIOR_HEADS.carry_out(vlm.name, whole, options, work)
 
 
 def _record(vlm: VLM, strip: Strip) -> dict[str, Any]:
@@ -101,6 +130,8 @@ def results(folder: RunFolder) -> dict[str, Any]:
 
 def _mean_map(records: Sequence[dict[str, Any]]) -> np.ndarray:
     """(L, H, rows, columns) mean over strips, brought to the grid of the first."""
+    from scipy.ndimage import zoom  # noqa: PLC0415 - slow to load
+
     maps = [unpacked(record, "map") for record in records]
     rows, columns = maps[0].shape[-2:]
     brought = [
@@ -109,8 +140,7 @@ def _mean_map(records: Sequence[dict[str, Any]]) -> np.ndarray:
         else zoom(each, (1, 1, rows / each.shape[-2], columns / each.shape[-1]), order=1)
         for each in maps
     ]
-    values: np.ndarray = np.mean(brought, axis=0)
-    return values
+    return np.asarray(np.mean(brought, axis=0))
 
 
 def _file(kind: str) -> str:
@@ -120,3 +150,26 @@ def _file(kind: str) -> str:
 def load_rankings(folder: RunFolder) -> dict[str, HeadScores]:
     """The three score files of a finished run."""
     return {kind: HeadScores.load(folder.path / _file(kind)) for kind in KINDS}
+
+
+def scored(context: ExperimentContext) -> RunFolder:
+    """The heads by both methods, on the strips the gaze heads were found on.
+
+    Always whole: every shard of what follows needs all of the scores.
+    """
+    vlm, strips = context.vlm, context.tuning
+    whole = _whole(vlm, strips, PriorHeadsSettings(context.seed))
+    announced = context.announced("Scoring heads by earlier methods")
+    options = options_for_shared(announced, EXPERIMENT, vlm.name, whole, claims=True)
+    return _carried_out(vlm, strips, whole, options)
+
+
+PRIOR_HEADS = register(
+    Experiment(
+        EXPERIMENT,
+        "Image heads and localization heads, by two earlier methods",
+        PriorHeadsSettings,
+        results,
+        PriorHeadsRecord,
+    )
+)

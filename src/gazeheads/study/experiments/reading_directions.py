@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.metrics import silhouette_score
 
 from gazeheads.data.strip import Strip
 from gazeheads.files import read_json, write_json
 from gazeheads.study.arrays import packed, unpacked
+from gazeheads.study.experiment import Experiment, Work, register
 from gazeheads.study.experiments.labelled import (
     Layout,
     asked,
@@ -26,8 +25,9 @@ from gazeheads.study.experiments.labelled import (
     labelled,
     reverse_questions,
 )
-from gazeheads.study.identity import model_mark, strips_mark, versions
+from gazeheads.study.identity import model_mark, strips_mark
 from gazeheads.study.runs import RunFolder, RunOptions
+from gazeheads.study.schema import PackedArray, Record
 from gazeheads.study.stats import share
 
 if TYPE_CHECKING:
@@ -55,6 +55,23 @@ class ReadingSettings:
     seed: int = 0
 
 
+class DirectionRecord(Record):
+    """One labelled strip.
+
+    Attributes:
+        layout: its name.
+        direction: (L, D) from plain reading to reading in reverse.
+        plain_right, reverse_right: answers that name the label asked for.
+        states: (panels, L, D) of the plain questions, of the first strips of the main layout.
+    """
+
+    layout: str
+    direction: PackedArray
+    plain_right: int
+    reverse_right: int
+    states: PackedArray | None = None
+
+
 def run(
     vlm: VLM,
     strips: Mapping[str, Sequence[Strip]],
@@ -75,8 +92,8 @@ def run(
         "strips_mark": strips_mark([strip for own in strips.values() for strip in own]),
         "model_mark": model_mark(vlm),
     }
-    with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
 
+    def work(folder: RunFolder) -> list[Work[tuple[Layout, int, Strip]]]:
         def do(part: Sequence[tuple[Layout, int, Strip]]) -> list[dict[str, Any]]:
             ((layout, number, strip),) = part
             shown = labelled(strip, layout, settings.seed, number)
@@ -88,9 +105,9 @@ def run(
             for layout in settings.layouts
             for number, strip in enumerate(strips[layout.name])
         ]
-        folder.work(units, do, options.progress)
-        folder.finish(results)
-    return folder
+        return [Work(units, do)]
+
+    return READING_DIRECTIONS.carry_out(vlm.name, whole, options, work)
 
 
 def _record(vlm: VLM, strip: Strip, layout: Layout, kept: bool, batch: int) -> dict[str, Any]:
@@ -155,6 +172,9 @@ def positions(states: Sequence[np.ndarray]) -> dict[str, Any]:
         The silhouette score per layer, the layer where it peaks, and the states there on their
         first two principal components with the panel of each.
     """
+    from sklearn.decomposition import PCA  # noqa: PLC0415 - slow to load
+    from sklearn.metrics import silhouette_score  # noqa: PLC0415 - slow to load
+
     table = np.stack(states)  # strips, K, L, D
     count, panels, layers, _ = table.shape
     labels = np.tile(np.arange(1, panels + 1), count)
@@ -176,3 +196,14 @@ def load_directions(path: Path) -> dict[str, np.ndarray]:
     """(L, D) by layout, from the folder of a finished run."""
     data = read_json(path / DIRECTIONS, "reading-directions")
     return {name: unpacked(data, name) for name in data if name != "kind"}
+
+
+READING_DIRECTIONS = register(
+    Experiment(
+        EXPERIMENT,
+        "Directions from plain reading to reading in reverse",
+        ReadingSettings,
+        results,
+        DirectionRecord,
+    )
+)

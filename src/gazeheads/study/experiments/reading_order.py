@@ -7,30 +7,45 @@ would. The same with other orders, and during a free narration.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from gazeheads import prompts
+from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.strip import Strip
 from gazeheads.judges import Judge, chosen_judge
 from gazeheads.judges.narration import narrated, order_narrated
+from gazeheads.study import published
+from gazeheads.study.experiment import Command, Experiment, Option, Work, register
+from gazeheads.study.experiments import reading_directions
 from gazeheads.study.experiments.labelled import Layout, labelled
-from gazeheads.study.experiments.reading_directions import LAYOUTS
-from gazeheads.study.experiments.reading_probe import flip_record, follow, order_direction
-from gazeheads.study.identity import model_mark, strips_mark, versions
-from gazeheads.study.runs import RunError, RunFolder, RunOptions
-from gazeheads.study.stats import mean, share
+from gazeheads.study.experiments.reading_directions import LAYOUTS, SEED, TUNING_SEED
+from gazeheads.study.experiments.reading_probe import (
+    flip_record,
+    follow,
+    order_direction,
+    orders_of,
+)
+from gazeheads.study.experiments.reading_summary import (
+    FLIP,
+    NARRATION,
+    ORDER,
+    ReadingRecord,
+    chosen_layers,
+    of_kind,
+    results,
+)
+from gazeheads.study.identity import model_mark, strips_mark
+from gazeheads.study.runs import RunFolder, RunOptions
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
+    from gazeheads.study.context import ExperimentContext
 
 EXPERIMENT = "reading-order"
-FLIP, ORDER, NARRATION = "flip", "order", "narration"
 
 
 @dataclass(frozen=True)
@@ -54,16 +69,6 @@ class OrderSettings:
     max_new_tokens: int = 300
     seed: int = 0
     judge: str = "label"
-
-
-def orders_of(panels: int, count: int | None, seed: int) -> list[tuple[int, ...]]:
-    """The reverse order, then others without the natural one: `count` at random, or all."""
-    natural = tuple(range(1, panels + 1))
-    others = [o for o in itertools.permutations(natural) if o not in (natural, natural[::-1])]
-    if count is not None and count < len(others):
-        drawn = np.random.default_rng(seed).choice(len(others), count, replace=False)
-        others = [others[int(i)] for i in sorted(drawn)]
-    return [natural[::-1], *others]
 
 
 @dataclass(frozen=True)
@@ -104,14 +109,16 @@ def run(
         "model_mark": model_mark(vlm),
         "judge_settings": dict(judge.about),
     }
-    with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
-        _flips(vlm, material, settings, options, folder, settings.layouts[:1], shared=True)
-        _flips(vlm, material, settings, options, folder, settings.layouts[1:])
-        layer, band = _chosen_layers(_of(folder.ordered(), FLIP, settings.layouts[0].name))
-        _orders(vlm, material, settings, options, folder, layer)
-        _narrations(vlm, material, settings, options, folder, band, judge)
-        folder.finish(results)
-    return folder
+
+    def work(folder: RunFolder) -> Iterator[Work[Any]]:
+        batch = options.batch_size
+        yield _flips(vlm, material, settings, batch, settings.layouts[:1], shared=True)
+        yield _flips(vlm, material, settings, batch, settings.layouts[1:])
+        layer, band = chosen_layers(of_kind(folder.ordered(), FLIP, settings.layouts[0].name))
+        yield _orders(vlm, material, settings, batch, layer)
+        yield _narrations(vlm, material, settings, band, judge)
+
+    return READING_ORDER.carry_out(vlm.name, whole, options, work)
 
 
 def _mark(directions: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -122,16 +129,15 @@ def _flips(
     vlm: VLM,
     material: Material,
     settings: OrderSettings,
-    options: RunOptions,
-    folder: RunFolder,
+    batch: int,
     layouts: Sequence[Layout],
     shared: bool = False,
-) -> None:
+) -> Work[tuple[Layout, int, Strip]]:
     def do(part: Sequence[tuple[Layout, int, Strip]]) -> list[dict[str, Any]]:
         ((layout, number, strip),) = part
         shown = labelled(strip, layout, settings.seed + 1, number)
         direction = settings.alpha * material.directions[layout.name]
-        record = flip_record(vlm, shown, layout, direction, options.batch_size)
+        record = flip_record(vlm, shown, layout, direction, batch)
         return [{"kind": FLIP, **record}]
 
     units = [
@@ -139,30 +145,16 @@ def _flips(
         for layout in layouts
         for number, strip in enumerate(material.strips[layout.name])
     ]
-    folder.work(units, do, options.progress, shared=shared)
-
-
-def _chosen_layers(records: Sequence[dict[str, Any]]) -> tuple[int, list[int]]:
-    """The layer that flips most answers (ties: the largest logit gain), and all half as good."""
-    flips = np.sum([record["flips"] for record in records], axis=0)
-    gaps = np.mean([record["gap"] for record in records], axis=0)
-    best = int(np.lexsort((gaps, flips))[-1])
-    band = [layer for layer, n in enumerate(flips) if n and n >= flips[best] / 2]
-    return best, band or [best]
-
-
-def _of(records: Sequence[dict[str, Any]], kind: str, layout: str = "") -> list[dict[str, Any]]:
-    return [r for r in records if r["kind"] == kind and (not layout or r["layout"] == layout)]
+    return Work(units, do, shared=shared)
 
 
 def _orders(
     vlm: VLM,
     material: Material,
     settings: OrderSettings,
-    options: RunOptions,
-    folder: RunFolder,
+    batch: int,
     layer: int,
-) -> None:
+) -> Work[tuple[int, ...]]:
     layout = settings.layouts[0]
     count = settings.order_strips
     strips = material.strips[layout.name][:count]
@@ -173,10 +165,10 @@ def _orders(
 
     def do(part: Sequence[tuple[int, ...]]) -> list[dict[str, Any]]:
         (order,) = part
-        direction, prompted = order_direction(vlm, built_on, layout, order, options.batch_size)
+        direction, prompted = order_direction(vlm, built_on, layout, order, batch)
         chosen = np.zeros_like(direction)
         chosen[layer] = settings.alpha * direction[layer]
-        steered = follow(vlm, tried_on, layout, order, chosen, options.batch_size)
+        steered = follow(vlm, tried_on, layout, order, chosen, batch)
         told = {"kind": ORDER, "order": list(order), "layer": layer}
         return [{**told, "prompted": prompted, "steered": steered}]
 
@@ -184,18 +176,16 @@ def _orders(
         (f"{ORDER} {'-'.join(map(str, order))}", order)
         for order in orders_of(layout.panels, settings.orders, settings.seed)
     ]
-    folder.work(units, do, options.progress)
+    return Work(units, do)
 
 
 def _narrations(
     vlm: VLM,
     material: Material,
     settings: OrderSettings,
-    options: RunOptions,
-    folder: RunFolder,
     band: Sequence[int],
     judge: Judge,
-) -> None:
+) -> Work[Strip]:
     from gazeheads.residual import adding  # noqa: PLC0415 - loads torch
 
     main = settings.layouts[0].name
@@ -215,60 +205,91 @@ def _narrations(
         return [{"kind": NARRATION, "layers": list(band), "panels": len(strip), **told}]
 
     units = [(f"{NARRATION}: {strip.id}", strip) for strip in material.strips[main]]
-    folder.work(units, do, options.progress)
+    return Work(units, do)
 
 
-def results(folder: RunFolder) -> dict[str, Any]:
-    """The summary of a run, from its settings and records."""
-    records, settings = folder.ordered(), folder.settings
-    names = [Layout(**own).name for own in settings["layouts"]]
-    layer, band = _chosen_layers(_of(records, FLIP, names[0]))
-    told = _of(records, NARRATION)
-    if any(record["layer"] != layer for record in _of(records, ORDER)):
-        raise RunError(f"{folder.path}: orders were tried at another layer than {layer}")
-    return {
-        "layer": layer,
-        "band": band,
-        "layouts": [_flip_summary(name, _of(records, FLIP, name)) for name in names],
-        "orders": [
-            {key: record[key] for key in ("order", "prompted", "steered")}
-            for record in _of(records, ORDER)
-        ],
-        "narration": {kind: _narration_summary(told, kind) for kind in ("plain", "turned")},
-    }
+@dataclass(frozen=True)
+class ReadingOptions:
+    """Options of the command, and what `reproduce` does.
+
+    Attributes:
+        orders: tried besides the reverse one.
+        all_orders: try all there are.
+        alpha: factor of the direction.
+        layouts, each, order_strips, max_new_tokens: for `reproduce`: kinds of strips and strips of
+            each kind, strips each order is built on, and the length of narrations.
+    """
+
+    orders: Annotated[int, Option("Orders tried besides the reverse.", least=0)] = 23
+    all_orders: Annotated[bool, Option("Try all 720 orders.", name="--all-orders")] = False
+    alpha: Annotated[float, Option("Factor of the direction.")] = 1.0
+    layouts: tuple[Layout, ...] = LAYOUTS
+    each: int | None = None
+    order_strips: int = OrderSettings.order_strips
+    max_new_tokens: int = OrderSettings.max_new_tokens
 
 
-def _flip_summary(name: str, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    asked_by_strip = [record["asked"] for record in records]
-    layers = range(len(records[0]["flips"]))
-    rates = [share([r["flips"][layer] for r in records], asked_by_strip) for layer in layers]
-    best, _ = _chosen_layers(records)
-    panels = int(name.split(maxsplit=1)[0])
-    return {
-        "name": name,
-        "by_layer": [rate.as_dict() for rate in rates],
-        "gap": np.mean([r["gap"] for r in records], axis=0).round(4).tolist(),
-        "gap_unsteered": float(np.mean([r["gap_unsteered"] for r in records])),
-        "best_layer": best,
-        "best": rates[best].as_dict(),
-        "plain": share([r["plain_right"] for r in records], [panels] * len(records)).as_dict(),
-    }
+def _turned(context: ExperimentContext, options: ReadingOptions) -> list[RunFolder]:
+    """The direction of reading: found on some drawn strips, tried on others."""
+    layouts, count, seed = options.layouts, options.each or context.limit, context.seed
+    tuning, strips = (
+        {
+            layout.name: draw_strips(count, seed + distance + i, layout.panels)
+            for i, layout in enumerate(layouts)
+        }
+        for distance in (TUNING_SEED, SEED)
+    )
+    found = reading_directions.run(
+        context.vlm,
+        tuning,
+        reading_directions.ReadingSettings(layouts, seed),
+        context.whole.announced("Collecting directions of reading"),
+    )
+    directions = reading_directions.load_directions(found.path)
+    settings = OrderSettings(
+        layouts,
+        options.alpha,
+        None if options.all_orders else options.orders,
+        options.order_strips,
+        options.max_new_tokens,
+        seed,
+        context.judge.name,
+    )
+    material = Material(strips, tuning[layouts[0].name], directions)
+    announced = context.announced("Turning the order of reading")
+    return [found, run(context.vlm, material, settings, announced, context.judge)]
 
 
-def _narration_summary(records: Sequence[dict[str, Any]], kind: str) -> dict[str, Any]:
-    """How far narrations go in reverse, and how many start at the last panel."""
-    orders = [record[kind]["order"] for record in records]
-    rhos = [
-        float(spearmanr(range(len(order)), [-panel for panel in order]).statistic)
-        for order in orders
-        if len(order) >= 3 and len(set(order)) > 1
-    ]
-    found = mean(rhos)
-    starts = [
-        bool(order) and order[0] == record["panels"]
-        for order, record in zip(orders, records, strict=True)
-    ]
-    return {
-        "rho_reverse": found.as_dict() if found else None,
-        "starts_at_last": share([int(s) for s in starts], [1] * len(starts)).as_dict(),
-    }
+READING_ORDER = register(
+    Experiment(
+        EXPERIMENT,
+        "The order of reading, turned by a direction in the residual stream",
+        OrderSettings,
+        results,
+        ReadingRecord,
+        Command(
+            "reading-order",
+            "Turn the order of reading with a direction in the residual stream "
+            "(drawn strips only).",
+            _turned,
+            ReadingOptions,
+            draws_strips=True,
+            place=70,
+            full=(ReadingOptions(each=8),),
+            quick=(
+                ReadingOptions(
+                    orders=2,
+                    layouts=(Layout(6), Layout(3)),
+                    each=2,
+                    order_strips=1,
+                    max_new_tokens=80,
+                ),
+            ),
+        ),
+        {
+            "flips": published.FLIPS,
+            "narration": published.NARRATION_RHO,
+            "starts_at_last": published.STARTS_AT_LAST,
+        },
+    )
+)

@@ -1,7 +1,8 @@
-"""What adding a direction of reading does to the answers about one strip, or about a few."""
+"""Orders of reading, and what adding a direction of one does to the answers about strips."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,16 @@ from gazeheads.study.experiments.labelled import (
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
+
+
+def orders_of(panels: int, count: int | None, seed: int) -> list[tuple[int, ...]]:
+    """The reverse order, then others without the natural one: `count` at random, or all."""
+    natural = tuple(range(1, panels + 1))
+    others = [o for o in itertools.permutations(natural) if o not in (natural, natural[::-1])]
+    if count is not None and count < len(others):
+        drawn = np.random.default_rng(seed).choice(len(others), count, replace=False)
+        others = [others[int(i)] for i in sorted(drawn)]
+    return [natural[::-1], *others]
 
 
 def flip_record(

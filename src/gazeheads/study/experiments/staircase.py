@@ -6,23 +6,36 @@ panel. The narration's own words, judged sentence by sentence, tell which panel 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from gazeheads import prompts
 from gazeheads.data.strip import Strip
 from gazeheads.heads import HeadScores, HeadSet, Pool
 from gazeheads.judges import Judge, chosen_judge
-from gazeheads.judges.narration import narrated, order_narrated, panel_per_step
+from gazeheads.judges.narration import narrated, order_narrated, panel_per_step, sentences
+from gazeheads.judges.verdict import Asked
+from gazeheads.study.experiment import (
+    Command,
+    Experiment,
+    Option,
+    Rejudging,
+    Values,
+    Work,
+    register,
+)
 from gazeheads.study.experiments.steered_answers import control_heads
-from gazeheads.study.identity import versions, whole_settings
+from gazeheads.study.identity import whole_settings
 from gazeheads.study.pictures import keep_picture
 from gazeheads.study.runs import RunFolder, RunOptions
+from gazeheads.study.schema import KeptStrip, Record
 from gazeheads.study.stats import share
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
+    from gazeheads.study.context import ExperimentContext
     from gazeheads.trace import GazeTrace
 
 EXPERIMENT = "staircase"
@@ -53,6 +66,26 @@ class StaircaseSettings:
     judge: str = "label"
 
 
+class StaircaseRecord(Record):
+    """One narration, step by step.
+
+    Attributes:
+        strip: it is about.
+        text, pieces: whole, and as the tokens wrote it.
+        narrated: the panel that each step is about.
+        order: the panels told, in their order.
+        attention, raw: by head set and step the share of attention per panel, weighted and raw.
+    """
+
+    strip: KeptStrip
+    text: str
+    pieces: list[str]
+    narrated: list[int | None]
+    order: list[int]
+    attention: dict[str, list[list[float]]]
+    raw: dict[str, list[list[float]]]
+
+
 def run(
     vlm: VLM,
     strips: Sequence[Strip],
@@ -80,8 +113,8 @@ def run(
         sets[CONTROL] = drawn[0]
     drawn_sets = {name: (heads,) for name, heads in sets.items()}
     whole = whole_settings(settings, vlm, strips, drawn_sets, judge)
-    with RunFolder.open(options, experiment, vlm.name, whole, versions()) as folder:
 
+    def work(folder: RunFolder) -> list[Work[Strip]]:
         def do(part: Sequence[Strip]) -> list[dict[str, Any]]:
             traces = _watch(vlm, part, sets, settings)
             return [
@@ -92,10 +125,10 @@ def run(
                 for strip, trace in zip(part, traces, strict=True)
             ]
 
-        units = [(strip.id, strip) for strip in strips]
-        folder.work(units, do, options.progress, STRIPS_AT_ONCE)
-        folder.finish(results)
-    return folder
+        return [Work([(strip.id, strip) for strip in strips], do, STRIPS_AT_ONCE)]
+
+    own = STAIRCASE if experiment == EXPERIMENT else STAIRCASE_REVERSE
+    return own.carry_out(vlm.name, whole, options, work)
 
 
 def results(folder: RunFolder) -> dict[str, Any]:
@@ -176,3 +209,76 @@ def _tracking(records: Sequence[dict[str, Any]], kind: str, name: str) -> dict[s
         hits.append(sum(panel == seen for panel, seen in judged))
         totals.append(len(judged))
     return share(hits, totals).as_dict()
+
+
+def _judged_again(record: Values, strip: Strip, judge: Judge, _: Mapping[str, Any]) -> Values:
+    passages = narrated(judge, strip, record["text"])
+    ends = itertools.accumulate(map(len, record["pieces"]), initial=0)
+    steps = list(itertools.pairwise(ends))
+    return {"narrated": panel_per_step(passages, steps), "order": order_narrated(passages)}
+
+
+def _results_again(before: Values, records: Sequence[Values]) -> Values:
+    return summary_of(records, {name: [heads] for name, heads in before["heads"].items()})
+
+
+@dataclass(frozen=True)
+class StaircaseOptions:
+    """Options of the command."""
+
+    reverse: Annotated[bool, Option("Ask for the reverse order.", name="--reverse")] = False
+
+
+def _watched(context: ExperimentContext, options: StaircaseOptions) -> list[RunFolder]:
+    prompt = prompts.REVERSE_NARRATION if options.reverse else prompts.FREE_NARRATION
+    settings = StaircaseSettings(context.k, prompt, seed=context.seed, judge=context.judge.name)
+    announced = context.announced(
+        "Watching narrations" + (" in reverse" if options.reverse else "")
+    )
+    name = REVERSE if options.reverse else EXPERIMENT
+    return [
+        run(
+            context.vlm,
+            context.strips,
+            context.scores,
+            settings,
+            announced,
+            experiment=name,
+            judge=context.judge,
+        )
+    ]
+
+
+_COMMAND = Command(
+    "staircase",
+    "Watch where the heads look during a narration that nobody steers.",
+    _watched,
+    StaircaseOptions,
+    place=60,
+    full=(StaircaseOptions(), StaircaseOptions(reverse=True)),
+    quick=(StaircaseOptions(), StaircaseOptions(reverse=True)),
+)
+_AGAIN = Rejudging(
+    lambda record: list[Asked](sentences(record["text"])),
+    _judged_again,
+    _results_again,
+    lambda record: list(record["narrated"]),
+)
+
+
+def _registered(name: str, title: str) -> Experiment:
+    return register(
+        Experiment(
+            name,
+            title,
+            StaircaseSettings,
+            results,
+            StaircaseRecord,
+            _COMMAND,
+            rejudging=_AGAIN,
+        )
+    )
+
+
+STAIRCASE = _registered(EXPERIMENT, "Where the heads look during a narration nobody steers")
+STAIRCASE_REVERSE = _registered(REVERSE, "The same in reverse order")

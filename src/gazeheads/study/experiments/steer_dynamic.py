@@ -6,30 +6,35 @@ order is never right. The judge sees the segments and never the schedule.
 
 from __future__ import annotations
 
-import statistics
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from gazeheads import prompts
 from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadSet
-from gazeheads.judges import Judge, chosen_judge, judge_segments
-from gazeheads.judges.narration import narrated, panel_per_step
-from gazeheads.study.identity import versions, whole_settings
+from gazeheads.judges import Judge, chosen_judge
+from gazeheads.study import published
+from gazeheads.study.experiment import Command, Experiment, Option, Work, register
+from gazeheads.study.experiments import prior_heads
+from gazeheads.study.experiments.scheduled import (
+    SCHEDULED_AGAIN,
+    ScheduledRecord,
+    narration_record,
+    set_summary,
+)
+from gazeheads.study.experiments.steered_answers import GAZE, RANDOM, control_heads
+from gazeheads.study.identity import whole_settings
 from gazeheads.study.pictures import keep_picture
 from gazeheads.study.runs import RunFolder, RunOptions
-from gazeheads.study.stats import mean, share
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
     from gazeheads.models.rows import Generation
+    from gazeheads.study.context import ExperimentContext
 
 EXPERIMENT = "steer-dynamic"
 STUDY_SEGMENT = 50
@@ -100,8 +105,8 @@ def run(
     sets = {name: (heads,) for name, heads in head_sets.items()}
     whole = whole_settings(settings, vlm, strips, sets, judge)
     whole["panels"] = len(strips[0])
-    with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
 
+    def work(folder: RunFolder) -> list[Work[tuple[int, Strip]]]:
         def do(part: Sequence[tuple[int, Strip]]) -> list[dict[str, Any]]:
             ((number, strip),) = part
             order = derangement(len(strip), np.random.default_rng((settings.seed, number)))
@@ -118,10 +123,9 @@ def run(
                 }
             ]
 
-        units = [(strip.id, (number, strip)) for number, strip in enumerate(strips)]
-        folder.work(units, do, options.progress)
-        folder.finish(results)
-    return folder
+        return [Work([(strip.id, (i, strip)) for i, strip in enumerate(strips)], do)]
+
+    return STEER_DYNAMIC.carry_out(vlm.name, whole, options, work)
 
 
 def _narrate(
@@ -150,40 +154,6 @@ def _pieces(vlm: VLM, generation: Generation) -> tuple[str, ...]:
     return pieces(vlm.tokenizer, generation.tokens)
 
 
-def narration_record(
-    judge: Judge,
-    strip: Strip,
-    order: Sequence[int],
-    text: str,
-    pieces: Sequence[str],
-    segment: int,
-) -> dict[str, Any]:
-    """One narration: its segments judged blindly, and how soon the text followed each switch.
-
-    The schedule is compared with the verdicts afterwards; the judge is never told it.
-    """
-    texts = ["".join(pieces[i * segment : (i + 1) * segment]).strip() for i in range(len(order))]
-    verdicts = judge_segments(judge, strip, texts)
-    ends = list(accumulate(map(len, pieces), initial=0))
-    told = panel_per_step(narrated(judge, strip, "".join(pieces)), list(pairwise(ends)))
-    return {
-        "text": text,
-        "pieces": list(pieces),
-        "segments": [
-            {"text": words, **verdict.as_record()}
-            for words, verdict in zip(texts, verdicts, strict=True)
-        ],
-        "follows_after": [
-            _delay(told[i * segment : (i + 1) * segment], panel) for i, panel in enumerate(order)
-        ],
-    }
-
-
-def _delay(told: Sequence[int | None], panel: int) -> int | None:
-    """Tokens until a segment is about the panel; None if it never is."""
-    return told.index(panel) if panel in told else None
-
-
 def results(folder: RunFolder) -> dict[str, Any]:
     """The summary of a run, from its settings and records."""
     records = folder.ordered()
@@ -194,48 +164,47 @@ def results(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def set_summary(name: str, k: int, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """How well the narrations of one head set of `k` heads follow their schedules."""
-    pairs = [(record["schedule"], record["narrations"][name]) for record in records]
-    judged = [(order, [s["panel"] for s in told["segments"]]) for order, told in pairs]
-    reasons = Counter(s["reason"] for _, told in pairs for s in told["segments"])
-    delays = [d for _, told in pairs for d in told["follows_after"][1:]]
-    followed = [d for d in delays if d is not None]
-    panels = len(pairs[0][0])
-    return {
-        "name": name,
-        "k": k,
-        "segments": _hits(judged),
-        "by_segment": [
-            _hits([(order[i : i + 1], said[i : i + 1]) for order, said in judged])
-            for i in range(panels)
-        ],
-        "rho_schedule": _mean_rho(judged),
-        "rho_natural": _mean_rho([(range(1, panels + 1), said) for _, said in judged]),
-        "junk": reasons["junk"],
-        "unjudged": reasons["unjudged"],
-        "switches": len(delays),
-        "followed": len(followed),
-        "tokens_until_followed": statistics.median(followed) if followed else None,
-    }
+@dataclass(frozen=True)
+class DynamicOptions:
+    """Options of the command."""
+
+    segment: Annotated[
+        int | None, Option("Tokens between switches; default: 50, comic-tiny: 10.", least=1)
+    ] = None
 
 
-def _hits(judged: Sequence[tuple[Sequence[int], Sequence[int | None]]]) -> dict[str, Any]:
-    hits = [sum(a == b for a, b in zip(*pair, strict=True)) for pair in judged]
-    return share(hits, [len(order) for order, _ in judged]).as_dict()
+def _moved(context: ExperimentContext, options: DynamicOptions) -> list[RunFolder]:
+    """A gaze that moves while the text is written, for every way of choosing heads."""
+    scored = prior_heads.scored(context)
+    scores, k = context.scores, context.k
+    sets = {GAZE: scores.top(k)}
+    sets |= {name: own.top(k) for name, own in prior_heads.load_rankings(scored).items()}
+    if drawn := control_heads(scores, k, 1, context.seed, "layers"):
+        sets[RANDOM] = drawn[0]
+    segment = options.segment or segment_for(context.vlm.name)
+    settings = DynamicSettings(segment, seed=context.seed, judge=context.judge.name)
+    announced = context.announced("Moving the gaze while a text is written")
+    moved = run(context.vlm, context.strips, sets, settings, announced, context.judge)
+    return [scored, moved]
 
 
-def _mean_rho(
-    judged: Sequence[tuple[Sequence[int], Sequence[int | None]]],
-) -> dict[str, Any] | None:
-    """Mean over strips of Spearman's rho between an order and the panels told, or None.
-
-    A strip counts when at least three segments are about single panels, not all the same.
-    """
-    rhos = []
-    for order, said in judged:
-        known = [(a, b) for a, b in zip(order, said, strict=True) if b is not None]
-        if len(known) >= 3 and len({b for _, b in known}) > 1:
-            rhos.append(float(spearmanr(*zip(*known, strict=True)).statistic))
-    found = mean(rhos)
-    return found.as_dict() if found else None
+STEER_DYNAMIC = register(
+    Experiment(
+        EXPERIMENT,
+        "A gaze that moves while the text is written",
+        DynamicSettings,
+        results,
+        ScheduledRecord,
+        Command(
+            "steer-dynamic",
+            "Move the gaze to another panel every so many tokens while a text is written.",
+            _moved,
+            DynamicOptions,
+            place=50,
+            full=(DynamicOptions(),),
+            quick=(DynamicOptions(),),
+        ),
+        {"rho_schedule": published.RHO_DYNAMIC, "blind": published.BLIND},
+        rejudging=SCHEDULED_AGAIN,
+    )
+)

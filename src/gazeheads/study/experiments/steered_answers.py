@@ -5,15 +5,18 @@ Shared by the experiments that steer: they differ in the question, the heads and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gazeheads.data.strip import Strip
 from gazeheads.heads import HeadError, HeadScores, HeadSet, Pool
-from gazeheads.judges import Judge, Verdict, judge_answers
+from gazeheads.judges import Judge, Verdict, judge_answers, worth_asking
+from gazeheads.judges.verdict import Asked
+from gazeheads.study.experiment import Rejudging, Values
 from gazeheads.study.pictures import keep_picture
+from gazeheads.study.schema import JudgedText, KeptStrip, Record
 from gazeheads.study.stats import Estimate, share
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 GAZE, RANDOM, ALL = "gaze", "random", "all"
 GAZE_SHARE = 100 / 1152
 """The study's gaze heads as a share of its model; at least so many never serve as controls."""
+RECOMMENDED = "recommended_k"
+"""Where a file of scores may say in its provenance how many heads to steer."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,34 @@ class Condition:
     def heads(self, strip_number: int) -> HeadSet:
         """The heads to steer on the n-th strip."""
         return self.draws[strip_number % len(self.draws)]
+
+
+class Answer(JudgedText):
+    """A steered answer.
+
+    Attributes:
+        condition: key of the heads that were steered.
+        target: the panel they were pointed at.
+    """
+
+    condition: str
+    target: int
+
+
+class AnswersRecord(Record):
+    """One strip: what was answered unsteered, and under every condition at every panel."""
+
+    strip: KeptStrip
+    baseline: JudgedText
+    answers: list[Answer]
+
+
+def number_of_heads(scores: HeadScores) -> tuple[int, str]:
+    """How many heads to steer unless told, and why so many: it follows from the scores alone."""
+    recommended = scores.provenance.get(RECOMMENDED)
+    if isinstance(recommended, int) and 1 <= recommended <= len(scores):
+        return recommended, "as the file of scores recommends"
+    return max(1, round(GAZE_SHARE * len(scores))), "the study's share of all heads"
 
 
 def control_heads(
@@ -210,3 +243,49 @@ def unsteered_summary(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "ties": sum(v.reason == "tie" for v in said),
         "strips": len(said),
     }
+
+
+def peak_of(conditions: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The K with the best accuracy of the gaze heads; ties go to content, then to the smaller."""
+    curve = [result for result in conditions if result["condition"] == GAZE]
+    if not curve:
+        return None
+
+    def merit(result: dict[str, Any]) -> tuple[float, float, int]:
+        return result["accuracy"]["value"], result["content"]["value"], -result["k"]
+
+    best = max(curve, key=merit)
+    return {"k": best["k"], "accuracy": best["accuracy"]["value"]}
+
+
+def answers_again(results: Callable[[Values, Sequence[Values]], Values], **rest: Any) -> Rejudging:
+    """How records of steered answers are judged again, with a summary of an experiment's own."""
+    return Rejudging(
+        lambda record: list[Asked](worth_asking(*_texts(record))),
+        _judged_again,
+        results,
+        lambda record: [answer["panel"] for answer in record["answers"]],
+        **rest,
+    )
+
+
+def _texts(record: Values) -> tuple[str, list[str]]:
+    return record["baseline"]["text"], [answer["text"] for answer in record["answers"]]
+
+
+def _judged_again(record: Values, strip: Strip, judge: Judge, _: Mapping[str, Any]) -> Values:
+    own, verdicts = judge_answers(judge, strip, *_texts(record))
+    answers = [
+        {**answer, **verdict.as_record()}
+        for answer, verdict in zip(record["answers"], verdicts, strict=True)
+    ]
+    return {"baseline": {**record["baseline"], **own.as_record()}, "answers": answers}
+
+
+def _results_again(before: Values, records: Sequence[Values]) -> Values:
+    conditions = [{**c, **counted(c["key"], records)} for c in before["conditions"]]
+    results = {"conditions": conditions, "unsteered": unsteered_summary(records)}
+    return {**results, "peak": peak_of(conditions)} if "peak" in before else results
+
+
+ANSWERS_AGAIN = answers_again(_results_again)

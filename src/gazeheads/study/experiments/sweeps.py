@@ -8,29 +8,61 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from gazeheads import prompts
+from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.strip import Strip
+from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadScores, Pool
 from gazeheads.judges import Judge, chosen_judge
-from gazeheads.study.experiments.steer_vqa import SteerVqaSettings, check_sizes
+from gazeheads.study import published
+from gazeheads.study.experiment import Command, Experiment, Option, Values, Work, register
+from gazeheads.study.experiments.steer_vqa import SWEEP, SteerVqaSettings, check_sizes, sweep_k
 from gazeheads.study.experiments.steered_answers import (
     GAZE,
     RANDOM,
+    AnswersRecord,
     Condition,
+    answers_again,
     ask_strip,
     conditions_summary,
+    counted,
 )
-from gazeheads.study.identity import model_mark, strips_mark, versions
+from gazeheads.study.identity import model_mark, strips_mark
 from gazeheads.study.runs import RunFolder, RunOptions
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
+    from gazeheads.study.context import ExperimentContext
 
 DELTA, PROMPTS, POOLS, PANELS = "sweep-delta", "sweep-prompts", "sweep-pools", "sweep-panels"
 NAMES = (DELTA, PROMPTS, POOLS, PANELS)
+LENGTHS = tuple(range(2, 9))
+"""Panels of the strips in the sweep over panels."""
+LENGTH_SEED = 10_007
+"""Distance of the seeds of strips of different lengths."""
+WORDINGS = (prompts.VQA, *prompts.VQA_VARIANTS)
 DELTAS = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
+
+
+class SweepRecord(AnswersRecord):
+    """The same under one variant."""
+
+    variant: str
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """What a sweep keeps among its settings.
+
+    Attributes:
+        seed: of the random heads.
+        variants: by variant everything its records depend on, as JSON values.
+    """
+
+    seed: int
+    variants: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -57,8 +89,7 @@ def over_delta(base: SteerVqaSettings, strips: Sequence[Strip]) -> list[Variant]
 def over_prompts(base: SteerVqaSettings, strips: Sequence[Strip]) -> list[Variant]:
     """The study's wordings of the question, the default first."""
     own = replace(base, conditions=(GAZE,))
-    wordings = (prompts.VQA, *prompts.VQA_VARIANTS)
-    return [Variant(words, replace(own, prompt=words), tuple(strips)) for words in wordings]
+    return [Variant(words, replace(own, prompt=words), tuple(strips)) for words in WORDINGS]
 
 
 def over_pools(base: SteerVqaSettings, strips: Sequence[Strip]) -> list[Variant]:
@@ -111,8 +142,8 @@ def run(
         "judge_settings": dict(judge.about),
         "variants": [_as_setting(v, conditions[v.name]) for v in variants],
     }
-    with RunFolder.open(options, name, vlm.name, whole, versions()) as folder:
 
+    def work(folder: RunFolder) -> list[Work[tuple[Variant, int, Strip]]]:
         def do(part: Sequence[tuple[Variant, int, Strip]]) -> list[dict[str, Any]]:
             ((variant, number, strip),) = part
             own, asked = conditions[variant.name], variant.settings.question
@@ -125,9 +156,9 @@ def run(
             for variant in variants
             for number, strip in enumerate(variant.strips)
         ]
-        folder.work(units, do, options.progress)
-        folder.finish(results)
-    return folder
+        return [Work(units, do)]
+
+    return SWEEPS[name].carry_out(vlm.name, whole, options, work)
 
 
 def _as_setting(variant: Variant, conditions: Sequence[Condition]) -> dict[str, Any]:
@@ -159,3 +190,90 @@ def results(folder: RunFolder) -> dict[str, Any]:
             for variant in folder.settings["variants"]
         ]
     }
+
+
+def strips_of_lengths(each: int, seed: int, lengths: Sequence[int] = LENGTHS) -> list[Strip]:
+    """Drawn strips of every length."""
+    return [s for n in lengths for s in draw_strips(each, seed + n * LENGTH_SEED, n)]
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """Which sweeps, and what `reproduce` does of the one over panels."""
+
+    names: Annotated[
+        list[str] | None, Option("k, delta, prompts, pools, panels; default: all.", argument=True)
+    ] = None
+    lengths: tuple[int, ...] = LENGTHS
+    each: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.names or ():
+            if f"sweep-{name}" not in (SWEEP, *NAMES):
+                known = ", ".join(each.removeprefix("sweep-") for each in (SWEEP, *NAMES))
+                raise GazeheadsError(f"no sweep {name!r}: choose from {known}")
+
+    @property
+    def chosen(self) -> list[str]:
+        """The experiments asked for."""
+        return [f"sweep-{name}" for name in self.names] if self.names else [SWEEP, *NAMES]
+
+
+def _swept(context: ExperimentContext, options: SweepOptions) -> list[RunFolder]:
+    return [
+        sweep_k(context) if name == SWEEP else _sweep(context, name, options)
+        for name in options.chosen
+    ]
+
+
+def _sweep(context: ExperimentContext, name: str, options: SweepOptions) -> RunFolder:
+    """One of the sweeps; that over panels draws strips of several lengths."""
+    strips = context.strips
+    if name == PANELS:
+        strips = strips_of_lengths(options.each or context.limit, context.seed, options.lengths)
+    settings = SteerVqaSettings((context.k,), seed=context.seed, judge=context.judge.name)
+    announced = context.announced(f"Sweep over {name.removeprefix('sweep-')}")
+    return run(name, context.vlm, strips, context.scores, settings, announced, context.judge)
+
+
+def _results_again(before: Values, records: Sequence[Values]) -> Values:
+    variants = []
+    for variant in before["variants"]:
+        own = [record for record in records if record["variant"] == variant["name"]]
+        conditions = [{**c, **counted(c["key"], own)} for c in variant["conditions"]]
+        variants.append({**variant, "conditions": conditions})
+    return {"variants": variants}
+
+
+_AGAIN = answers_again(
+    _results_again,
+    strip_of=lambda record: record["unit"].removeprefix(f"{record['variant']}: "),
+)
+_OTHERS = [name.removeprefix("sweep-") for name in NAMES]
+_COMMAND = Command(
+    "sweeps",
+    "The question with one thing changed: heads, strength, wording, controls, panels.",
+    _swept,
+    SweepOptions,
+    place=30,
+    full=(SweepOptions(_OTHERS, each=6),),
+    quick=(SweepOptions(_OTHERS, lengths=(3, 6), each=2),),
+)
+_THEIRS = {**published.SWEEPS, PROMPTS: dict(zip(WORDINGS, published.PROMPT_ACCURACY, strict=True))}
+
+
+def _registered(name: str, title: str) -> Experiment:
+    theirs = {"accuracy": _THEIRS.get(name, {})}
+    return register(
+        Experiment(
+            name, title, SweepSettings, results, SweepRecord, _COMMAND, theirs, rejudging=_AGAIN
+        )
+    )
+
+
+SWEEPS = {
+    DELTA: _registered(DELTA, "The question by strength"),
+    PROMPTS: _registered(PROMPTS, "The question in other words"),
+    POOLS: _registered(POOLS, "Random heads from other pools"),
+    PANELS: _registered(PANELS, "Strips of other lengths"),
+}

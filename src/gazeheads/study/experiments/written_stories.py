@@ -67,7 +67,8 @@ def run(
 
     options = RunOptions(out, fresh=fresh)
     with (
-        RunFolder.open(options, EXPERIMENT, endpoint.model, whole, versions()) as folder,
+        # a service writes them: they go on whatever the software here
+        RunFolder.open(options, EXPERIMENT, endpoint.model, whole, versions(), ()) as folder,
         ThreadPoolExecutor(workers) as pool,
     ):
 

@@ -15,11 +15,13 @@ from gazeheads.study.report.blocks import (
     colour_of,
 )
 from gazeheads.study.report.numbers import Results, Runs, percent
+from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import write_csv
 from gazeheads.study.report.theme import save
 from gazeheads.study.report.variants import ANOTHER_MODEL
 
 
+@section(steer_dynamic.EXPERIMENT, place=90)
 def dynamic_section(runs: Runs) -> Section:
     """Whether a text follows a gaze that moves while it is written."""
     run = runs[steer_dynamic.EXPERIMENT]

@@ -12,12 +12,14 @@ from gazeheads.study.experiments.discover import load_scores
 from gazeheads.study.report import figures, tables
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
 from gazeheads.study.report.numbers import Results, Runs, steered_heads
+from gazeheads.study.report.sections import section
 from gazeheads.study.report.theme import Theme, save
 from gazeheads.study.runs import RunFolder
 
 SHOWN_HEADS = 4
 
 
+@section(discover.EXPERIMENT, place=30)
 def heads_section(runs: Runs) -> Section:
     """The matrices, the map and the histogram."""
     run = runs[discover.EXPERIMENT]
@@ -108,6 +110,7 @@ def _tables(results: Results, heads: int) -> tuple[TableBlock, TableBlock]:
     )
 
 
+@section(discover_layouts.EXPERIMENT, place=40)
 def layouts_section(runs: Runs) -> Section:
     """Whether other strip lengths and grids have the same gaze heads."""
     run = runs[discover_layouts.EXPERIMENT]

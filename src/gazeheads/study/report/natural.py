@@ -7,6 +7,7 @@ from gazeheads.study.experiments import natural
 from gazeheads.study.report import charts
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
 from gazeheads.study.report.numbers import Results, Runs, percent
+from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import write_csv
 from gazeheads.study.report.theme import save
 from gazeheads.study.report.variants import ANOTHER_MODEL
@@ -14,6 +15,7 @@ from gazeheads.study.report.variants import ANOTHER_MODEL
 NO_BOXES = "no boxes"
 
 
+@section(natural.EXPERIMENT, place=140)
 def natural_section(runs: Runs) -> Section:
     """Accuracy by the size of the box pointed at."""
     run = runs[natural.EXPERIMENT]

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from gazeheads.files import write_text
+from gazeheads.study.experiment import registry
 from gazeheads.study.report.blocks import Section, Tile
 from gazeheads.study.report.models import comparison_section
 from gazeheads.study.report.sections import headline, sections_of
@@ -46,6 +47,9 @@ def write_report(runs: Sequence[RunFolder], path: str | os.PathLike[str]) -> Pat
     """
     target = Path(path)
     models = _by_model(runs)
+    for run in runs:
+        if (experiment := registry().get(run.experiment)) is not None:
+            experiment.settings_of(run)  # raises if they are damaged
     chapters = [_chapter(model, own) for model, own in models.items()]
     comparison = comparison_section(models, target.parent / "models") if len(models) > 1 else None
     environment = Environment(

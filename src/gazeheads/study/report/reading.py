@@ -15,11 +15,13 @@ from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock, colo
 from gazeheads.study.report.dynamic import rho
 from gazeheads.study.report.figures import WIDTH
 from gazeheads.study.report.numbers import Results, Runs, percent
+from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import write_csv
 from gazeheads.study.report.theme import Theme, save
 from gazeheads.study.report.variants import ANOTHER_MODEL
 
 
+@section(reading_directions.EXPERIMENT, place=120)
 def directions_section(runs: Runs) -> Section:
     """Whether the model answers in both orders, and where it keeps which panel is meant."""
     run = runs[reading_directions.EXPERIMENT]
@@ -76,6 +78,7 @@ def _positions_figure(theme: Theme, positions: Results) -> Figure:
     return figure
 
 
+@section(reading_order.EXPERIMENT, place=130)
 def order_section(runs: Runs) -> Section:
     """What the directions do: flips by layer, other orders, narration."""
     run = runs[reading_order.EXPERIMENT]

@@ -1,116 +1,71 @@
-"""From run folders to the sections of a report; a new experiment adds one function here."""
+"""From run folders to the sections of a report: each is registered by the module that draws it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from gazeheads.study import published
-from gazeheads.study.experiments import (
-    discover,
-    discover_layouts,
-    head_sets,
-    natural,
-    reading_directions,
-    reading_order,
-    staircase,
-    steer_dynamic,
-    steer_vqa,
-    sweeps,
-)
-from gazeheads.study.experiments.steered_answers import GAZE
-from gazeheads.study.report import figures, tables, variants
-from gazeheads.study.report.blocks import (
-    FigureBlock,
-    Section,
-    Tile,
-)
-from gazeheads.study.report.dynamic import dynamic_section
-from gazeheads.study.report.heads import heads_section, layouts_section
-from gazeheads.study.report.natural import natural_section
-from gazeheads.study.report.numbers import Runs, percent
-from gazeheads.study.report.reading import directions_section, order_section
-from gazeheads.study.report.staircase import staircase_section
-from gazeheads.study.report.steered import conditions_section, steering_section
-from gazeheads.study.report.theme import save
+from gazeheads.study.modules import import_all
+from gazeheads.study.report.blocks import Section, Tile
+from gazeheads.study.report.numbers import Runs
+
+_MODULES = "gazeheads.study.report"
+Build = Callable[[Runs], Section]
+Tiles = Callable[[Runs], list[Tile]]
 
 
-def headline(runs: Runs) -> list[Tile]:
-    """The numbers to see first."""
-    tiles: list[Tile] = []
-    if run := runs.get(steer_vqa.EXPERIMENT):
-        results = run.summary["results"]
-        for condition in results["conditions"]:
-            name, k = condition["condition"], condition["k"]
-            share = 100 * k / results["heads"]
-            own = condition["accuracy"]
-            who = f"{k} {'gaze' if name == GAZE else name} heads" if name != "all" else "all heads"
-            note = f"{share:.3g}% of {results['heads']}; {own['hits']} of {own['total']} answers"
-            tiles.append(Tile(percent(own), f"of answers follow when {who} are steered", note))
-    if run := runs.get(staircase.EXPERIMENT):
-        tracking = run.summary["results"]["tracking"]
-        other = tracking.get(staircase.CONTROL)
-        note = f"random heads: {percent(other)}" if other else ""
-        tiles.append(
-            Tile(
-                percent(tracking[staircase.GAZE]),
-                "of a free narration is written with the gaze heads on the panel it tells",
-                note,
-            )
-        )
-    return tiles
+@dataclass(frozen=True)
+class _Entry:
+    """A section: of which experiment, where in reading order, and how it is drawn."""
+
+    experiment: str
+    place: int
+    build: Build
 
 
-def sweep_section(runs: Runs) -> Section:
-    """Accuracy by the number of heads."""
-    run = runs[steer_vqa.SWEEP]
-    results = run.summary["results"]
-    conditions, heads = results["conditions"], results["heads"]
-    peak = results["peak"]
-    picture = save(
-        run.path,
-        "k-curve",
-        lambda theme: figures.k_curve(theme, conditions, heads, results["chance"]),
-    )
-    pairs = conditions[0]["pairs"]
-    figure = FigureBlock(
-        picture,
-        f"Curve of accuracy by number of heads; the peak is {100 * peak['accuracy']:.0f}% at "
-        f"{peak['k']} heads.",
-        f"Accuracy by the study's rules against the number of heads steered, {pairs} answers each; "
-        f"the dashed line is {published.MODEL} as published, by share of its own heads.",
-        (tables.write_conditions(run.path, "k-curve.csv", conditions),),
-    )
-    return Section(
-        "how-many",
-        "How many heads it takes",
-        (
-            f"Steering {peak['k']} of {heads} heads ({100 * peak['k'] / heads:.1f}%) works best. "
-            "That number was chosen here, on the strips the heads were found on; everything under "
-            "the other headings was measured on other strips.",
-        ),
-        (figure,),
-    )
+_SECTIONS: list[_Entry] = []
+_TILES: dict[str, tuple[int, Tiles]] = {}
 
 
-SECTIONS: tuple[tuple[str, Callable[[Runs], Section]], ...] = (
-    (steer_vqa.EXPERIMENT, steering_section),
-    (steer_vqa.EXPERIMENT, conditions_section),
-    (discover.EXPERIMENT, heads_section),
-    (discover_layouts.EXPERIMENT, layouts_section),
-    (steer_vqa.SWEEP, sweep_section),
-    *((name, variants.sweep_section(name)) for name in sweeps.NAMES),
-    (head_sets.EXPERIMENT, variants.head_sets_section),
-    (steer_vqa.NARRATION, variants.narration_section),
-    (steer_dynamic.EXPERIMENT, dynamic_section),
-    (staircase.EXPERIMENT, staircase_section(staircase.EXPERIMENT)),
-    (staircase.REVERSE, staircase_section(staircase.REVERSE)),
-    (reading_directions.EXPERIMENT, directions_section),
-    (reading_order.EXPERIMENT, order_section),
-    (natural.EXPERIMENT, natural_section),
-)
-"""Which experiment fills which section, in reading order."""
+def section(experiment: str, place: int = 1000) -> Callable[[Build], Build]:
+    """Registers what draws a section from the runs of one model.
+
+    Args:
+        experiment: name of the one that fills it; without a run of it there is no section.
+        place: in reading order; the smallest comes first, equal ones as they were registered.
+    """
+
+    def registered(build: Build) -> Build:
+        _SECTIONS.append(_Entry(experiment, place, build))
+        return build
+
+    return registered
+
+
+def headline_of(experiment: str, place: int = 1000) -> Callable[[Tiles], Tiles]:
+    """Registers what an experiment adds to the numbers to see first, in the order of places."""
+
+    def registered(tiles: Tiles) -> Tiles:
+        _TILES[experiment] = place, tiles
+        return tiles
+
+    return registered
 
 
 def sections_of(runs: Runs) -> list[Section]:
     """The sections that the runs of one model fill; draws their figures into the run folders."""
-    return [build(runs) for experiment, build in SECTIONS if experiment in runs]
+    _load()
+    entries = sorted(_SECTIONS, key=lambda entry: entry.place)
+    return [entry.build(runs) for entry in entries if entry.experiment in runs]
+
+
+def headline(runs: Runs) -> list[Tile]:
+    """The numbers to see first."""
+    _load()
+    found = [_TILES[experiment] for experiment in _TILES if experiment in runs]
+    return [tile for _, tiles in sorted(found, key=lambda own: own[0]) for tile in tiles(runs)]
+
+
+def _load() -> None:
+    """Imports every module of the report, so that it registers what it draws."""
+    import_all(_MODULES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from gazeheads.study.experiments import staircase
@@ -12,9 +12,11 @@ from gazeheads.study.report.blocks import (
     NarrationBlock,
     Section,
     TableBlock,
+    Tile,
     colour_of,
 )
 from gazeheads.study.report.numbers import Results, Runs, percent
+from gazeheads.study.report.sections import headline_of, section
 from gazeheads.study.report.theme import save
 
 _NAMES = {staircase.CONTROL: "random"}
@@ -24,9 +26,24 @@ _TITLES = {
 }
 
 
-def staircase_section(name: str) -> Callable[[Runs], Section]:
-    """The section of one kind of narration and of attention."""
+@headline_of(staircase.EXPERIMENT, place=20)
+def tracking_tiles(runs: Runs) -> list[Tile]:
+    """How much of a narration is written with the gaze heads on the panel it tells."""
+    tracking = runs[staircase.EXPERIMENT].summary["results"]["tracking"]
+    other = tracking.get(staircase.CONTROL)
+    return [
+        Tile(
+            percent(tracking[staircase.GAZE]),
+            "of a free narration is written with the gaze heads on the panel it tells",
+            f"random heads: {percent(other)}" if other else "",
+        )
+    ]
 
+
+def _registered(name: str, place: int) -> None:
+    """Registers the section of one kind of narration."""
+
+    @section(name, place)
     def build(runs: Runs) -> Section:
         run = runs[name]
         results = run.summary["results"]
@@ -49,7 +66,9 @@ def staircase_section(name: str) -> Callable[[Runs], Section]:
         )
         return Section(name, _TITLES[name], _told(results), (figure, told, _table(results)))
 
-    return build
+
+_registered(staircase.EXPERIMENT, 100)
+_registered(staircase.REVERSE, 110)
 
 
 def _told(results: Results) -> tuple[str, ...]:

@@ -8,13 +8,37 @@ from gazeheads.study import published
 from gazeheads.study.experiments import steer_vqa
 from gazeheads.study.experiments.steered_answers import GAZE
 from gazeheads.study.report import figures, tables
-from gazeheads.study.report.blocks import FigureBlock, Section, StripsBlock, TableBlock, example_of
+from gazeheads.study.report.blocks import (
+    FigureBlock,
+    Section,
+    StripsBlock,
+    TableBlock,
+    Tile,
+    example_of,
+)
 from gazeheads.study.report.numbers import Results, Runs, counts, percent
+from gazeheads.study.report.sections import headline_of, section
 from gazeheads.study.report.theme import save
 
 SHOWN_STRIPS, FOLDED_STRIPS = 4, 16
 
 
+@headline_of(steer_vqa.EXPERIMENT, place=10)
+def steering_tiles(runs: Runs) -> list[Tile]:
+    """How many answers follow, condition by condition."""
+    results = runs[steer_vqa.EXPERIMENT].summary["results"]
+    tiles = []
+    for condition in results["conditions"]:
+        name, k = condition["condition"], condition["k"]
+        share = 100 * k / results["heads"]
+        own = condition["accuracy"]
+        who = f"{k} {'gaze' if name == GAZE else name} heads" if name != "all" else "all heads"
+        note = f"{share:.3g}% of {results['heads']}; {own['hits']} of {own['total']} answers"
+        tiles.append(Tile(percent(own), f"of answers follow when {who} are steered", note))
+    return tiles
+
+
+@section(steer_vqa.EXPERIMENT, place=10)
 def steering_section(runs: Runs) -> Section:
     """Strips with one question and one answer per panel."""
     run = runs[steer_vqa.EXPERIMENT]
@@ -44,6 +68,7 @@ def steering_section(runs: Runs) -> Section:
     )
 
 
+@section(steer_vqa.EXPERIMENT, place=20)
 def conditions_section(runs: Runs) -> Section:
     """Accuracy of the gaze heads and the controls, and the published figures."""
     run = runs[steer_vqa.EXPERIMENT]

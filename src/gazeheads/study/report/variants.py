@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from gazeheads.study import published
 from gazeheads.study.experiments import head_sets, steer_vqa, sweeps
-from gazeheads.study.report import charts
+from gazeheads.study.report import charts, figures, tables
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
 from gazeheads.study.report.numbers import Results, Runs, counts
+from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import write_csv
 from gazeheads.study.report.theme import save
 
@@ -25,9 +25,43 @@ _SWEEPS = {
 }
 
 
-def sweep_section(name: str) -> Callable[[Runs], Section]:
-    """The section of one sweep."""
+@section(steer_vqa.SWEEP, place=50)
+def k_section(runs: Runs) -> Section:
+    """Accuracy by the number of heads."""
+    run = runs[steer_vqa.SWEEP]
+    results = run.summary["results"]
+    conditions, heads = results["conditions"], results["heads"]
+    peak = results["peak"]
+    picture = save(
+        run.path,
+        "k-curve",
+        lambda theme: figures.k_curve(theme, conditions, heads, results["chance"]),
+    )
+    pairs = conditions[0]["pairs"]
+    figure = FigureBlock(
+        picture,
+        f"Curve of accuracy by number of heads; the peak is {100 * peak['accuracy']:.0f}% at "
+        f"{peak['k']} heads.",
+        f"Accuracy by the study's rules against the number of heads steered, {pairs} answers each; "
+        f"the dashed line is {published.MODEL} as published, by share of its own heads.",
+        (tables.write_conditions(run.path, "k-curve.csv", conditions),),
+    )
+    return Section(
+        "how-many",
+        "How many heads it takes",
+        (
+            f"Steering {peak['k']} of {heads} heads ({100 * peak['k'] / heads:.1f}%) works best. "
+            "That number was chosen here, on the strips the heads were found on; everything under "
+            "the other headings was measured on other strips.",
+        ),
+        (figure,),
+    )
 
+
+def _registered(name: str, place: int) -> None:
+    """Registers the section of one sweep."""
+
+    @section(name, place)
     def build(runs: Runs) -> Section:
         run = runs[name]
         title, short, xlabel = _SWEEPS[name]
@@ -78,19 +112,21 @@ def sweep_section(name: str) -> Callable[[Runs], Section]:
         note = ANOTHER_MODEL if known else ""
         return Section(short, title, (), (figure, TableBlock(head, rows, note)))
 
-    return build
+
+for _place, _name in enumerate(_SWEEPS, 60):
+    _registered(_name, _place)
 
 
 def _published(sweep: str, names: list[str]) -> list[float | None]:
-    if sweep == sweeps.PROMPTS:
-        return list[float | None](published.PROMPT_ACCURACY[: len(names)])
-    return [published.SWEEPS.get(sweep, {}).get(name) for name in names]
+    theirs = sweeps.SWEEPS[sweep].published["accuracy"]
+    return [theirs.get(name) for name in names]
 
 
 def _shown(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}%"
 
 
+@section(steer_vqa.NARRATION, place=80)
 def narration_section(runs: Runs) -> Section:
     """Static narration: a hundred tokens about "this panel"."""
     run = runs[steer_vqa.NARRATION]
@@ -103,6 +139,7 @@ def narration_section(runs: Runs) -> Section:
     return Section("narration", "“This panel”: steering a longer text", (text,), (figure, table))
 
 
+@section(head_sets.EXPERIMENT, place=70)
 def head_sets_section(runs: Runs) -> Section:
     """Gaze heads against heads chosen by earlier methods."""
     run = runs[head_sets.EXPERIMENT]

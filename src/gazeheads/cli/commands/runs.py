@@ -1,0 +1,179 @@
+"""``gazeheads run``, ``discover``, ``report`` and ``merge``: runs as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gazeheads.cli import judge_options as judges
+from gazeheads.cli.service_options import Protocol
+
+if TYPE_CHECKING:
+    from gazeheads.study.runs import RunFolder
+
+runs_app = typer.Typer()
+"""Registered without a name: its commands stand beside the others."""
+
+Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]
+Strips = Annotated[
+    Path | None, typer.Option(help="Folder of strips (comic1/p1.png ...); default: drawn ones.")
+]
+Out = Annotated[Path, typer.Option(help="Folder of all runs.")]
+Limit = Annotated[int, typer.Option(min=1, help="Use so many strips.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
+Runs = Annotated[list[Path], typer.Argument(help="Run folders, or folders of them.")]
+
+
+@runs_app.command()
+def run(
+    model: Model = "comic-tiny",
+    strips: Strips = None,
+    out: Out = Path("runs"),
+    limit: Limit = 20,
+    seed: Seed = 0,
+    k: Annotated[int | None, typer.Option("--k", help="Heads to steer; default: tried.")] = None,
+    judge: judges.JudgeName = judges.Name.label,
+    judge_service: judges.JudgeService = Protocol.openai,
+    judge_model: judges.JudgeModel = None,
+    judge_base_url: judges.JudgeBaseUrl = None,
+    judge_key_env: judges.JudgeKeyEnv = None,
+    fresh: Fresh = False,
+) -> None:
+    """The main job: find the gaze heads, steer them with controls, narrate, write a report."""
+    from gazeheads.cli import resolve, terminal
+    from gazeheads.study.experiments import main_job
+    from gazeheads.study.report.page import write_report
+    from gazeheads.study.runs import check_writable
+
+    check_writable(out)
+    with terminal.Stages() as stages:
+        given = resolve.strips_for(strips, limit, seed) if strips is not None else None
+        choice = judges.Choice(judge, judge_service, judge_model, judge_base_url, judge_key_env)
+        judging = choice.judge_of(given or ())
+        vlm = terminal.load_quietly(model)
+        resolve.check_k(vlm, k)
+        with stages.busy("Drawing strips"):
+            shown = given or resolve.strips_for(None, limit, seed)
+            tuning = resolve.tuning_strips(shown, seed)
+        terminal.tell_loss(vlm, shown[0].image)
+        job = main_job.MainJob(k=k, seed=seed, fresh=fresh, judge=judging)
+        runs = main_job.run(vlm, tuning, shown, job, out, stages)
+        with stages.busy("Drawing figures and the report"):
+            report = write_report(runs, out / "report.html")
+    _tell_results(runs)
+    terminal.out.print(f"Report: {report.absolute()}", markup=False)
+
+
+def _tell_results(runs: list[RunFolder]) -> None:
+    """The headline of a report, as text."""
+    from gazeheads.cli import terminal
+    from gazeheads.study.report.sections import headline
+
+    for tile in headline({run.experiment: run for run in runs}):
+        note = f" ({tile.note})" if tile.note else ""
+        terminal.out.print(f"{tile.value:>7} {tile.label}{note}", markup=False)
+
+
+@runs_app.command()
+def discover(
+    picture: Annotated[Path | None, typer.Argument(hidden=True)] = None,
+    box: Annotated[list[str] | None, typer.Option(hidden=True)] = None,
+    model: Model = "comic-tiny",
+    strips: Strips = None,
+    out: Out = Path("runs"),
+    limit: Limit = 20,
+    seed: Seed = 0,
+    k: Annotated[int, typer.Option("--k", min=1, help="List so many heads.")] = 12,
+    fresh: Fresh = False,
+) -> None:
+    """Score every head by how much it looks at the panel a question is about."""
+    from gazeheads.cli import resolve, terminal
+    from gazeheads.errors import GazeheadsError
+    from gazeheads.study.experiments import discover as experiment
+    from gazeheads.study.runs import RunOptions, check_writable
+
+    if picture is not None or box:
+        raise GazeheadsError(
+            "discover asks about the numbered panels of strips, not about a picture or boxes: name "
+            "a folder of strips with --strips, or leave it out and drawn ones are used; the heads "
+            "found so can be pointed at any picture by `gazeheads steer IMAGE --box x0,y0,x1,y1` "
+            "and seen at work by `gazeheads watch IMAGE`"
+        )
+    check_writable(out)
+    with terminal.Stages() as stages:
+        given = resolve.strips_for(strips, limit, seed) if strips is not None else None
+        vlm = terminal.load_quietly(model)
+        resolve.check_k(vlm, k)
+        shown = given or resolve.strips_for(None, limit, seed + resolve.TUNING_SEED)
+        terminal.tell_loss(vlm, shown[0].image)
+        settings = experiment.DiscoverSettings(seed=seed)
+        options = RunOptions(out, stages("Finding gaze heads"), fresh)
+        folder = experiment.run(vlm, shown, settings, options)
+    scores = experiment.load_scores(folder.path)
+    for number, head in enumerate(scores.ranking()[:k], 1):
+        terminal.out.print(f"{number:>4}  {head!s:<8} {scores[head]:.3f}", markup=False)
+    terminal.out.print(f"Scores: {folder.path / experiment.SCORES}", markup=False)
+
+
+@runs_app.command()
+def report(
+    runs: Runs,
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
+) -> None:
+    """One self-contained HTML page from run folders."""
+    from gazeheads.cli import terminal
+    from gazeheads.study.report.page import write_report
+    from gazeheads.study.runs import check_writable
+
+    check_writable(out.parent)
+    found = runs_below(runs)
+    with terminal.Stages() as stages, stages.busy("Drawing figures and the report"):
+        page = write_report(found, out)
+    terminal.out.print(f"Report: {page.absolute()}", markup=False)
+
+
+def runs_below(paths: list[Path]) -> list[RunFolder]:
+    """The runs at or below folders; says which are left out because others only built on them."""
+    from gazeheads.cli import terminal
+    from gazeheads.study.runs import find_runs
+    from gazeheads.study.shared import one_of_each
+
+    found, spare = one_of_each(find_runs(paths), paths)
+    for run in spare:
+        told = f"Left out: {run.path}, made for other runs; name it to have it too"
+        terminal.err.print(told, markup=False)
+    return found
+
+
+@runs_app.command("merge")
+def merge(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, of every machine.")],
+    out: Annotated[Path, typer.Option(help="Folder of all runs to merge into.")] = Path("runs"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Replace whole runs there.")] = False,
+) -> None:
+    """Put the shards of runs together into whole runs."""
+    from gazeheads.study.merging import merge
+    from gazeheads.study.runs import check_writable
+
+    check_writable(out)
+    tables_of(merge(runs, out, fresh))
+
+
+def tables_of(runs: list[RunFolder]) -> None:
+    """Prints the tables of finished runs; their figures go into the run folders."""
+    from gazeheads.cli import terminal
+    from gazeheads.study.report.blocks import TableBlock
+    from gazeheads.study.report.sections import sections_of
+
+    whole = {run.experiment: run for run in runs if run.shard is None}
+    for section in sections_of(whole):
+        terminal.out.print(section.title, style="bold", markup=False)
+        for block in section.blocks:
+            if isinstance(block, TableBlock):
+                terminal.table(block.head, block.rows)
+    for run in runs:
+        what = "Run" if run.shard is None else f"Shard {run.shard}, to be merged"
+        terminal.out.print(f"{what}: {run.path}", markup=False)

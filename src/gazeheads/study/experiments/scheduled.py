@@ -1,0 +1,168 @@
+"""Narrations along a schedule: their segments judged blindly, and how well they follow it."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
+from typing import Any
+
+from gazeheads.data.strip import Strip
+from gazeheads.judges import Judge, judge_segments
+from gazeheads.judges.narration import narrated, panel_per_step, sentences
+from gazeheads.judges.rules import segments_shown
+from gazeheads.judges.verdict import Asked
+from gazeheads.study.experiment import Rejudging, Values
+from gazeheads.study.schema import JudgedText, KeptStrip, Record, Stored
+from gazeheads.study.stats import mean, share
+
+
+class ScheduledNarration(Stored):
+    """A narration under one head set.
+
+    Attributes:
+        text, pieces: whole, and as the tokens wrote it.
+        segments: judged one by one.
+        follows_after: by segment, tokens until it is about its panel; None: it never is.
+    """
+
+    text: str
+    pieces: list[str]
+    segments: list[JudgedText]
+    follows_after: list[int | None]
+
+
+class ScheduledRecord(Record):
+    """The narrations of one strip.
+
+    Attributes:
+        strip: they are about.
+        schedule: the panels that the heads were pointed at, in their order.
+        unsteered: the text without steering.
+        narrations: by head set.
+    """
+
+    strip: KeptStrip
+    schedule: list[int]
+    unsteered: str
+    narrations: dict[str, ScheduledNarration]
+
+
+def narration_record(
+    judge: Judge,
+    strip: Strip,
+    order: Sequence[int],
+    text: str,
+    pieces: Sequence[str],
+    segment: int,
+) -> dict[str, Any]:
+    """One narration: its segments judged blindly, and how soon the text followed each switch.
+
+    The schedule is compared with the verdicts afterwards; the judge is never told it.
+    """
+    texts = ["".join(pieces[i * segment : (i + 1) * segment]).strip() for i in range(len(order))]
+    verdicts = judge_segments(judge, strip, texts)
+    ends = list(accumulate(map(len, pieces), initial=0))
+    told = panel_per_step(narrated(judge, strip, "".join(pieces)), list(pairwise(ends)))
+    return {
+        "text": text,
+        "pieces": list(pieces),
+        "segments": [
+            {"text": words, **verdict.as_record()}
+            for words, verdict in zip(texts, verdicts, strict=True)
+        ],
+        "follows_after": [
+            _delay(told[i * segment : (i + 1) * segment], panel) for i, panel in enumerate(order)
+        ],
+    }
+
+
+def _delay(told: Sequence[int | None], panel: int) -> int | None:
+    """Tokens until a segment is about the panel; None if it never is."""
+    return told.index(panel) if panel in told else None
+
+
+def set_summary(name: str, k: int, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How well the narrations of one head set of `k` heads follow their schedules."""
+    pairs = [(record["schedule"], record["narrations"][name]) for record in records]
+    judged = [(order, [s["panel"] for s in told["segments"]]) for order, told in pairs]
+    reasons = Counter(s["reason"] for _, told in pairs for s in told["segments"])
+    delays = [d for _, told in pairs for d in told["follows_after"][1:]]
+    followed = [d for d in delays if d is not None]
+    panels = len(pairs[0][0])
+    return {
+        "name": name,
+        "k": k,
+        "segments": _hits(judged),
+        "by_segment": [
+            _hits([(order[i : i + 1], said[i : i + 1]) for order, said in judged])
+            for i in range(panels)
+        ],
+        "rho_schedule": _mean_rho(judged),
+        "rho_natural": _mean_rho([(range(1, panels + 1), said) for _, said in judged]),
+        "junk": reasons["junk"],
+        "unjudged": reasons["unjudged"],
+        "switches": len(delays),
+        "followed": len(followed),
+        "tokens_until_followed": statistics.median(followed) if followed else None,
+    }
+
+
+def _hits(judged: Sequence[tuple[Sequence[int], Sequence[int | None]]]) -> dict[str, Any]:
+    hits = [sum(a == b for a, b in zip(*pair, strict=True)) for pair in judged]
+    return share(hits, [len(order) for order, _ in judged]).as_dict()
+
+
+def _mean_rho(
+    judged: Sequence[tuple[Sequence[int], Sequence[int | None]]],
+) -> dict[str, Any] | None:
+    """Mean over strips of Spearman's rho between an order and the panels told, or None.
+
+    A strip counts when at least three segments are about single panels, not all the same.
+    """
+    from scipy.stats import spearmanr  # noqa: PLC0415 - slow to load
+
+    rhos = []
+    for order, said in judged:
+        known = [(a, b) for a, b in zip(order, said, strict=True) if b is not None]
+        if len(known) >= 3 and len({b for _, b in known}) > 1:
+            rhos.append(float(spearmanr(*zip(*known, strict=True)).statistic))
+    found = mean(rhos)
+    return found.as_dict() if found else None
+
+
+def _texts(record: Values) -> list[Asked]:
+    """All segments of every narration together, and its sentences for the delays."""
+    several: list[Asked] = []
+    for told in record["narrations"].values():
+        shown = segments_shown([segment["text"] for segment in told["segments"]])
+        several += [*([shown] if shown else []), *sentences(told["text"])]
+    return list(dict.fromkeys(several))
+
+
+def _judged_again(
+    record: Values, strip: Strip, judge: Judge, settings: Mapping[str, Any]
+) -> Values:
+    narrations = {
+        name: narration_record(
+            judge, strip, record["schedule"], told["text"], told["pieces"], settings["segment"]
+        )
+        for name, told in record["narrations"].items()
+    }
+    return {"narrations": narrations}
+
+
+def _results_again(before: Values, records: Sequence[Values]) -> Values:
+    sizes = {own["name"]: own["k"] for own in before["sets"]}
+    return {"sets": [set_summary(name, k, records) for name, k in sizes.items()]}
+
+
+SCHEDULED_AGAIN = Rejudging(
+    _texts,
+    _judged_again,
+    _results_again,
+    lambda record: [
+        segment["panel"] for told in record["narrations"].values() for segment in told["segments"]
+    ],
+)
