@@ -172,8 +172,7 @@ class Region:
         xs, ys, inside = self._raster()
         across = overlap_1d(boxes[:, 0], boxes[:, 2], xs)
         down = overlap_1d(boxes[:, 1], boxes[:, 3], ys)
-        values: np.ndarray = ((down @ inside.astype(np.float64)) * across).sum(1)
-        return values
+        return np.asarray(((down @ inside.astype(np.float64)) * across).sum(1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,15 +255,13 @@ class ImageTokens:
 
     def select(self, region: Region, rule: Rule = "centre", threshold: float = 0.5) -> np.ndarray:
         """Positions in the sequence of the tokens of `region`; see `indices`."""
-        values: np.ndarray = self.positions[self.indices(region, rule, threshold)]
-        return values
+        return np.asarray(self.positions[self.indices(region, rule, threshold)])
 
     def others(self, region: Region, rule: Rule = "centre", threshold: float = 0.5) -> np.ndarray:
         """Positions of all other tokens of the region's image, those without a box included."""
         rest = self.image_index == region.image
         rest[self.indices(region, rule, threshold)] = False
-        values: np.ndarray = self.positions[rest]
-        return values
+        return np.asarray(self.positions[rest])
 
     @cached_property
     def _edges(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
@@ -300,5 +297,4 @@ class ImageTokens:
         column_edges, row_edges = self._edges[image]
         across = overlap_1d(boxes[:, 0], boxes[:, 2], column_edges)
         down = overlap_1d(boxes[:, 1], boxes[:, 3], row_edges)
-        values: np.ndarray = (down * density[:, None]).T @ across
-        return values
+        return np.asarray((down * density[:, None]).T @ across)

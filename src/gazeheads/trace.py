@@ -94,12 +94,10 @@ class GazeTrace:
             value_weighted: times the norm of each token's value vector (Kobayashi et al. 2020).
         """
         if not value_weighted:
-            plain: np.ndarray = self.attention.sum(1)
-            return plain
+            return np.asarray(self.attention.sum(1))
         if self.norms is None:
             raise TraceError("no value norms were recorded: use value_weighted=False")
-        weighted: np.ndarray = np.einsum("sht,ht->st", self.attention, self.norms)
-        return weighted
+        return np.asarray(np.einsum("sht,ht->st", self.attention, self.norms))
 
     def by_panel(
         self,
@@ -148,8 +146,7 @@ class GazeTrace:
     ) -> np.ndarray:
         """(T,) attention per image token, averaged over the phrase's steps and the heads."""
         steps = self.steps_of(phrase, occurrence)
-        values: np.ndarray = self.values(value_weighted)[list(steps)].mean(0) / len(self.heads)
-        return values
+        return np.asarray(self.values(value_weighted)[list(steps)].mean(0) / len(self.heads))
 
     def heatmap(
         self,
@@ -194,8 +191,7 @@ class PanelTrace:
 
     def gaze(self) -> np.ndarray:
         """(steps,) index of the region looked at most, from 0."""
-        values: np.ndarray = self.values.argmax(1)
-        return values
+        return np.asarray(self.values.argmax(1))
 
     def plot(
         self, path: str | os.PathLike[str] | None = None, title: str = "", what: str = "panel"
