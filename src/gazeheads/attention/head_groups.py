@@ -105,7 +105,9 @@ def _group(
     counts = [len(heads) for heads in heads_of]
     targets = [own.target for own in interventions]
     longest = max(map(len, targets))
-    keys = np.stack([np.pad(t, (0, longest - len(t)), mode="edge") for t in targets])
+    keys = np.empty((len(targets), longest), dtype=np.int64)
+    for filled, own in zip(keys, targets, strict=True):
+        filled[: len(own)], filled[len(own) :] = own, own[-1]
     real = np.arange(longest)[None] < np.array([len(t) for t in targets])[:, None]
     sign = np.stack([own.key_sign for own in interventions])
 

@@ -83,14 +83,9 @@ class ForwardPlan:
         """The recorder, if it keeps the current pass."""
         return self.recorder if self.recorder is not None and self.recorder.active else None
 
-    @property
-    def steered_to(self) -> list[tuple[str | None, ...]]:
-        """`steered_at` of every step so far."""
-        return [self.steered_at(step) for step in range(len(self._acted))]
-
-    def steered_at(self, step: int) -> tuple[str | None, ...]:
-        """Per row, the names of the targets at a step (joined by "+"), None if unsteered."""
-        return tuple(map(_names, self._acted[step]))
+    def steered_to(self, row: int, step: int) -> str | None:
+        """The names of a row's targets at a step (joined by "+"), None if unsteered."""
+        return _names(self._acted[step][row])
 
     def check(self) -> None:
         """Raises InterventionError if heads of one row are steered twice."""

@@ -180,7 +180,7 @@ def streamed(
     for step, (token,) in enumerate(steps):
         if token is None:
             return
-        name = plan.steered_at(step)[0] if plan else None
+        name = plan.steered_to(0, step) if plan else None
         seen = plan.recorder.latest()[0] if plan and plan.recorder else None
         text = texts.push(token)
         ended = step == last or (token in vlm.stops and not decoding.ignore_eos)
@@ -195,7 +195,7 @@ def _generation(
     tell_unfinished_thought(vlm.tokenizer, encoded.ids, tokens)
     steered: tuple[str | None, ...] = (None,) * len(tokens)
     if plan is not None:
-        steered = tuple(names[row] for names in plan.steered_to[: len(tokens)])
+        steered = tuple(plan.steered_to(row, step) for step in range(len(tokens)))
     trace = None
     if plan is not None and plan.recorder is not None:
         attention, norms = plan.recorder.row(row, len(tokens), len(encoded.tokens))
