@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
 from transformers import TextIteratorStreamer
 
 from gazeheads import UNSTEERED, GazeheadsError, HeadSet, Steering, wrap
@@ -71,6 +72,40 @@ def test_a_handler_that_streams_from_a_thread_is_steered_to_the_end(gqa, strip, 
             thread.join()
 
     assert "".join(handler()) == gqa.tokenizer.decode(texts[3])
+
+
+def test_a_text_begun_inside_stays_steered_when_the_with_ends_before_it(gqa, strip, encoded, texts):
+    begun, ended, found = threading.Event(), threading.Event(), []
+
+    def wait(ids, scores):
+        begun.set()
+        ended.wait()
+        return scores
+
+    def work():
+        options = {"max_new_tokens": STEPS, "do_sample": False, "logits_processor": [wait]}
+        found.append(gqa.model.generate(**encoded.inputs, **options)[0, len(encoded) :].tolist())
+
+    thread = threading.Thread(target=work)
+    with gqa.steer(HEADS, strip.panel(2)):
+        thread.start()
+        begun.wait()
+    ended.set()
+    thread.join()
+    assert found == [texts[2]]
+
+
+def test_a_cache_filled_inside_is_plain_to_go_on_with_outside(gqa, strip, encoded):
+    with gqa.steer(HEADS, strip.panel(1)), torch.no_grad():
+        out = gqa.model(**encoded.inputs, use_cache=True)
+    token = out.logits[:, -1:].argmax(-1)
+    again = copy.deepcopy(out.past_key_values)
+    outside = gqa.model(input_ids=token, past_key_values=out.past_key_values).logits
+    plain = copy.deepcopy(gqa.model)
+    plain.model.rope_deltas = gqa.model.model.rope_deltas
+    torch.testing.assert_close(
+        outside, plain(input_ids=token, past_key_values=again).logits, atol=1e-5, rtol=0
+    )
 
 
 def test_jobs_of_a_pool_are_steered(gqa, strip, asked, texts):

@@ -39,3 +39,9 @@ def test_the_browsers_comic_tiny_writes_what_comic_tiny_writes() -> None:
     for each in compare(vlm, runner, heads, draw_strips(1, 78)):
         assert each.equal == each.tokens, each
         assert each.difference < 0.5, each
+
+
+def test_nothing_shipped_names_the_machine_it_was_made_on() -> None:
+    for path in SHIPPED.iterdir():
+        data = path.read_bytes()
+        assert b"stack_trace" not in data and b'.py", line' not in data, path.name

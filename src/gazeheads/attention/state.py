@@ -127,7 +127,8 @@ class ForwardState:
         thread = self._thread
         self.passes += 1
         thread.current, thread.run, thread.consulted, thread.running = None, None, 0, True
-        if not thread.given and not self.open:
+        # a text begun by a thread inside a `with` goes on steered when that has ended
+        if not thread.given and not self.open and not self._runs:
             _check_outputs(self, kwargs)
             return
         ids = kwargs.get("input_ids", args[0] if args else None)

@@ -104,4 +104,15 @@ def _trace(
         )
     if program is None:
         raise RuntimeError("torch.onnx.export gave nothing back")
+    without_traces(program.model)
     return program.model
+
+
+def without_traces(model: onnx_ir.Model) -> None:
+    """Takes off what the exporter notes of the source code: paths of the machine it ran on."""
+    for owner in (model.graph, *model.functions.values()):
+        owner.metadata_props.clear()
+        for node in onnx_ir.traversal.RecursiveGraphIterator(owner):
+            node.metadata_props.clear()
+            for value in node.outputs:
+                value.metadata_props.clear()
