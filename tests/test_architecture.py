@@ -12,7 +12,8 @@ import gazeheads
 
 ROOT = Path(gazeheads.__file__).parent
 VALUES = {
-    "errors", "files", "prompts", "heads", "head_set", "regions", "gazeheads", "figure_text"
+    "errors", "files", "prompts", "heads", "head_set", "regions", "gazeheads", "figure_text",
+    "progress",
 }  # fmt: skip
 """Plain values: anybody may know them."""
 MAY_KNOW: dict[str, set[str]] = {
@@ -29,6 +30,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "moved": set(),
     "errors": set(),
     "prompts": set(),
+    "progress": set(),
     "files": {"errors"},
     "head_set": {"errors", "files"},
     "heads": {"errors", "files", "head_set"},

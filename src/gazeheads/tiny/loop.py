@@ -28,7 +28,7 @@ class TrainSettings:
         steps: Steps of question answering; the curriculum and the learning rate follow their share.
         images: Images per process and step.
         processes: Training processes, one core each.
-        panels: Size of the bank of drawn panels.
+        panels: Drawn panels in the cache.
         learning_rate: Peak learning rate.
         weight_decay: Of matrices; norms and biases have none.
         warmup: Steps of linear warm-up.
