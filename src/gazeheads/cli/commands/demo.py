@@ -45,7 +45,7 @@ def demo_command(
     ] = True,
     slots: Annotated[
         int | None,
-        typer.Option(min=1, show_default="16", help="Texts the server writes at once."),
+        typer.Option(min=1, help="Texts the server writes at once; 16 unless given."),
     ] = None,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Further names browsers may call the server by.")
