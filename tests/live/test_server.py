@@ -327,8 +327,8 @@ def test_dropped_connections_free_their_slots(running: Running) -> None:
         time.sleep(0.1)
 
 
-async def crowd(running: Running, visitors: int, seconds: float) -> list[int]:
-    """Texts each of many visitors gets in that time, all asking as fast as they can."""
+async def crowd(running: Running, connections: int, seconds: float) -> list[int]:
+    """Texts each of many connections gets in that time, all asking as fast as they can."""
     until = time.monotonic() + seconds
 
     async def one() -> int:
@@ -342,10 +342,10 @@ async def crowd(running: Running, visitors: int, seconds: float) -> list[int]:
                 texts += 1
         return texts
 
-    return await asyncio.gather(*(one() for _ in range(visitors)))
+    return await asyncio.gather(*(one() for _ in range(connections)))
 
 
-def test_many_visitors_share_the_model_and_none_starves(running: Running) -> None:
+def test_many_connections_share_the_model_and_none_starves(running: Running) -> None:
     texts = run(lambda: crowd(running, 50, 4))
     assert min(texts) >= 1 and max(texts) <= 3 * min(texts) + 3
 

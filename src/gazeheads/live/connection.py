@@ -22,7 +22,7 @@ from gazeheads.live import messages
 from gazeheads.live.generation import LiveGeneration
 from gazeheads.live.messages import Heads, MessageError, Next, Start, Steer, Stop
 from gazeheads.live.uploads import open_upload
-from gazeheads.live.worker import Model, ModelWorker
+from gazeheads.live.worker import LoadedModel, ModelWorker
 
 PROGRESS_SECONDS = 0.25
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Connection:
         finally:
             await self._stop()
 
-    async def _greet(self) -> Model | None:
+    async def _greet(self) -> LoadedModel | None:
         """Sends how the loading goes, then what the model is; None if there will be none."""
         while True:
             try:
@@ -67,7 +67,7 @@ class Connection:
                 await self._send({"type": "ready", "model": model.info})
                 return model
 
-    async def _receive(self, model: Model) -> None:
+    async def _receive(self, model: LoadedModel) -> None:
         """One frame; a mistake in it is answered and forgotten."""
         frame = await self._socket.receive()
         if frame["type"] == "websocket.disconnect":
@@ -81,7 +81,7 @@ class Connection:
         except GazeheadsError as error:
             await self._send({"type": "error", "message": str(error)})
 
-    async def _handle(self, message: messages.Message, model: Model) -> None:
+    async def _handle(self, message: messages.Message, model: LoadedModel) -> None:
         match message:
             case Start():
                 await self._stop()
@@ -113,7 +113,7 @@ class Connection:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = self._generation = self._start = None
 
-    async def _generate(self, start: Start, picture: Image.Image, model: Model) -> None:
+    async def _generate(self, start: Start, picture: Image.Image, model: LoadedModel) -> None:
         """A whole text: waits for a slot, then gives a token whenever the page wants one."""
         number, reason = start.text, "stopped"
         try:
@@ -136,7 +136,7 @@ class Connection:
             self._generation = self._start = None
         await self._send({"type": "done", "text": number, "reason": reason})
 
-    async def _send_tokens(self, start: Start, picture: Image.Image, model: Model) -> str:
+    async def _send_tokens(self, start: Start, picture: Image.Image, model: LoadedModel) -> str:
         """Sends tokens until the text ends; why it did."""
         worker = self._worker
         most = min(start.max_tokens, worker.limits.max_tokens)

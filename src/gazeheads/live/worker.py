@@ -54,7 +54,7 @@ class WorkerLimits:
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class LoadedModel:
     """A model that is ready.
 
     Attributes:
@@ -86,7 +86,7 @@ class ModelWorker:
         self.progress: tuple[float, str] = (0.0, "Starting")
         self.failure: str | None = None
         self._prepare = prepare
-        self._ready: asyncio.Future[Model] | None = None
+        self._ready: asyncio.Future[LoadedModel] | None = None
         self._thread = ThreadPoolExecutor(1, "gazeheads-model")
 
     def open(self) -> None:
@@ -106,7 +106,7 @@ class ModelWorker:
         """Whether the model is there."""
         return self._ready is not None and self._ready.done() and self.failure is None
 
-    async def model(self, wait: float | None = None) -> Model:
+    async def model(self, wait: float | None = None) -> LoadedModel:
         """The model, once it is ready.
 
         Raises:
@@ -122,11 +122,13 @@ class ModelWorker:
         work = partial(call, *args)
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _load(self, loop: asyncio.AbstractEventLoop, ready: asyncio.Future[Model]) -> None:
+    def _load(self, loop: asyncio.AbstractEventLoop, ready: asyncio.Future[LoadedModel]) -> None:
         settle: Callable[[], None]
         try:
             vlm, scores, k = self._prepare(self._report)
-            settle = partial(ready.set_result, Model(vlm, scores.ranking(), model_info(scores, k)))
+            settle = partial(
+                ready.set_result, LoadedModel(vlm, scores.ranking(), model_info(scores, k))
+            )
         except Exception as error:
             settle = partial(ready.set_exception, error)
         with suppress(RuntimeError):  # the server has ended meanwhile
@@ -135,7 +137,7 @@ class ModelWorker:
     def _report(self, share: float, what: str) -> None:
         self.progress = (share, what)
 
-    def _opened(self, ready: asyncio.Future[Model]) -> None:
+    def _opened(self, ready: asyncio.Future[LoadedModel]) -> None:
         if ready.cancelled():
             return
         error = ready.exception()

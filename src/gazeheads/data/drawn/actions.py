@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gazeheads.data.drawn.canvas import Box, Canvas
+from gazeheads.data.drawn.canvas import Canvas
+from gazeheads.data.strip import PixelBox
 
 FLOOR = 0.95
 """Where figures stand."""
@@ -39,21 +40,21 @@ class Cast:
         """Mirrors an x coordinate when the character is on the right."""
         return x if self.way == 1 else 1 - x
 
-    def actor(self, x: float, y: float, side: float = 0.5, lean: float = 0) -> Box:
+    def actor(self, x: float, y: float, side: float = 0.5, lean: float = 0) -> PixelBox:
         """Puts the character standing on y."""
         return self._figure(self.character, x, y, side, lean=lean, ground=True)
 
-    def item(self, x: float, y: float, side: float = 0.35, lean: float = 0) -> Box:
+    def item(self, x: float, y: float, side: float = 0.35, lean: float = 0) -> PixelBox:
         """Puts the thing standing on y."""
         return self._figure(self.thing, x, y, side, lean=lean, ground=True)
 
-    def afloat(self, x: float, y: float, side: float = 0.35, lean: float = 0) -> Box:
+    def afloat(self, x: float, y: float, side: float = 0.35, lean: float = 0) -> PixelBox:
         """Puts the thing centred on y, without a shadow."""
         return self._figure(self.thing, x, y, side, lean=lean, ground=False)
 
     def prop(
         self, name: str, x: float, y: float, side: float, *, lean: float = 0, opacity: float = 1
-    ) -> Box:
+    ) -> PixelBox:
         """Puts a prop or helper sprite centred on a point, mirrored with the layout."""
         return self.canvas.put(
             name, self.x(x), y, side, flip=self.way == -1, angle=lean * self.way, opacity=opacity
@@ -72,7 +73,7 @@ class Cast:
 
     def _figure(
         self, name: str, x: float, y: float, side: float, *, lean: float, ground: bool
-    ) -> Box:
+    ) -> PixelBox:
         canvas = self.canvas
         gains = (canvas.between(0.88, 1), canvas.between(0.88, 1), canvas.between(0.88, 1))
         return canvas.put(

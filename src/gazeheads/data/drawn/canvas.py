@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
 from gazeheads.data.drawn.artwork import halves, shadow, sprite
+from gazeheads.data.strip import PixelBox
 
-Box = tuple[int, int, int, int]
 GRAIN = 48
 """Sprites come in this many sizes per panel, so that the cache stays small."""
 
@@ -47,7 +47,7 @@ class Canvas:
         ground: bool = False,
         opacity: float = 1.0,
         gains: tuple[float, float, float] | None = None,
-    ) -> Box:
+    ) -> PixelBox:
         """Puts a sprite or prop and returns its box in pixels.
 
         Args:
@@ -74,7 +74,7 @@ class Canvas:
         self.paste(_painted(image, opacity, gains), left, top)
         return left, top, left + image.width, top + image.height
 
-    def put_at(self, name: str, x: int, y: int, side: int, flip: bool = False) -> Box:
+    def put_at(self, name: str, x: int, y: int, side: int, flip: bool = False) -> PixelBox:
         """Puts a sprite in the middle of a square given in pixels and returns its own box."""
         image = sprite(name, side, flip)
         left = x + (side - image.width) // 2

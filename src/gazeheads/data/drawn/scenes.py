@@ -12,6 +12,7 @@ from PIL import Image
 from gazeheads.data.drawn.backdrop import paint_place
 from gazeheads.data.drawn.canvas import GRAIN
 from gazeheads.data.drawn.truth import CHARACTERS, PLACES, THINGS
+from gazeheads.data.strip import PixelBox
 from gazeheads.errors import GazeheadsError
 
 SMALLEST, LARGEST = 0.16, 0.45
@@ -19,8 +20,6 @@ SMALLEST, LARGEST = 0.16, 0.45
 GAP = 0.02
 """Objects are at least this far apart, as a share of the picture's shorter edge."""
 MOST_OBJECTS = 6
-
-PixelBox = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
