@@ -81,7 +81,7 @@ class Connection:
         except GazeheadsError as error:
             await self._send({"type": "error", "message": str(error)})
 
-    async def _handle(self, message: messages.Message, model: LoadedModel) -> None:
+    async def _handle(self, message: messages.PageMessage, model: LoadedModel) -> None:
         match message:
             case Start():
                 await self._stop()

@@ -83,10 +83,10 @@ class Stop:
     """End the text."""
 
 
-Message = Start | Next | Steer | Heads | Stop
+PageMessage = Start | Next | Steer | Heads | Stop
 
 
-def parse(text: str) -> Message:
+def parse(text: str) -> PageMessage:
     """The message in a text frame.
 
     Raises:

@@ -23,7 +23,7 @@ from gazeheads.tiny.batches import (
 )
 from gazeheads.tiny.encoder import Probes, image_tokens, scene_loss, sheet_loss
 from gazeheads.tiny.forward import answer_states, encode_images
-from gazeheads.tiny.loop import Phase, Place, TrainSettings, append_line
+from gazeheads.tiny.loop import Phase, TrainProcess, TrainSettings, append_line
 from gazeheads.tiny.model import save_model
 from gazeheads.tiny.packing import IGNORED, Packed, Packer
 from gazeheads.tiny.panel_cache import FOLDER, PanelCache, build_panel_cache
@@ -65,17 +65,17 @@ class EncoderPhase(Phase):
 
     name = "encoder"
 
-    def __init__(self, place: Place, settings: TrainSettings, state: TrainState):
+    def __init__(self, process: TrainProcess, settings: TrainSettings, state: TrainState):
         self.state = state
         learning = nn.ModuleDict({"visual": state.model.model.visual, "probes": state.probes})
-        super().__init__(place, settings, learning, settings.encoder_steps)
+        super().__init__(process, settings, learning, settings.encoder_steps)
         self.losses: list[float] = []
         self.right: dict[str, list[float]] = defaultdict(list)
 
     def prepare(self) -> None:
         """Draw other batches than before the checkpoint."""
         seed = (self.settings.seed, 0, self.step)
-        self.maker = BatchMaker(self.state.cache, self.state.packer, seed, self.place.rank)
+        self.maker = BatchMaker(self.state.cache, self.state.packer, seed, self.process.rank)
 
     def loss(self) -> Tensor:
         """Name everything on a sheet of strips, or in scenes."""
@@ -102,16 +102,16 @@ class AnswerPhase(Phase):
 
     name = "answers"
 
-    def __init__(self, place: Place, settings: TrainSettings, state: TrainState):
+    def __init__(self, process: TrainProcess, settings: TrainSettings, state: TrainState):
         self.state = state
         learning = nn.ModuleDict({"model": state.model, "probes": state.probes})
-        super().__init__(place, settings, learning, settings.steps)
+        super().__init__(process, settings, learning, settings.steps)
         self.recent = Tally()
 
     def prepare(self) -> None:
         """Draw other batches than before the checkpoint."""
         seed = (self.settings.seed, 1, self.step)
-        self.maker = BatchMaker(self.state.cache, self.state.packer, seed, self.place.rank)
+        self.maker = BatchMaker(self.state.cache, self.state.packer, seed, self.process.rank)
         self.pruner = HeadPruner(self.state.model, self.settings.heads_kept)
 
     def loss(self) -> Tensor:
@@ -125,7 +125,7 @@ class AnswerPhase(Phase):
         batch = self.maker.draw(stage, images)
         seen = encode_images(self.state.model, batch.shown.images)
         losses, right = self._predict(batch, *seen)
-        if self.place.rank == 0:
+        if self.process.rank == 0:
             self.recent.add(batch, losses.detach(), right)
         weights = torch.where(self._is_key(batch.packed), KEY_WEIGHT, 1.0)
         answers = (losses * weights).sum() / weights.sum()
@@ -149,11 +149,11 @@ class AnswerPhase(Phase):
 
     def saved(self) -> None:
         """Write the model folder and examine the model on combinations never trained on."""
-        save_model(self.state.model, self.state.processor, self.place.folder / "model")
+        save_model(self.state.model, self.state.processor, self.process.folder / "model")
         kinds = self._examine()
-        append_line(self.place.folder / "exam.jsonl", {"step": self.step, "kinds": kinds})
+        append_line(self.process.folder / "exam.jsonl", {"step": self.step, "kinds": kinds})
         line = ", ".join(f"{kind} {entry['exact']:.0%}" for kind, entry in kinds.items())
-        self.place.console.print(f"held out, six panels: {line}")
+        self.process.console.print(f"held out, six panels: {line}")
 
     def _predict(
         self, batch: TrainingBatch, embeds: Tensor, deepstack: list[Tensor]
@@ -181,7 +181,7 @@ class AnswerPhase(Phase):
     def _examine(self) -> dict[str, dict[str, Any]]:
         """Exact answers by kind; an answer is exact when every token of it is."""
         seed = self.settings.seed + 1
-        cache = build_panel_cache(self.place.folder / FOLDER, EXAM_PANELS, seed, 1, held_out=True)
+        cache = build_panel_cache(self.process.folder / FOLDER, EXAM_PANELS, seed, 1, held_out=True)
         maker = BatchMaker(cache, self.state.packer, (seed,))
         tally = Tally()
         for _ in range(EXAM_BATCHES):

@@ -23,7 +23,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.tiny.corpus import tokenizer_texts
-from gazeheads.tiny.loop import Place, TrainSettings
+from gazeheads.tiny.loop import TrainProcess, TrainSettings
 from gazeheads.tiny.model import (
     TinyShape,
     build_model,
@@ -130,11 +130,11 @@ def _worker(rank: int, folder: Path, settings: TrainSettings, rendezvous: Path) 
     dist.init_process_group(
         "gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=settings.processes
     )
-    place = Place(rank, settings.processes, folder, Console(quiet=rank != 0))
+    process = TrainProcess(rank, settings.processes, folder, Console(quiet=rank != 0))
     processor = AutoProcessor.from_pretrained(folder / "model")
     model = AutoModelForImageTextToText.from_pretrained(folder / "model", dtype=torch.float32)
     cache = build_panel_cache(folder / FOLDER, settings.panels, settings.seed, 1)
     state = TrainState(model, processor, cache, settings.seed)
-    if EncoderPhase(place, settings, state).run():
-        AnswerPhase(place, settings, state).run()
+    if EncoderPhase(process, settings, state).run():
+        AnswerPhase(process, settings, state).run()
     dist.destroy_process_group()

@@ -8,10 +8,9 @@ import numpy as np
 from PIL import Image
 
 from gazeheads.data.drawn.brush import Brush
-from gazeheads.data.drawn.canvas import Canvas
-from gazeheads.data.drawn.places import PLACE_LOOKS, Place, Sprites
+from gazeheads.data.drawn.canvas import Canvas, Colour
+from gazeheads.data.drawn.places import PLACE_LOOKS, PlaceLook, Sprites
 
-Colour = tuple[int, int, int]
 FINE = 2
 """Vector shapes are drawn this many times larger, then halved, for smooth edges."""
 
@@ -33,7 +32,7 @@ def paint_place(place: str, rng: np.random.Generator, size: int) -> Canvas:
     return canvas
 
 
-def _dress(canvas: Canvas, look: Place, horizon: float) -> None:
+def _dress(canvas: Canvas, look: PlaceLook, horizon: float) -> None:
     """Scenery at the back, at both sides first: there the figures leave it visible."""
     _hang(canvas, look.aloft)
     spots = [*_sides(canvas), *_sides(canvas)]

@@ -8,6 +8,7 @@ from PIL import Image, ImageChops, ImageDraw
 from gazeheads.data.drawn.artwork import halves, shadow, sprite
 from gazeheads.data.strip import PixelBox
 
+Colour = tuple[int, int, int]
 GRAIN = 48
 """Sprites come in this many sizes per panel, so that the cache stays small."""
 
@@ -101,9 +102,7 @@ class Canvas:
         """Puts an RGBA image at a pixel."""
         self.image.paste(image, (left, top), image)
 
-    def stroke(
-        self, points: list[tuple[float, float]], width: float, colour: tuple[int, int, int]
-    ) -> None:
+    def stroke(self, points: list[tuple[float, float]], width: float, colour: Colour) -> None:
         """A smooth line with round ends."""
         fine = 3
         margin = width + 2 / self.size

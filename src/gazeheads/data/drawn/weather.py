@@ -8,9 +8,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from gazeheads.data.drawn.canvas import Canvas
-
-Colour = tuple[int, int, int]
+from gazeheads.data.drawn.canvas import Canvas, Colour
 
 
 def paint_weather(canvas: Canvas, weather: str, side: int) -> None:
