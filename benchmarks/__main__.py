@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from benchmarks.results import write_results
 
 HERE = Path(__file__).parent
 CONTENDERS = ("ours", "literal", "plain")
+BEFORE = "before"
+"""Ours, as another checkout has it."""
 GROUPS = ("tiny", "2b", "scaling", "2b-answers")
 
 
@@ -28,7 +31,7 @@ def jobs(groups: list[str]) -> list[dict[str, Any]]:
         found += _live({**tiny, "repeats": 5}, k=16)
         for strips in (1, 2, 4, 8, 16):
             job = {**tiny, "task": "discover", "repeats": 3, "strips": strips}
-            found += _each(job, ("ours", "plain"))
+            found += _each(job, ("ours", "literal", "plain") if strips == 16 else ("ours", "plain"))
     if "scaling" in groups:
         for image_tokens in (256, 1024, 4096):
             for model in ("comic-tiny", "2b-slice"):
@@ -58,6 +61,9 @@ def main() -> None:
         "groups", nargs="*", default=list(GROUPS), help=f"{', '.join(GROUPS)}; default: all"
     )
     parser.add_argument("--out", type=Path, default=HERE, help="folder of results.json, RESULTS.md")
+    parser.add_argument(
+        "--before", type=Path, help="another checkout, whose library is measured beside this one"
+    )
     options = parser.parse_args()
     if unknown := set(options.groups) - set(GROUPS):
         parser.error(f"unknown group {min(unknown)!r}: use {', '.join(GROUPS)}")
@@ -65,9 +71,11 @@ def main() -> None:
     kept = options.out / "results.json"
     done = json.loads(kept.read_text()) if kept.exists() else []
     todo = jobs(options.groups)
+    if options.before is not None:
+        todo = [each for job in todo for each in _beside(job)]
     for number, job in enumerate(todo, 1):
         console.print(f"[{number}/{len(todo)}] " + " ".join(f"{k}={v}" for k, v in job.items()))
-        measured = _run(job)
+        measured = _run(job, options.before)
         done = [old for old in done if any(old.get(name) != job[name] for name in job)]
         done.append(measured)
         kept.write_text(json.dumps(done, indent=1) + "\n")
@@ -76,14 +84,24 @@ def main() -> None:
     console.print(f"written: {options.out / 'RESULTS.md'}")
 
 
-def _run(job: dict[str, Any]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.measure", json.dumps(job)]
-    ended = subprocess.run(command, check=False, cwd=HERE.parent, capture_output=True, text=True)
+def _beside(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """A job of ours twice, the other checkout's library first: close in time, on one machine."""
+    return [{**job, "contender": BEFORE}, job] if job["contender"] == "ours" else [job]
+
+
+def _run(job: dict[str, Any], before: Path | None) -> dict[str, Any]:
+    """Measures a job in a process of its own; `before` in the other checkout."""
+    where, asked = HERE.parent, job
+    if job["contender"] == BEFORE and before is not None:
+        where, asked = before.absolute(), {**job, "contender": "ours"}
+    command = [sys.executable, "-m", "benchmarks.measure", json.dumps(asked)]
+    own = {**os.environ, "PYTHONPATH": os.pathsep.join((str(where / "src"), str(where)))}
+    ended = subprocess.run(command, check=False, cwd=where, env=own, capture_output=True, text=True)
     if ended.returncode:
         last = (ended.stderr.strip().splitlines() or ["killed: out of memory?"])[-1]
         return {**job, "failed": last}
     found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
-    return found
+    return {**found, "contender": job["contender"]}
 
 
 def _line(measured: dict[str, Any]) -> str:

@@ -50,6 +50,7 @@ def write_results(done: Sequence[Measured], path: Path) -> None:
         _live(done),
         _growth(found),
         _batches(found),
+        _before(done),
         _failures(done),
     ]
     write_text(path, "\n\n".join(part for part in parts if part) + "\n")
@@ -122,7 +123,7 @@ def _agreement(found: dict[Key, dict[str, Measured]]) -> str:
 def _live(done: Sequence[Measured]) -> str:
     rows = []
     for one in done:
-        if one["task"] != "live" or "failed" in one:
+        if one["task"] != "live" or "failed" in one or one["contender"] == "before":
             continue
         name = one["contender"] + (f", {one['k']} heads steered" if one.get("k") else "")
         result = one["result"]
@@ -150,11 +151,46 @@ def _batches(found: dict[Key, dict[str, Measured]]) -> str:
     for (model, task, tokens, strips), contenders in sorted(found.items()):
         ours, plain = _seconds(contenders.get("ours")), _seconds(contenders.get("plain"))
         if task == "discover" and tokens == 54 and ours is not None and plain is not None:
+            literal = _seconds(contenders.get("literal"))
             each = [_said(seconds / strips, "s") for seconds in (ours, plain)]
-            cells = [model, str(strips), *each, _mib(contenders["ours"])]
+            ratios = [_ratio(literal, ours), _ratio(ours, plain)]
+            cells = [model, str(strips), *each, *ratios, _mib(contenders["ours"])]
             rows.append("| " + " | ".join(cells) + " |")
-    header = "| model | strips at once | ours, per strip | plain, per strip | memory: ours |"
+    header = (
+        "| model | strips at once | ours, per strip | plain, per strip | literal / ours "
+        "| ours / plain | memory: ours |"
+    )
     return f"## Discovery with several strips at once\n\n{_table(header, rows)}" if rows else ""
+
+
+def _before(done: Sequence[Measured]) -> str:
+    """Ours beside another checkout's library, measured in one sitting."""
+    names = ("model", "task", "image_tokens", "strips", "k")
+    found: dict[tuple[Any, ...], dict[str, Measured]] = {}
+    for one in done:
+        if "failed" not in one and one["contender"] in ("before", "ours"):
+            key = tuple(one.get(name) for name in names)
+            found.setdefault(key, {})[one["contender"]] = one
+    rows = []
+    for (model, task, tokens, strips, k), both in found.items():
+        if len(both) == 2:
+            what = f"{task}, {tokens} image tokens"
+            what += f", {strips} strips" if strips and strips > 1 else ""
+            what += f", {k} heads" if k else ""
+            before, after = (_cost(both[name]) for name in ("before", "ours"))
+            memory = [_mib(both[name]) for name in ("before", "ours")]
+            cells = [model, what, f"{before:.4g} s", f"{after:.4g} s", f"{after / before:.2f}"]
+            rows.append("| " + " | ".join([*cells, *memory]) + " |")
+    header = "| model | | before | after | after / before | memory: before | after |"
+    note = "Live: a further token. Several strips: all of them."
+    return f"## Before and after\n\n{_table(header, rows)}\n\n{note}" if rows else ""
+
+
+def _cost(measured: Measured) -> float:
+    """Seconds of a run, or of a live token."""
+    if measured["task"] == "live":
+        return float(measured["result"]["per_token"])
+    return float(min(measured["seconds"]))
 
 
 def _failures(done: Sequence[Measured]) -> str:

@@ -203,7 +203,7 @@ def test_malformed_frames_get_one_clean_error_and_the_visit_goes_on(
         ({"region": {"panel": 4}}, "panel must be"),
         ({"region": {"path": "/etc/passwd"}}, "a region is"),
         ({"delta": -1e300}, "delta must be"),
-        ({"prompt": "x <|image_pad|> <|image_pad|>"}, "prompt"),
+        ({"prompt": "x <|image_pad|> <|image_pad|>"}, "placeholder"),
         ({"prompt": "x" * 5000}, "prompt"),
     ],
 )

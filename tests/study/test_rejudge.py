@@ -221,7 +221,7 @@ def test_a_strip_about_which_nothing_is_known_is_kept_too(tmp_path: Path) -> Non
     red, blue = (panel.resize((1, 1)).getpixel((0, 0)) for panel in found.panels)
     assert red[0] > 200 and red[2] < 100 and blue[2] > 200  # type: ignore[index]
     (tmp_path / kept["picture"]).unlink()
-    with pytest.raises(RunError, match="cannot read"):
+    with pytest.raises(RunError, match="not found"):
         kept_strip(tmp_path, "scan", kept)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.regions import ImageTokens
@@ -80,8 +81,21 @@ def image_inputs(inputs: Mapping[str, object]) -> dict[str, torch.Tensor]:
     }
 
 
+_DIGESTS = WeakTensorKeyDictionary()
+"""Digests of tensors that live, since several prompts may share an image's."""
+
+
 def _digests(tensor: torch.Tensor) -> tuple[str, ...]:
     """Of the values and their shape; of floats also as after a cast to float16."""
+    version = tensor._version if not tensor.is_inference() else -1
+    known: tuple[int, tuple[str, ...]] | None = _DIGESTS.get(tensor)
+    if known is None or known[0] != version or version < 0:
+        known = version, _computed_digests(tensor)
+        _DIGESTS[tensor] = known
+    return known[1]
+
+
+def _computed_digests(tensor: torch.Tensor) -> tuple[str, ...]:
     tensor = tensor.detach().cpu()
     if not tensor.is_floating_point():
         return (_digest(tensor.to(torch.int64)),)

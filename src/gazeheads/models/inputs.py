@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from gazeheads.attention.known_prompts import KnownPrompts, PixelDigest, image_inputs
+from gazeheads.attention.known_prompts import PixelDigest, image_inputs
 from gazeheads.data.pictures import ImageError, ImageLike, open_image
 from gazeheads.errors import one_line
 from gazeheads.models.families.family import Family, Fit
@@ -67,7 +67,7 @@ Encoded = Inputs
 
 
 class Encoder:
-    """Makes `Inputs`, and notes them among the prompts whose image tokens are known."""
+    """Makes `Inputs`."""
 
     def __init__(
         self,
@@ -75,14 +75,12 @@ class Encoder:
         config: Any,
         processor: Any,
         fit: Fit | None = None,
-        known: KnownPrompts | None = None,
         template: Mapping[str, Any] | None = None,
     ) -> None:
         self.family, self.config, self.processor = family, config, processor
         self.template = dict(template or {})
         check_template(processor, self.template)
         self.fit = choose_fit(fit, family, processor)
-        self.known = KnownPrompts() if known is None else known
 
     def encode(
         self, images: Sequence[ImageLike], messages: list[dict[str, Any]], answering: bool = False
@@ -185,9 +183,7 @@ class Encoder:
             raise EncodingError("adopt one prompt at a time: a batch of inputs was given")
         given = tuple(shown) or tuple(sizes)
         tokens = self.family.image_tokens(self.config, self.processor, kept, given)
-        encoded = Inputs(kept, in_original(tokens, tuple(sizes), self.fit), prompt, given)
-        self.known.add(encoded.inputs, encoded.tokens)
-        return encoded
+        return Inputs(kept, in_original(tokens, tuple(sizes), self.fit), prompt, given)
 
     def made_elsewhere(
         self, inputs: Mapping[str, torch.Tensor], images: Sequence[ImageLike]
@@ -222,10 +218,10 @@ class Encoder:
         return made
 
 
-def question(prompt: str) -> list[dict[str, Any]]:
-    """A conversation of one image and one question about it."""
-    parts = [{"type": "image"}, {"type": "text", "text": prompt}]
-    return [{"role": "user", "content": parts}]
+def question(prompt: str, images: int = 1) -> list[dict[str, Any]]:
+    """A conversation of images and one question about them."""
+    parts: list[dict[str, Any]] = [{"type": "image"} for _ in range(images)]
+    return [{"role": "user", "content": [*parts, {"type": "text", "text": prompt}]}]
 
 
 def _common_prefix(rows: Sequence[Sequence[int]]) -> int:

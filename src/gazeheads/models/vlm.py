@@ -17,7 +17,7 @@ from gazeheads.heads import HeadSet
 from gazeheads.models.families.family import Family, Fit
 from gazeheads.models.fingerprint import fingerprint_of
 from gazeheads.models.generate import Decoding, pad_id, stop_ids
-from gazeheads.models.inputs import Encoder, EncodingError, ImageLike, Inputs
+from gazeheads.models.inputs import Encoder, EncodingError, ImageLike, Inputs, question
 from gazeheads.models.living import living_heads
 from gazeheads.models.rows import (
     Generation,
@@ -67,8 +67,7 @@ class VLM:
         self.num_layers = int(self.text_config.num_hidden_layers)
         self.num_heads = int(self.text_config.num_attention_heads)
         self.attention_layers = tuple(softmax_layers(self.text_config))
-        prompts = self.state.prompts
-        self.encoder = Encoder(family, self.model.config, processor, fit, prompts, template)
+        self.encoder = Encoder(family, self.model.config, processor, fit, template)
         self.stops = stop_ids(self.model, self.tokenizer)
         self.pad = pad_id(self.tokenizer, self.stops)
 
@@ -108,15 +107,13 @@ class VLM:
     def encode(self, image: ImageLike | Sequence[ImageLike], prompt: str) -> Inputs:
         """Model inputs for a question about one image, or about several in order."""
         images = _several(image)
-        parts: list[dict[str, Any]] = [{"type": "image"} for _ in images]
-        parts.append({"type": "text", "text": prompt})
-        return self.encode_messages(images, [{"role": "user", "content": parts}])
+        return self.encode_messages(images, question(prompt, len(images)))
 
     def encode_messages(
         self, images: Sequence[ImageLike], messages: list[dict[str, Any]]
     ) -> Inputs:
         """Model inputs for a conversation (see `messages.read`); the last message is the user's."""
-        return self.encoder.encode(images, messages).to(self.device, self.model.dtype)
+        return self._remembered(self.encoder.encode(images, messages))
 
     def encode_many(
         self, image: ImageLike, prompts: Sequence[str], answering: bool = False
@@ -128,14 +125,16 @@ class VLM:
             answering: end where the answer begins, even if the template is to ask for a thought.
         """
         several = self.encoder.encode_many(image, prompts, answering)
-        return [each.to(self.device, self.model.dtype) for each in several]
+        return [self._remembered(each) for each in several]
+
+    def _remembered(self, encoded: Inputs) -> Inputs:
+        # on the model's device, and known to whoever steers a pass of it
+        moved = encoded.to(self.device, self.model.dtype)
+        self.state.prompts.add(moved.inputs, moved.tokens)
+        return moved
 
     def unwrap(self) -> Any:
-        """Takes everything off the model again and returns it; this `VLM` is then of no use.
-
-        Raises:
-            ModelError: steering is in force.
-        """
+        """Takes everything off the model again and returns it; not inside a `steer`."""
         self._installation.remove()
         return self.model
 
@@ -289,7 +288,7 @@ class VLM:
     ) -> list[np.ndarray]:
         """`score_regions` for several images, `batch_size` at once; halved if memory runs out."""
         questions = [
-            Questions(tuple(self.encode_many(image, prompts, answering=True)), tuple(regions))
+            Questions(tuple(self.encoder.encode_many(image, prompts, True)), tuple(regions))
             for image, prompts, regions in items
         ]
         return halving(lambda part: score(self, part, rule), questions, max(1, batch_size))
