@@ -34,7 +34,7 @@ settings.load_profile("gazeheads")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    told = "how long fifty visitors crowd the demo's server (a full trial: 60)"
+    told = "how long fifty connections crowd the demo's server (a full trial: 60)"
     parser.addoption("--crowd-seconds", type=float, default=8.0, help=told)
 
 

@@ -12,7 +12,8 @@ import gazeheads
 
 ROOT = Path(gazeheads.__file__).parent
 VALUES = {
-    "errors", "files", "prompts", "heads", "head_set", "regions", "gazeheads", "figure_text"
+    "errors", "files", "prompts", "heads", "head_set", "regions", "gazeheads", "figure_text",
+    "progress",
 }  # fmt: skip
 """Plain values: anybody may know them."""
 MAY_KNOW: dict[str, set[str]] = {
@@ -29,6 +30,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "moved": set(),
     "errors": set(),
     "prompts": set(),
+    "progress": set(),
     "files": {"errors"},
     "head_set": {"errors", "files"},
     "heads": {"errors", "files", "head_set"},
@@ -155,3 +157,24 @@ def test_no_module_is_long_or_vague() -> None:
     assert long == []
     vague = {"utils", "util", "helpers", "helper", "misc", "common"}
     assert [module for module, _ in modules() if set(module.split(".")) & vague] == []
+
+
+def types_of(path: Path) -> Iterator[str]:
+    """Public classes and type aliases of a module; type variables have no meaning of their own."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            variable = isinstance(node.value, ast.Call)  # TypeVar, or a value
+            name = node.targets[0].id
+            if not variable and name[0].isupper() and not name.isupper():
+                yield name
+
+
+def test_one_name_means_one_type() -> None:
+    homes: dict[str, list[str]] = {}
+    for module, path in modules():
+        if room_of(module) != "cli":  # there a name is an option
+            for name in types_of(path):
+                homes.setdefault(name, []).append(module)
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}

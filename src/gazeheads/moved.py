@@ -91,7 +91,7 @@ MOVED: dict[str, str] = {
     "strips.props": "data.drawn.props",
     "strips.rendering": "data.written.rendering",
     "strips.scenes": "data.drawn.scenes",
-    "strips.stage": "data.drawn.stage",
+    "strips.stage": "data.drawn.canvas",
     "strips.stories": "data.written.stories",
     "strips.strip": "data.strip",
     "strips.truth": "data.drawn.truth",

@@ -46,8 +46,8 @@ def make(kind: str):
 
 
 def reference_attention(module, query, key, value, mask, scaling=None, softcap=None, **kwargs):
-    groups = query.shape[1] // key.shape[1]
-    key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    n_rep = query.shape[1] // key.shape[1]
+    key, value = key.repeat_interleave(n_rep, 1), value.repeat_interleave(n_rep, 1)
     scores = torch.matmul(query, key.transpose(2, 3)).double() * scaling
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gazeheads.data.drawn import stage as stage_module
+from gazeheads.data.drawn import canvas as canvas_module
 from gazeheads.data.drawn.artwork import SPRITE_FOLDER
+from gazeheads.data.drawn.canvas import Canvas
 from gazeheads.data.drawn.props import PROPS
-from gazeheads.data.drawn.stage import Stage
 from gazeheads.data.drawn.strips import draw_panel, draw_strips
 from gazeheads.data.drawn.truth import (
     ACTIONS,
@@ -120,13 +120,13 @@ def test_every_word_has_a_sprite_and_every_sprite_and_prop_is_used(
 ) -> None:
     used: set[str] = set()
     for finder in ("sprite", "halves"):
-        original = getattr(stage_module, finder)
+        original = getattr(canvas_module, finder)
 
         def record(name: str, *rest: object, original: Callable = original) -> object:
             used.add(name)
             return original(name, *rest)
 
-        monkeypatch.setattr(stage_module, finder, record)
+        monkeypatch.setattr(canvas_module, finder, record)
     rng = np.random.default_rng(0)
     for index in range(260):
         place = list(PLACES)[index % len(PLACES)]
@@ -161,9 +161,9 @@ def test_every_word_has_a_sprite_and_every_sprite_and_prop_is_used(
 def test_figures_are_never_cropped(
     x: float, y: float, side: float, angle: float, ground: bool
 ) -> None:
-    stage = Stage(Image.new("RGB", (96, 96)), np.random.default_rng(0))
+    canvas = Canvas(Image.new("RGB", (96, 96)), np.random.default_rng(0))
 
-    x0, y0, x1, y1 = stage.put("owl", x, y, side, angle=angle, inside=True, ground=ground)
+    x0, y0, x1, y1 = canvas.put("owl", x, y, side, angle=angle, inside=True, ground=ground)
 
     assert 0 <= x0 < x1 <= 96
     assert 0 <= y0 < y1 <= 96

@@ -14,7 +14,7 @@ from PIL import Image
 
 from gazeheads.data.folders import read_strips
 from gazeheads.data.written.rendering import missing_panels, render
-from gazeheads.data.written.stories import HEROES, Scene, Story, broken_rule
+from gazeheads.data.written.stories import HEROES, Story, StoryScene, broken_rule
 from gazeheads.errors import GazeheadsError
 from gazeheads.services import Chat, Endpoint, Patience, ServiceError
 from gazeheads.services.images import Painter
@@ -84,8 +84,8 @@ def test_rules_that_need_no_judgement(data: dict[str, Any], rule: str | None) ->
 
 
 def test_every_prompt_tells_figure_style_and_its_own_scene_only() -> None:
-    digs = Scene("It digs.", "digs", "a beach", ("spade", "crab"))
-    rows = Scene("It rows.", "rows", "a lake", ("boat", "oar"))
+    digs = StoryScene("It digs.", "digs", "a beach", ("spade", "crab"))
+    rows = StoryScene("It rows.", "rows", "a lake", ("boat", "oar"))
     one = Story("a red fox", "ink", (digs, rows))
     prompt = one.prompt(2)
     for part in ("a red fox", "ink", "It rows.", "a lake", "boat, oar", "No text"):

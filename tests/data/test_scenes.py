@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from gazeheads.data.drawn.canvas import GRAIN, Canvas
 from gazeheads.data.drawn.scenes import LARGEST, MOST_OBJECTS, SMALLEST, Scene, draw_scene
-from gazeheads.data.drawn.stage import GRAIN, Stage
 from gazeheads.data.drawn.truth import CHARACTERS, PLACES, THINGS
 from gazeheads.errors import GazeheadsError
 
@@ -58,11 +58,11 @@ def test_an_object_changes_pixels_in_its_box_only(seed: int) -> None:
 @pytest.mark.parametrize("name", [*CHARACTERS, *THINGS])
 def test_boxes_are_tight(name: str) -> None:
     before = Image.new("RGB", (128, 128), "#00ff00")
-    stage = Stage(before.copy(), np.random.default_rng(0))
+    canvas = Canvas(before.copy(), np.random.default_rng(0))
 
-    x0, y0, x1, y1 = stage.put_at(name, 20, 30, 60)
+    x0, y0, x1, y1 = canvas.put_at(name, 20, 30, 60)
 
-    changed = (np.asarray(stage.canvas) != np.asarray(before)).any(axis=2)
+    changed = (np.asarray(canvas.image) != np.asarray(before)).any(axis=2)
     rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
     seen = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
     assert np.abs(seen - (x0, y0, x1, y1)).max() <= 2

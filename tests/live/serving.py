@@ -24,7 +24,7 @@ websockets = pytest.importorskip("websockets", reason="needs pip install 'gazehe
 
 from gazeheads.cli.commands.demo import listen  # noqa: E402
 from gazeheads.live.server import make_app  # noqa: E402
-from gazeheads.live.worker import House, HouseLimits  # noqa: E402
+from gazeheads.live.worker import ModelWorker, WorkerLimits  # noqa: E402
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
@@ -34,18 +34,18 @@ class Running:
     """A server in a thread of its own.
 
     Attributes:
-        house: runs the model; None: pages run it themselves.
+        worker: runs the model; None: pages run it themselves.
         port: of 127.0.0.1.
         sent: bytes of the answers, by path, as they went over the wire.
     """
 
-    def __init__(self, house: House | None, files: dict[str, bytes]) -> None:
-        self.house = house
+    def __init__(self, worker: ModelWorker | None, files: dict[str, bytes]) -> None:
+        self.worker = worker
         self.sent: Counter[str] = Counter()
         self.listening = listen("127.0.0.1", 0)
         self.port = self.listening.getsockname()[1]
-        self._app = make_app(house, files, ["127.0.0.1", "localhost"], ["http://friend.example"])
-        limits = HouseLimits() if house is None else house.limits
+        self._app = make_app(worker, files, ["127.0.0.1", "localhost"], ["http://friend.example"])
+        limits = WorkerLimits() if worker is None else worker.limits
         config = uvicorn.Config(
             self._answer, interface="asgi3", log_level="error", ws_max_size=limits.max_frame
         )
@@ -101,12 +101,12 @@ class Running:
             yield socket
 
 
-def serving(vlm: VLM, limits: HouseLimits, files: dict[str, bytes], panels: int = 3) -> Running:
+def serving(vlm: VLM, limits: WorkerLimits, files: dict[str, bytes], panels: int = 3) -> Running:
     """A server that runs a model, with its heads scored."""
     from gazeheads.discovery.gaze import discover
 
     scores = discover(vlm, draw_strips(1, 5, panels, size=32))
-    return Running(House(lambda report: (vlm, scores, 2), limits), files)
+    return Running(ModelWorker(lambda report: (vlm, scores, 2), limits), files)
 
 
 def finished(work: Callable[[], Awaitable[Any]]) -> Any:

@@ -16,9 +16,10 @@ import pytest
 
 pytest.importorskip("starlette", reason="needs pip install 'gazeheads[serve]'")
 
-from gazeheads.cli.commands.demo import choose_engine, listen, read_scores
+from gazeheads.cli.commands.demo import choose_engine, listen, read_scores, slots_of
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadScores
+from gazeheads.live.worker import WorkerLimits
 
 
 @pytest.mark.parametrize("engine", ["server", "browser"])
@@ -64,3 +65,14 @@ def test_what_cannot_be_served_is_refused_before_anything_starts(tmp_path: Path)
     bare = HeadScores(np.ones((2, 2))).save(tmp_path / "scores.json")
     with pytest.raises(GazeheadsError, match="no matrices"):
         read_scores(bare)
+
+
+def test_the_old_name_of_slots_works_with_a_note_and_not_beside_the_new_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert (slots_of(None, None), slots_of(3, None)) == (WorkerLimits().slots, 3)
+    assert capsys.readouterr().err == ""
+    assert slots_of(None, 4) == 4
+    assert capsys.readouterr().err == "gazeheads: note: --seats is now --slots\n"
+    with pytest.raises(GazeheadsError, match="--slots alone"):
+        slots_of(3, 4)

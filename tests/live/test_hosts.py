@@ -63,7 +63,7 @@ def host(files: dict[str, bytes]) -> Iterator[Host]:
 
 @pytest.fixture
 def context(browser: Any) -> Iterator[Any]:
-    """A visitor who has never been here."""
+    """A browser that has never been here."""
     opened = browser.new_context()
     yield opened
     opened.close()

@@ -14,7 +14,7 @@ from PIL import Image
 
 from gazeheads.live import gallery
 from gazeheads.live.page import GALLERY, STATIC, page_files
-from gazeheads.live.worker import HouseLimits
+from gazeheads.live.worker import WorkerLimits
 from gazeheads.study import published
 from live.serving import Running, serving
 from live.visiting import Visit
@@ -34,7 +34,7 @@ PHONE = {
 
 @pytest.fixture(scope="module")
 def running(gqa: VLM, browser: object) -> Iterator[Running]:
-    server = serving(gqa, HouseLimits(), page_files(), panels=6)
+    server = serving(gqa, WorkerLimits(), page_files(), panels=6)
     server.healthy()
     yield server
     server.end()

@@ -18,14 +18,14 @@ from PIL import Image
 
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.live.uploads import PictureLimits
-from gazeheads.live.worker import HouseLimits
+from gazeheads.live.worker import WorkerLimits
 from live.serving import Running, finished, serving, websockets
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
 
-LIMITS = HouseLimits(
-    seats=4, queue=60, max_tokens=40, patience=2.0, visitors=80,
+LIMITS = WorkerLimits(
+    slots=4, queue=60, max_tokens=40, patience=2.0, connections=80,
     pictures=PictureLimits(max_bytes=200_000, max_pixels=100_000, max_side=1000),
 )  # fmt: skip
 FILES = {"index.html": b"<p>page"}
@@ -158,7 +158,7 @@ def test_stopping_and_starting_anew_keeps_the_texts_apart(running: Running) -> N
     run(visit)
 
 
-def test_a_page_that_stops_asking_loses_its_seat(running: Running) -> None:
+def test_a_page_that_stops_asking_loses_its_slot(running: Running) -> None:
     async def visit() -> str:
         async with running.visit() as socket:
             await begin(socket)
@@ -309,7 +309,7 @@ def test_another_strip_is_drawn_from_its_seed(running: Running) -> None:
     assert draw_strips(1, 7)[0].captions[0][0] == first["captions"][0]  # type: ignore[index]
 
 
-def test_dropped_connections_free_their_seats(running: Running) -> None:
+def test_dropped_connections_free_their_slots(running: Running) -> None:
     async def drop() -> None:
         async with running.visit() as socket:
             await begin(socket, maxTokens=40)
@@ -327,8 +327,8 @@ def test_dropped_connections_free_their_seats(running: Running) -> None:
         time.sleep(0.1)
 
 
-async def crowd(running: Running, visitors: int, seconds: float) -> list[int]:
-    """Texts each of many visitors gets in that time, all asking as fast as they can."""
+async def crowd(running: Running, connections: int, seconds: float) -> list[int]:
+    """Texts each of many connections gets in that time, all asking as fast as they can."""
     until = time.monotonic() + seconds
 
     async def one() -> int:
@@ -342,10 +342,10 @@ async def crowd(running: Running, visitors: int, seconds: float) -> list[int]:
                 texts += 1
         return texts
 
-    return await asyncio.gather(*(one() for _ in range(visitors)))
+    return await asyncio.gather(*(one() for _ in range(connections)))
 
 
-def test_many_visitors_share_the_model_and_none_starves(running: Running) -> None:
+def test_many_connections_share_the_model_and_none_starves(running: Running) -> None:
     texts = run(lambda: crowd(running, 50, 4))
     assert min(texts) >= 1 and max(texts) <= 3 * min(texts) + 3
 
@@ -367,8 +367,8 @@ def test_a_crowd_of_fifty_leaves_memory_flat(
     assert state["waiting"] == 0
 
 
-def test_a_full_queue_says_so_and_a_full_house_closes(gqa: VLM) -> None:
-    limits = HouseLimits(seats=1, queue=1, visitors=3, max_tokens=5, patience=5)
+def test_a_full_queue_says_so_and_a_full_server_closes(gqa: VLM) -> None:
+    limits = WorkerLimits(slots=1, queue=1, connections=3, max_tokens=5, patience=5)
     running = serving(gqa, limits, FILES)
 
     async def visits() -> None:

@@ -15,7 +15,7 @@ from tiny_families import make_family
 import gazeheads
 from gazeheads import GazeheadsError, Region
 from gazeheads.models import wrap
-from gazeheads.models.fit import loss
+from gazeheads.models.fit import resize_cost
 from models.test_checkpoints import Published, PublishedOvis
 
 NOISE = np.random.default_rng(1).integers(0, 255, (4, 9, 3), dtype=np.uint8)
@@ -37,7 +37,7 @@ def test_a_published_model_sees_the_middle_alone(kind: str, tmp_path: Path) -> N
     boxes = encoded.tokens.boxes
     assert boxes[:, 0].min() == pytest.approx(90) and boxes[:, 2].max() <= 150 + 1e-6
     assert not np.isnan(boxes).any()
-    assert "cropped to 60x60" in loss(encoded.tokens, encoded.shown)
+    assert "cropped to 60x60" in resize_cost(encoded.tokens, encoded.shown)
     with pytest.raises(GazeheadsError):
         encoded.tokens.indices(Region.from_box(0, 0, 60, 60, "panel 1"))
     assert len(encoded.tokens.indices(Region.from_box(90, 0, 150, 60))) == len(boxes)

@@ -152,23 +152,23 @@ def test_tracking_counts_steps_whose_most_attended_panel_is_narrated(strips: lis
 def test_the_whole_job_runs_on_a_random_model_and_again_for_nothing(
     gqa: VLM, strips: list[Strip], tmp_path: Path
 ) -> None:
-    stages: list[str] = []
+    announced: list[str] = []
 
-    def stage(name: str) -> Any:
-        stages.append(name)
+    def announce(name: str) -> Any:
+        announced.append(name)
         return lambda done, total: None
 
     job = main_job.MainJob(ks=(1, 3))
-    runs = main_job.run(gqa, strips[:2], strips[2:], job, tmp_path, stage)
+    runs = main_job.run(gqa, strips[:2], strips[2:], job, tmp_path, announce)
     assert [run.experiment for run in runs] == ["discover", "sweep-k", "steer-vqa", "staircase"]
-    assert len(stages) == 4
+    assert len(announced) == 4
     tuned = set(RunFolder(runs[1].path).records)
     measured = set(RunFolder(runs[2].path).records)
     assert not tuned & measured  # K is not chosen on the strips it is measured on
     k = runs[1].summary["results"]["peak"]["k"]
     assert runs[2].settings["ks"] == [k] and runs[3].settings["k"] == k
     before = [(run.path / "summary.json").read_bytes() for run in runs]
-    again = main_job.run(gqa, strips[:2], strips[2:], job, tmp_path, stage)
+    again = main_job.run(gqa, strips[:2], strips[2:], job, tmp_path, announce)
     assert [(run.path / "summary.json").read_bytes() for run in again] == before
 
 

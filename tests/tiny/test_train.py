@@ -9,7 +9,7 @@ from gazeheads.errors import GazeheadsError
 from gazeheads.tiny.batches import CURRICULUM, BatchMaker
 from gazeheads.tiny.loop import TrainSettings
 from gazeheads.tiny.packing import Packer
-from gazeheads.tiny.panel_cache import build_bank
+from gazeheads.tiny.panel_cache import build_panel_cache
 from gazeheads.tiny.train import train
 
 from .conftest import SMALL
@@ -18,26 +18,26 @@ QUIET = Console(quiet=True)
 
 
 @pytest.fixture(scope="module")
-def bank(tmp_path_factory):
-    return build_bank(tmp_path_factory.mktemp("bank"), 120, seed=3, workers=1)
+def cache(tmp_path_factory):
+    return build_panel_cache(tmp_path_factory.mktemp("panels"), 120, seed=3, workers=1)
 
 
-def test_the_bank_holds_no_held_out_combination(bank):
-    assert not any(truth.held_out for truth in bank.truths)
-    assert bank.panels.shape == (120, 192, 192, 3)
+def test_the_panel_cache_holds_no_held_out_combination(cache):
+    assert not any(truth.held_out for truth in cache.truths)
+    assert cache.panels.shape == (120, 192, 192, 3)
 
 
-def test_drawn_panels_share_no_attribute(bank):
+def test_drawn_panels_share_no_attribute(cache):
     rng = np.random.default_rng(0)
     for _ in range(50):
-        words = [w for i in bank.draw(rng, 4) for w in bank.truths[i].attributes().values()]
+        words = [w for i in cache.draw(rng, 4) for w in cache.truths[i].attributes().values()]
         assert len(words) == len(set(words))
 
 
-def test_batches_depend_on_the_seed_only(bank, tokenizer):
+def test_batches_depend_on_the_seed_only(cache, tokenizer):
     stage = CURRICULUM[1]
     packer = Packer(tokenizer)
-    a, b, c = (BatchMaker(bank, packer, seed).draw(stage, 2) for seed in ((1, 0), (1, 0), (1, 1)))
+    a, b, c = (BatchMaker(cache, packer, seed).draw(stage, 2) for seed in ((1, 0), (1, 0), (1, 1)))
     assert torch.equal(a.shown.images, b.shown.images)
     assert torch.equal(a.packed.input_ids, b.packed.input_ids)
     x, y = a.shown.images, c.shown.images

@@ -135,8 +135,10 @@ class AmbientRun:
         if ids.shape[1] <= length or not torch.equal(ids[:, :length], self.ids):
             return False
         rows = RowPrompts(state, ids[:, : self.plan.prompt_length], kwargs)
-        found = (rows.of(row, known is not None) for row, known in enumerate(self.prompts))
-        if not all(k is None or k in own for k, own in zip(self.prompts, found, strict=True)):
+        known_of = (rows.of(row, known is not None) for row, known in enumerate(self.prompts))
+        if not all(
+            k is None or k in known for k, known in zip(self.prompts, known_of, strict=True)
+        ):
             return False
         self.ids = ids
         return True
@@ -162,14 +164,16 @@ def begin_run(
     shape, keys = (state.layers, state.heads), rows.prompt_length
     sources: list[list[InterventionAt]] = []
     for known, padding in zip(known_of, rows.padding, strict=True):
-        own: list[InterventionAt] = []
+        acting: list[InterventionAt] = []
         for context in contexts:
             if context.prompt is not None and context.prompt not in known:
                 continue
             chosen = known if context.prompt is None else [context.prompt]
-            own.append(context.steering.on(one_geometry(chosen).shifted(padding), shape, keys))
+            acting.append(context.steering.on(one_geometry(chosen).shifted(padding), shape, keys))
             context.used = True
-        sources.append(own)
-    prompts = tuple(k[0] if own else None for k, own in zip(known_of, sources, strict=True))
+        sources.append(acting)
+    prompts = tuple(
+        known[0] if acting else None for known, acting in zip(known_of, sources, strict=True)
+    )
     plan = ForwardPlan(sources, keys) if any(sources) else None
     return AmbientRun(plan, contexts, adopted, prompts, ids)

@@ -109,10 +109,10 @@ class AttentionCall:
 
     def _gather(self, group: HeadGroup) -> list[torch.Tensor]:
         rows, kv_heads = group.rows[:, None], group.kv_heads[:, None]
-        found = [own[rows, kv_heads, group.keys][:, None] for own in (self.key, self.value)]
-        if not found[0].requires_grad and found[0].numel() <= GATHERED:
-            group.gathered[:] = found
-        return found
+        gathered = [each[rows, kv_heads, group.keys][:, None] for each in (self.key, self.value)]
+        if not gathered[0].requires_grad and gathered[0].numel() <= GATHERED:
+            group.gathered[:] = gathered
+        return gathered
 
     def weights(self, group: HeadGroup) -> torch.Tensor:
         """(n, 1, K) weights of the last query under the group's bias."""
@@ -124,9 +124,9 @@ class AttentionCall:
 
     def _signs(self, key_sign: torch.Tensor) -> torch.Tensor:
         """(..., K): the sign of each key of this layer; generated tokens count as text."""
-        own = key_sign[..., self.offset : self.offset + self.keys]
-        missing = self.keys - own.shape[-1]
-        return pad(own, (0, missing)) if missing else own
+        sign = key_sign[..., self.offset : self.offset + self.keys]
+        missing = self.keys - sign.shape[-1]
+        return pad(sign, (0, missing)) if missing else sign
 
     def _biased(
         self,

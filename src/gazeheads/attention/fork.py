@@ -49,10 +49,10 @@ class Fork:
 
     def streams(self, layer: int) -> list[int]:
         """The stream of every row at a layer."""
-        own = sorted(
+        begun = sorted(
             (f, row) for row, f in enumerate(self.first) if f <= min(layer, self.layers - 1)
         )
-        place = {row: i + int(self.shared) for i, (_, row) in enumerate(own)}
+        place = {row: i + int(self.shared) for i, (_, row) in enumerate(begun)}
         return [place.get(row, 0) for row in range(len(self.first))]
 
 

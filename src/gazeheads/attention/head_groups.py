@@ -85,10 +85,10 @@ def group_heads(
         n_rep: query heads per key head.
         device: of the layer.
     """
-    own = [edit for edit in edits if layer in edit.intervention.heads_by_layer]
-    modes = dict.fromkeys(edit.intervention.mode for edit in own)
+    acting = [edit for edit in edits if layer in edit.intervention.heads_by_layer]
+    modes = dict.fromkeys(edit.intervention.mode for edit in acting)
     return [
-        _group([e for e in own if e.intervention.mode == mode], layer, queries, n_rep, device)
+        _group([e for e in acting if e.intervention.mode == mode], layer, queries, n_rep, device)
         for mode in modes
     ]
 
@@ -101,15 +101,15 @@ def _group(
     device: torch.device,
 ) -> HeadGroup:
     interventions = [edit.intervention for edit in edits]
-    heads_of = [own.heads_by_layer[layer] for own in interventions]
+    heads_of = [each.heads_by_layer[layer] for each in interventions]
     counts = [len(heads) for heads in heads_of]
-    targets = [own.target for own in interventions]
+    targets = [each.target for each in interventions]
     longest = max(map(len, targets))
     keys = np.empty((len(targets), longest), dtype=np.int64)
     for filled, own in zip(keys, targets, strict=True):
         filled[: len(own)], filled[len(own) :] = own, own[-1]
     real = np.arange(longest)[None] < np.array([len(t) for t in targets])[:, None]
-    sign = np.stack([own.key_sign for own in interventions])
+    sign = np.stack([each.key_sign for each in interventions])
 
     def tensor(values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(values).to(device)
@@ -124,7 +124,7 @@ def _group(
         RowHeads(edit.row, heads[a:b], kv_heads[a:b], sign_of[i], edit.intervention.delta)
         for i, (edit, a, b) in enumerate(zip(edits, ends, ends[1:], strict=False))
     )
-    delta = np.repeat([own.delta for own in interventions], counts).astype(np.float32)
+    delta = np.repeat([each.delta for each in interventions], counts).astype(np.float32)
     return HeadGroup(
         interventions[0].mode,
         queries,

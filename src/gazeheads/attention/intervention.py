@@ -148,13 +148,13 @@ def check_strength(delta: float, mode: Mode, when: When) -> None:
 def check_apart(interventions: Iterable[Intervention | None], row: int) -> None:
     """Raises InterventionError if two interventions of one row share a head."""
     taken: np.ndarray | None = None
-    for own in interventions:
-        if own is None:
+    for intervention in interventions:
+        if intervention is None:
             continue
         if taken is None:
-            taken = own.head_mask
+            taken = intervention.head_mask
             continue
-        if (both := taken & own.head_mask).any():
+        if (both := taken & intervention.head_mask).any():
             layer, head = np.argwhere(both)[0]
             raise InterventionError(f"head L{layer}H{head} is steered twice in row {row}")
-        taken = taken | own.head_mask
+        taken = taken | intervention.head_mask

@@ -130,8 +130,8 @@ class KnownPrompt:
 
     def has_image_token(self, ids: torch.Tensor) -> bool:
         """Whether (S,) other ids hold a token that stands for a part of an image."""
-        own = torch.frombuffer(bytearray(self.ids), dtype=torch.int64)
-        images = own[torch.from_numpy(self.tokens.positions)].unique()
+        prompt = torch.frombuffer(bytearray(self.ids), dtype=torch.int64)
+        images = prompt[torch.from_numpy(self.tokens.positions)].unique()
         return bool(torch.isin(ids.cpu(), images).any())
 
     def is_of(self, inputs: Mapping[str, torch.Tensor]) -> bool:
@@ -174,15 +174,15 @@ class KnownPrompts:
         """The longest prompts that (S,) ids begin with, if no image comes after them."""
         key = ids_key(ids)
         with self._lock:
-            found = [
+            beginnings = [
                 prompt
                 for prompt in reversed(self._prompts.values())
                 if len(prompt.ids) < len(key) and key.startswith(prompt.ids)
             ]
-        longest = max((len(prompt.ids) for prompt in found), default=0)
-        found = [prompt for prompt in found if len(prompt.ids) == longest]
+        longest = max((len(prompt.ids) for prompt in beginnings), default=0)
+        beginnings = [prompt for prompt in beginnings if len(prompt.ids) == longest]
         rest = ids[longest // _ID_BYTES :]
-        return [prompt for prompt in found if not prompt.has_image_token(rest)]
+        return [prompt for prompt in beginnings if not prompt.has_image_token(rest)]
 
     def begins(self, ids: torch.Tensor) -> bool:
         """Whether a known prompt begins with these (S,) ids and goes on."""
@@ -234,12 +234,12 @@ class RowImages:
 
     def take(self, candidates: list[KnownPrompt]) -> list[KnownPrompt]:
         """Those of the candidates whose images come next; the batch then goes on after them."""
-        found = [prompt for prompt in candidates if prompt.pixels.matches(self._next(prompt))]
-        if found:
-            for name, length in found[0].pixels.lengths.items():
+        matching = [prompt for prompt in candidates if prompt.pixels.matches(self._next(prompt))]
+        if matching:
+            for name, length in matching[0].pixels.lengths.items():
                 if name in self._offsets:
                     self._offsets[name] += length
-        return found
+        return matching
 
     def _next(self, prompt: KnownPrompt) -> dict[str, torch.Tensor]:
         out: dict[str, torch.Tensor] = {}

@@ -61,7 +61,7 @@ class ForwardPlan:
     ) -> None:
         self.rows = len(sources)
         self.prompt_length = prompt_length
-        self.sources = tuple(tuple(own) for own in sources)
+        self.sources = tuple(tuple(of_row) for of_row in sources)
         self.recorder = recorder
         self.total = 0
         self.fork: Streams | None = None
@@ -143,15 +143,15 @@ class ForwardPlan:
         return segments
 
     def _resolve(self, step: int, decoding: bool) -> Acting:
-        found: list[tuple[Intervention, ...]] = []
+        by_row: list[tuple[Intervention, ...]] = []
         for row, sources in enumerate(self.sources):
-            own = tuple(
+            interventions = tuple(
                 acting for source in sources if (acting := source(step, decoding)) is not None
             )
-            if len(own) > 1:
-                check_apart(own, row)
-            found.append(own)
-        return tuple(found)
+            if len(interventions) > 1:
+                check_apart(interventions, row)
+            by_row.append(interventions)
+        return tuple(by_row)
 
     def _set_segments(self, segments: list[tuple[int, int, Acting]]) -> None:
         merged: list[tuple[int, int, Acting]] = []
@@ -202,7 +202,11 @@ class ForwardPlan:
             for start, stop, acting in self._segments
             if stop > skipped
             for group in group_heads(
-                [RowEdit(streams[row], own) for row, each in enumerate(acting) for own in each],
+                [
+                    RowEdit(streams[row], intervention)
+                    for row, of_row in enumerate(acting)
+                    for intervention in of_row
+                ],
                 layer,
                 (max(0, start - skipped), stop - skipped),
                 n_rep,
@@ -215,7 +219,7 @@ class ForwardPlan:
         # a live target may move before the pass begins: what was planned with acts
         self._first = self._resolve(0, False)
         return [
-            min((min(own.heads_by_layer, default=layers) for own in acting), default=layers)
+            min((min(each.heads_by_layer, default=layers) for each in acting), default=layers)
             for acting in self._first
         ]
 
@@ -228,12 +232,12 @@ def plain_plan(rows: int, prompt_length: int, recorder: Recorder | None = None) 
 def _same(a: Acting, b: Acting) -> bool:
     """Whether two steps have the very same interventions."""
     return a is b or all(
-        len(own) == len(other) and all(x is y for x, y in zip(own, other, strict=True))
-        for own, other in zip(a, b, strict=True)
+        len(row) == len(other) and all(x is y for x, y in zip(row, other, strict=True))
+        for row, other in zip(a, b, strict=True)
     )
 
 
 def _names(acting: tuple[Intervention, ...]) -> str | None:
     if not acting:
         return None
-    return "+".join(dict.fromkeys(own.name for own in acting))
+    return "+".join(dict.fromkeys(each.name for each in acting))

@@ -106,9 +106,9 @@ class Recorder:
             rows = len(self.positions)
             positions = np.zeros((rows, longest), dtype=np.int64)
             real = np.zeros((rows, longest), dtype=np.float32)
-            for row, own in enumerate(self.positions):
-                positions[row, : len(own)] = own
-                real[row, : len(own)] = 1.0
+            for row, of_row in enumerate(self.positions):
+                positions[row, : len(of_row)] = of_row
+                real[row, : len(of_row)] = 1.0
             sums = None
             if self.groups is not None:
                 size = max(g.shape[1] for g in self.groups)
@@ -144,8 +144,8 @@ class Recorder:
         kept_pairs, row_index, column_index = self._places[group]
         if not len(kept_pairs):
             return weights
-        own = call.weights(group)[kept_pairs, 0].to(weights.dtype)
-        return weights.index_put((row_index, column_index), own)
+        steered = call.weights(group)[kept_pairs, 0].to(weights.dtype)
+        return weights.index_put((row_index, column_index), steered)
 
     def _value_norms(
         self,
@@ -199,8 +199,8 @@ class Recorder:
         if self._whole is None or len(self._whole) != len(self._passes):
             self._whole = self.attention()
         norms = self.norms()
-        own = self._whole[:steps, row, :, :count].copy()
-        return own, None if norms is None else norms[row, :, :count]
+        attention = self._whole[:steps, row, :, :count].copy()
+        return attention, None if norms is None else norms[row, :, :count]
 
     def norms(self) -> np.ndarray | None:
         """(B, heads, T), or None if not asked for."""

@@ -43,31 +43,31 @@ class RowPrompts:
         if row % self._expanded:  # a beam: the same prompt again
             return self._latest
         start = self.padding[row]
-        own = self._ids[row, start : start + self._lengths[row]]
-        candidates = self._candidates(row, own)
-        found = self._images.take(candidates)
+        ids = self._ids[row, start : start + self._lengths[row]]
+        candidates = self._candidates(row, ids)
+        prompts = self._images.take(candidates)
         # after an unknown row nobody knows where the images of the next one begin
-        if not found and (needed or len(self._ids) > 1):
-            raise UnknownPromptError(self._why(own, candidates))
-        self._latest = found
-        return found
+        if not prompts and (needed or len(self._ids) > 1):
+            raise UnknownPromptError(self._why(ids, candidates))
+        self._latest = prompts
+        return prompts
 
     def _candidates(self, row: int, ids: torch.Tensor) -> list[KnownPrompt]:
         """Prompts of a row's ids, or that they begin with: an answer may already follow."""
         known = self._state.prompts
         if exact := known.of_ids(ids):
             return exact
-        found = known.beginning(ids)
-        if not found:
+        prompts = known.beginning(ids)
+        if not prompts:
             return []
-        length = self.padding[row] + found[0].length
+        length = self.padding[row] + prompts[0].length
         if row and length != self.prompt_length:
             raise UnknownPromptError(
                 "the prompts of a batch end at different places: pad them on the left, and give "
                 "them answers of one length or none"
             )
         self.prompt_length = length
-        return found
+        return prompts
 
     def _why(self, ids: torch.Tensor, candidates: Sequence[KnownPrompt]) -> str:
         advice = "make them with vlm.encode, or pass inputs= and image= to vlm.steer"

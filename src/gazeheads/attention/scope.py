@@ -111,16 +111,16 @@ def in_force(candidates: Sequence[AnyScope]) -> tuple[tuple[AnyScope, ...], bool
     if not living:
         return (), False
     stack = frozenset(id(frame) for frame in _frames(sys._getframe()))
-    own = [scope for scope in living if scope.surrounds(stack)]
-    if own:
-        return tuple(sorted(own, key=lambda scope: scope.number)), False
+    around = [scope for scope in living if scope.surrounds(stack)]
+    if around:
+        return tuple(sorted(around, key=lambda scope: scope.number)), False
     thread = threading.current_thread()
     lent = [scope for scope in living if scope.lends_to(thread)]
     if any(not scope.same_opener(lent[0]) for scope in lent[1:]):
-        told = ", ".join(scope.where for scope in lent)
+        places = ", ".join(scope.where for scope in lent)
         raise InterventionError(
             f"thread {thread.name!r} is inside no `with vlm.steer(...)` of its own and several are "
-            f"open ({told}): open one in the thread, or run it through "
+            f"open ({places}): open one in the thread, or run it through "
             "contextvars.copy_context().run"
         )
     return tuple(sorted(lent, key=lambda scope: scope.number)), bool(lent)

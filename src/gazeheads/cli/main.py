@@ -115,9 +115,9 @@ def steer(
 
     shown = resolve.shown_at(image, comic, panels, columns)
     targets, share = shown.targets(panel, box, units), resolve.overlap_share(rule, threshold)
-    with terminal.Stages() as stages:
-        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages, heads_anyway)
-        terminal.tell_loss(vlm, shown.image)
+    with terminal.ProgressBars() as bars:
+        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, bars, heads_anyway)
+        terminal.print_resize_cost(vlm, shown.image)
         encoded = vlm.encode(shown.image, question)
         steered = [(encoded, each) for each in resolve.steerings(chosen, targets, rule, share)]
         done = vlm.generate([encoded, *steered], max_new_tokens=max_new_tokens)

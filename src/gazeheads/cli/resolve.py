@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from PIL import Image
 
 from gazeheads.cli.region_options import Rule, Units
-from gazeheads.cli.terminal import Stages, err, in_a_grid, load_quietly
+from gazeheads.cli.terminal import ProgressBars, err, in_a_grid, load_quietly
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.folders import read_strips
 from gazeheads.data.layout import relaid, relaid_picture
@@ -233,7 +233,12 @@ def heads_of(vlm: VLM, found: Found, anyway: bool) -> Found:
 
 
 def model_and_heads(
-    model: str, file: Path | None, k: int | None, seed: int, stages: Stages, anyway: bool = False
+    model: str,
+    file: Path | None,
+    k: int | None,
+    seed: int,
+    bars: ProgressBars,
+    anyway: bool = False,
 ) -> tuple[VLM, HeadSet]:
     """The model, and its heads from a file or discovered now on drawn strips."""
     read = read_heads(file, k) if file is not None else None
@@ -244,5 +249,5 @@ def model_and_heads(
     from gazeheads.discovery.gaze import discover
 
     drawn = strips_for(None, DISCOVERY_STRIPS, seed + TUNING_SEED)
-    scores = discover(vlm, drawn, progress=stages("Finding gaze heads"), seed=seed)
+    scores = discover(vlm, drawn, progress=bars("Finding gaze heads"), seed=seed)
     return vlm, best_heads(scores, k)

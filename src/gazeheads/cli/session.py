@@ -22,7 +22,7 @@ from gazeheads.cli.judge_options import (
 from gazeheads.cli.service_options import Protocol
 
 if TYPE_CHECKING:
-    from gazeheads.cli.terminal import Stages
+    from gazeheads.cli.terminal import ProgressBars
     from gazeheads.data.strip import Strip
     from gazeheads.models import VLM
     from gazeheads.study.context import ExperimentContext
@@ -80,11 +80,11 @@ class Session:
     Everything that can be wrong in the options is found out before the model is loaded.
     """
 
-    def __init__(self, common: Common, stages: Stages) -> None:
+    def __init__(self, common: Common, bars: ProgressBars) -> None:
         from gazeheads.cli import resolve
         from gazeheads.study.runs import Shard, check_writable
 
-        self.common, self.stages = common, stages
+        self.common, self.bars = common, bars
         self.shard = Shard.parse(common.shard)
         check_writable(common.out)
         self._given = None
@@ -95,11 +95,11 @@ class Session:
     def limited(self, strips: int) -> Session:
         """The same with at most so many strips."""
         few = min(strips, self.common.limit)
-        return Session(replace(self.common, limit=few), self.stages)
+        return Session(replace(self.common, limit=few), self.bars)
 
     def of(self, model: str) -> Session:
         """The same with another model."""
-        return Session(replace(self.common, model=model), self.stages)
+        return Session(replace(self.common, model=model), self.bars)
 
     def only_whole(self, name: str) -> None:
         """Raises GazeheadsError if a shard was asked of what ends in a report."""
@@ -173,7 +173,7 @@ class Session:
             scores = resolve.heads_of(self.vlm, scores, own.heads_anyway)
         else:
             settings = discover.DiscoverSettings(seed=own.seed)
-            announced = replace(options, progress=self.stages("Finding gaze heads"))
+            announced = replace(options, progress=self.bars("Finding gaze heads"))
             found = discover.for_others(self.vlm, tuning, settings, announced, claims)
             scores = discover.load_scores(found.path)
         k, why = own.k, "as asked"
@@ -194,7 +194,7 @@ class Session:
             own.seed,
             own.limit,
             options,
-            self.stages,
+            self.bars,
             self.judge,
             found,
         )

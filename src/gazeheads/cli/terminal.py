@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     ProgressColumn,
     SpinnerColumn,
     Task,
@@ -21,13 +20,14 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from gazeheads.models import VLM
-    from gazeheads.study.runs import Progress as Report
+    from gazeheads.progress import Progress
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -47,15 +47,15 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each", "dim")
 
 
-class Stages:
-    """The stages of a job, one line each: a live bar on a terminal, a plain line elsewhere.
+class ProgressBars:
+    """The parts of a job, one line each: a live bar on a terminal, a plain line elsewhere.
 
-    Everything goes to stderr; a stage that fails leaves no line on a plain one, so that the error
+    Everything goes to stderr; a part that fails leaves no line on a plain one, so that the error
     stands alone.
     """
 
     def __init__(self) -> None:
-        self._bars = Progress(
+        self._bars = RichProgress(
             SpinnerColumn(finished_text="[green]✓"),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -67,7 +67,7 @@ class Stages:
         )
         self._live = err.is_terminal
 
-    def __enter__(self) -> Stages:
+    def __enter__(self) -> ProgressBars:
         if self._live:
             self._bars.start()
         return self
@@ -81,8 +81,8 @@ class Stages:
         if self._live:
             self._bars.stop()
 
-    def __call__(self, name: str) -> Report:
-        """Begins a stage that counts; report (done, total) to what is returned."""
+    def __call__(self, name: str) -> Progress:
+        """Begins a part that counts; report (done, total) to what is returned."""
         begun = time.monotonic()
         task = self._bars.add_task(name, total=None) if self._live else None
 
@@ -96,7 +96,7 @@ class Stages:
 
     @contextmanager
     def busy(self, name: str) -> Iterator[None]:
-        """A stage that does not count."""
+        """A part that does not count."""
         begun = time.monotonic()
         task = self._bars.add_task(name, total=None) if self._live else None
         yield
@@ -124,12 +124,12 @@ def in_a_grid() -> bool:
     return LOAD_OPTIONS.get({}).get("fit") == "grid"
 
 
-def tell_loss(vlm: VLM, image: Image.Image) -> None:
-    """Says on stderr what fitting a picture to the model costs."""
-    from gazeheads.models.fit import loss
+def print_resize_cost(vlm: VLM, image: Image.Image) -> None:
+    """Prints on stderr what fitting a picture to the model costs."""
+    from gazeheads.models.fit import resize_cost
 
     encoded = vlm.encode(image, "")
-    err.print(f"Picture: {loss(encoded.tokens, encoded.shown)}", markup=False)
+    err.print(f"Picture: {resize_cost(encoded.tokens, encoded.shown)}", markup=False)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

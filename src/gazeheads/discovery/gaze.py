@@ -14,12 +14,11 @@ from PIL import Image
 from gazeheads import prompts
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadScores
+from gazeheads.progress import Progress
 from gazeheads.regions import Region
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
-
-Progress = Callable[[int, int], None]
 
 
 class DiscoveryError(GazeheadsError):

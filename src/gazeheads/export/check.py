@@ -13,7 +13,7 @@ from PIL import Image
 
 from gazeheads.export.errors import ExportError
 from gazeheads.export.prompt import prepare
-from gazeheads.export.runner import Answer, Runner
+from gazeheads.export.runner import Decoded, Runner
 from gazeheads.heads import HeadSet
 from gazeheads.models.inputs import Encoded
 from gazeheads.models.vlm import VLM
@@ -26,7 +26,7 @@ SWITCH = 5
 """The heads are pointed at another panel every so many tokens."""
 
 
-class StripLike(Protocol):
+class PanelPicture(Protocol):
     """A picture with panels."""
 
     @property
@@ -60,7 +60,7 @@ class Comparison:
 
 
 def compare(
-    vlm: VLM, runner: Runner, heads: HeadSet, strips: Sequence[StripLike]
+    vlm: VLM, runner: Runner, heads: HeadSet, strips: Sequence[PanelPicture]
 ) -> list[Comparison]:
     """The model's tokens beside the graphs', per strip unsteered and with a moving target."""
     out = []
@@ -103,7 +103,7 @@ def insist(comparisons: Sequence[Comparison], tolerance: float, tie: float = 0.0
 
 def reference(
     vlm: VLM, encoded: Encoded, steering: Steering | None, tokens: int = TOKENS
-) -> Answer:
+) -> Decoded:
     """So many greedy tokens of the model itself, end token or not, with their logits."""
     ids = encoded.inputs["input_ids"]
     mask = torch.ones_like(ids)
@@ -124,10 +124,10 @@ def reference(
                 "position_ids": vlm.family.next_positions(place),
                 "past_key_values": out.past_key_values,
             }
-    return Answer(chosen, np.stack(kept))
+    return Decoded(chosen, np.stack(kept))
 
 
-def _compared(name: str, model: Answer, graphs: Answer) -> Comparison:
+def _compared(name: str, model: Decoded, graphs: Decoded) -> Comparison:
     same = [a == b for a, b in zip(model.tokens, graphs.tokens, strict=True)]
     equal = same.index(False) if False in same else len(same)
     upto = min(equal + 1, len(same))

@@ -62,13 +62,13 @@ def flagged_attention(
     """
     del attention_mask, kwargs
     layer, heads = module.layer_idx, query.shape[1]
-    shared, size = key.shape[1], key.shape[3]
-    grouped = query.reshape(shared, heads // shared, -1, size)
+    kv_heads, size = key.shape[1], key.shape[3]
+    grouped = query.reshape(kv_heads, heads // kv_heads, -1, size)
     scores = torch.matmul(grouped, key[0][:, None].transpose(-1, -2)).float() * scaling
-    flags = steered.flags[layer].reshape(shared, -1, 1, 1)
+    flags = steered.flags[layer].reshape(kv_heads, -1, 1, 1)
     weights = softmax(scores + flags * steered.bias, steered.visible)
-    own = steered.watch[layer].reshape(shared, -1, 1)
-    steered.seen = steered.seen + (weights[:, :, -1] * own).sum((0, 1))
+    watch = steered.watch[layer].reshape(kv_heads, -1, 1)
+    steered.seen = steered.seen + (weights[:, :, -1] * watch).sum((0, 1))
     out = torch.matmul(weights.to(value.dtype), value[0][:, None])
     return out.reshape(1, heads, -1, size).transpose(1, 2), None
 

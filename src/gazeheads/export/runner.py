@@ -34,7 +34,7 @@ class Exported:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class Decoded:
     """What came out: tokens, and the logits each was chosen by."""
 
     tokens: list[int]
@@ -61,7 +61,7 @@ class Runner:
         prompt: Exported,
         tokens: int,
         intervention: InterventionAt = lambda step, decoding: None,
-    ) -> Answer:
+    ) -> Decoded:
         """So many tokens, whatever they are.
 
         Args:
@@ -90,7 +90,7 @@ class Runner:
             kept.append(logits)
             ids = np.array([[chosen[-1]]], np.int64)
             positions = np.full((3, 1, 1), prompt.next_position + step, np.int64)
-        return Answer(chosen, np.stack(kept))
+        return Decoded(chosen, np.stack(kept))
 
 
 def key_bias(acting: Intervention | None, keys: int) -> np.ndarray:

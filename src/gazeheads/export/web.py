@@ -17,7 +17,7 @@ import onnx_ir
 from gazeheads import __version__
 from gazeheads.errors import GazeheadsError
 from gazeheads.export import fourbit, shards
-from gazeheads.export.check import Comparison, StripLike, compare, insist
+from gazeheads.export.check import Comparison, PanelPicture, compare, insist
 from gazeheads.export.decoder import DecoderGraph
 from gazeheads.export.errors import ExportError
 from gazeheads.export.prompt import Template
@@ -68,7 +68,7 @@ def export_web(
     scores: HeadScores,
     out: Path,
     settings: WebSettings,
-    strips: Sequence[StripLike],
+    strips: Sequence[PanelPicture],
     page: dict[str, bytes] | None = None,
     busy: Busy = lambda name: nullcontext(),
 ) -> list[Comparison]:

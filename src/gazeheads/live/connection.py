@@ -1,4 +1,4 @@
-"""One visitor of the server engine: reads the page's messages and writes its texts.
+"""One connection of the server engine: reads the page's messages and writes its texts.
 
 The page asks for every token (`next`), so a text is never written ahead of its reader, a message
 sent before `next` acts on that token, and a page that has gone costs nothing.
@@ -19,69 +19,69 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.live import messages
-from gazeheads.live.generation import Telling
+from gazeheads.live.generation import LiveGeneration
 from gazeheads.live.messages import Heads, MessageError, Next, Start, Steer, Stop
 from gazeheads.live.uploads import open_upload
-from gazeheads.live.worker import House, Model
+from gazeheads.live.worker import LoadedModel, ModelWorker
 
 PROGRESS_SECONDS = 0.25
 log = logging.getLogger(__name__)
 
 
-class Visitor:
-    """A connection from its greeting to its end."""
+class Connection:
+    """One page, from its greeting to its end."""
 
-    def __init__(self, socket: WebSocket, house: House) -> None:
-        self._socket, self._house = socket, house
+    def __init__(self, socket: WebSocket, worker: ModelWorker) -> None:
+        self._socket, self._worker = socket, worker
         self._picture: Image.Image | None = None
         self._start: Start | None = None  # of the text under way, kept up to date
-        self._telling: Telling | None = None
-        self._text: asyncio.Task[None] | None = None
-        self._notes: set[asyncio.Task[None]] = set()
+        self._generation: LiveGeneration | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._reports: set[asyncio.Task[None]] = set()
         self._wanted = asyncio.Event()
 
-    async def stay(self) -> None:
-        """Serves the visitor until it leaves."""
+    async def serve(self) -> None:
+        """Serves the page until it leaves."""
         try:
             model = await self._greet()
             while model is not None:
-                await self._take(model)
+                await self._receive(model)
         except WebSocketDisconnect:
             pass
         finally:
             await self._stop()
 
-    async def _greet(self) -> Model | None:
-        """Tells how the loading goes, then what the model is; None if there will be none."""
+    async def _greet(self) -> LoadedModel | None:
+        """Sends how the loading goes, then what the model is; None if there will be none."""
         while True:
             try:
-                model = await self._house.model(PROGRESS_SECONDS)
+                model = await self._worker.model(PROGRESS_SECONDS)
             except TimeoutError:
-                share, what = self._house.progress
-                await self._say({"type": "loading", "share": share, "what": what})
-            except Exception:  # told to the operator by the house
-                await self._say({"type": "error", "message": self._house.failure})
+                share, what = self._worker.progress
+                await self._send({"type": "loading", "share": share, "what": what})
+            except Exception:  # the worker logs it for the operator
+                await self._send({"type": "error", "message": self._worker.failure})
                 await self._socket.close(1011)
                 return None
             else:
-                await self._say({"type": "ready", "model": model.info})
+                await self._send({"type": "ready", "model": model.info})
                 return model
 
-    async def _take(self, model: Model) -> None:
-        """One frame; a mistake in it is said and forgotten."""
+    async def _receive(self, model: LoadedModel) -> None:
+        """One frame; a mistake in it is answered and forgotten."""
         frame = await self._socket.receive()
         if frame["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(frame.get("code") or 1005)
         try:
             if frame.get("bytes") is not None:
-                limits = self._house.limits.pictures
+                limits = self._worker.limits.pictures
                 self._picture = await asyncio.to_thread(open_upload, frame["bytes"], limits)
             else:
-                await self._do(messages.parse(frame["text"]), model)
+                await self._handle(messages.parse(frame["text"]), model)
         except GazeheadsError as error:
-            await self._say({"type": "error", "message": str(error)})
+            await self._send({"type": "error", "message": str(error)})
 
-    async def _do(self, message: messages.Message, model: Model) -> None:
+    async def _handle(self, message: messages.PageMessage, model: LoadedModel) -> None:
         match message:
             case Start():
                 await self._stop()
@@ -89,89 +89,89 @@ class Visitor:
                     raise MessageError("send a picture before start")
                 self._start = message
                 self._wanted.set()  # the first token needs no asking
-                self._text = asyncio.create_task(self._write(message, self._picture, model))
+                self._task = asyncio.create_task(self._generate(message, self._picture, model))
             case Next():
                 self._wanted.set()
             case Steer(region) if self._start is not None:
                 where = messages.region_of(region, self._start.panels)
-                self._turn(replace(self._start, region=where))
+                self._steer(replace(self._start, region=where))
             case Heads(heads, delta) if self._start is not None:
-                self._turn(replace(self._start, heads=heads, delta=delta))
+                self._steer(replace(self._start, heads=heads, delta=delta))
             case Stop():
                 await self._stop()
 
-    def _turn(self, start: Start) -> None:
-        """Points the text elsewhere, or the text to come while it waits for its seat."""
-        if self._telling is not None:
-            self._telling.point(start)
+    def _steer(self, start: Start) -> None:
+        """Points the text elsewhere, or the text to come while it waits for its slot."""
+        if self._generation is not None:
+            self._generation.steer(start)
         self._start = start
 
     async def _stop(self) -> None:
         """Ends the text; the step under way in the model's thread is not waited for."""
-        if self._text is not None:
-            self._text.cancel()
-            await asyncio.gather(self._text, return_exceptions=True)
-            self._text = self._telling = self._start = None
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = self._generation = self._start = None
 
-    async def _write(self, start: Start, picture: Image.Image, model: Model) -> None:
-        """A whole text: waits for a seat, then gives a token whenever the page wants one."""
+    async def _generate(self, start: Start, picture: Image.Image, model: LoadedModel) -> None:
+        """A whole text: waits for a slot, then gives a token whenever the page wants one."""
         number, reason = start.text, "stopped"
         try:
-            async with self._house.seats.take(partial(self._tell_ahead, number)):
-                async with asyncio.timeout(self._house.limits.text_seconds):
-                    reason = await self._tell(start, picture, model)
+            async with self._worker.slots.take(partial(self._report_place, number)):
+                async with asyncio.timeout(self._worker.limits.text_seconds):
+                    reason = await self._send_tokens(start, picture, model)
         except (TimeoutError, asyncio.CancelledError):
             pass
         except WebSocketDisconnect:
             return
         except GazeheadsError as error:
-            await self._say({"type": "failed", "text": number, "message": str(error)})
+            await self._send({"type": "failed", "text": number, "message": str(error)})
             return
         except Exception:
             log.exception("a text failed")
-            told = "the model failed; see the server's log"
-            await self._say({"type": "failed", "text": number, "message": told})
+            failure = "the model failed; see the server's log"
+            await self._send({"type": "failed", "text": number, "message": failure})
             return
         finally:
-            self._telling = self._start = None
-        await self._say({"type": "done", "text": number, "reason": reason})
+            self._generation = self._start = None
+        await self._send({"type": "done", "text": number, "reason": reason})
 
-    async def _tell(self, start: Start, picture: Image.Image, model: Model) -> str:
-        """Gives tokens until the text ends; why it did."""
-        house = self._house
-        most = min(start.max_tokens, house.limits.max_tokens)
+    async def _send_tokens(self, start: Start, picture: Image.Image, model: LoadedModel) -> str:
+        """Sends tokens until the text ends; why it did."""
+        worker = self._worker
+        most = min(start.max_tokens, worker.limits.max_tokens)
         bounded = replace(start, max_tokens=most)
-        telling = await house.run(Telling, model.vlm, picture, bounded, model.ranking)
-        self._telling = telling
+        generation = await worker.run(LiveGeneration, model.vlm, picture, bounded, model.ranking)
+        self._generation = generation
         if self._start is not None:  # the page may have moved meanwhile
-            telling.point(self._start)
+            generation.steer(self._start)
         count = 0
         while True:
-            await asyncio.wait_for(self._wanted.wait(), house.limits.patience)
+            await asyncio.wait_for(self._wanted.wait(), worker.limits.patience)
             self._wanted.clear()
-            told = await house.run(telling.more)
-            if told is None:
+            token = await worker.run(generation.next_token)
+            if token is None:
                 return "length" if count == most else "end"
             step = {
                 "type": "step",
                 "text": start.text,
                 "token": count,
-                "piece": told.text,
-                "region": messages.region_json(told.region, start.panels),
-                "attention": [round(float(x), 5) for x in told.attention],
-                "grid": told.grid,
+                "piece": token.text,
+                "region": messages.region_json(token.region, start.panels),
+                "attention": [round(float(x), 5) for x in token.attention],
+                "grid": token.grid,
             }
-            await self._say(step)
+            await self._send(step)
             count += 1
 
-    def _tell_ahead(self, number: int, ahead: int) -> None:
+    def _report_place(self, number: int, ahead: int) -> None:
         message = {"type": "waiting", "text": number, "ahead": ahead}
-        task = asyncio.create_task(self._say(message))
-        self._notes.add(task)
-        task.add_done_callback(self._notes.discard)
+        task = asyncio.create_task(self._send(message))
+        self._reports.add(task)
+        task.add_done_callback(self._reports.discard)
 
-    async def _say(self, message: dict[str, Any]) -> None:
-        """Sends, unless the visitor has gone."""
+    async def _send(self, message: dict[str, Any]) -> None:
+        """Sends, unless the page has gone."""
         if self._socket.application_state is not WebSocketState.CONNECTED:
             return
         with suppress(WebSocketDisconnect, RuntimeError):

@@ -31,7 +31,7 @@ def strip_json(seed: int, strip: Strip) -> dict[str, Any]:
         "width": strip.image.width,
         "height": strip.image.height,
         "panels": [[int(x) for x in region.boxes[0]] for region in strip.regions],
-        "captions": [own[0] if own else "" for own in captions],
+        "captions": [each[0] if each else "" for each in captions],
     }
 
 

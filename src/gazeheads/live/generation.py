@@ -22,7 +22,7 @@ RECORDED = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class LiveToken:
     """One new token.
 
     Attributes:
@@ -39,10 +39,11 @@ class Told:
     grid: tuple[int, int]
 
 
-class Telling:
-    """A text about one picture. `more` runs the model and may be called by any thread at a time.
+class LiveGeneration:
+    """A text about one picture.
 
-    Heads, region and strength may be changed by any thread and act together on the next token.
+    `next_token` runs the model and may be called by any thread, one at a time. Heads, region
+    and strength may be changed by any thread and act together on the next token.
     """
 
     def __init__(self, vlm: VLM, image: Image.Image, start: Start, ranking: Sequence[Head]) -> None:
@@ -64,7 +65,7 @@ class Telling:
         encoded = vlm.encode(image, start.prompt)
         self._tokens = encoded.tokens
         self._order, self.grid = reading_order(encoded.tokens)
-        self.point(start)
+        self.steer(start)
         most = max(1, RECORDED // (len(self._tokens) * start.max_tokens))
         self._watched = list(dict.fromkeys([*(self._live.value.heads or ()), *ranking]))[:most]
         self._pieces: Iterator[Piece] = vlm.stream(
@@ -74,7 +75,7 @@ class Telling:
             max_new_tokens=start.max_tokens,
         )
 
-    def point(self, start: Start) -> None:
+    def steer(self, start: Start) -> None:
         """Points its heads at its region with its strength, and no others, from the next token on.
 
         Raises:
@@ -88,16 +89,16 @@ class Telling:
             self._known[region.name] = region
         self._live.set(heads=steered, region=region, delta=start.delta)
 
-    def more(self) -> Told | None:
+    def next_token(self) -> LiveToken | None:
         """The next token; None when the text has ended."""
         piece = next(self._pieces, None)
         if piece is None:
             return None
         value = self._live.value
         region = self._known[piece.region] if piece.region else None
-        return Told(piece.text, region, self._seen(piece.attention, value), self.grid)
+        return LiveToken(piece.text, region, self._attention(piece.attention, value), self.grid)
 
-    def _seen(self, attention: np.ndarray | None, value: LiveValue) -> np.ndarray:
+    def _attention(self, attention: np.ndarray | None, value: LiveValue) -> np.ndarray:
         """(T,) mean over the steered heads, in reading order; else over as many of the best."""
         steered = value.heads or HeadSet(())
         chosen = steered.heads if value.region is not None else ()

@@ -1,4 +1,4 @@
-"""What a page is told about the model on screen."""
+"""What a page shows of the model on screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page may say to the server engine: JSON messages, checked, as plain values.
+"""What a page may send to the server engine: JSON messages, checked, as plain values.
 
 A page sends pictures as binary frames and everything else as JSON objects with a `type`:
 
@@ -32,7 +32,7 @@ MOST_PROMPT = 1000
 
 
 class MessageError(GazeheadsError):
-    """A message that is not understood; said to the page, which may go on."""
+    """A message that is not understood; the page is sent its text and may go on."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,10 @@ class Stop:
     """End the text."""
 
 
-Message = Start | Next | Steer | Heads | Stop
+PageMessage = Start | Next | Steer | Heads | Stop
 
 
-def parse(text: str) -> Message:
+def parse(text: str) -> PageMessage:
     """The message in a text frame.
 
     Raises:

@@ -1,6 +1,6 @@
 """The web server of the demo: the page's files, drawn strips, the server engine's socket.
 
-Nothing a visitor sends becomes a path: the files are read once at the start and found by their
+Nothing a client sends becomes a path: the files are read once at the start and found by their
 exact name.
 """
 
@@ -24,9 +24,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from gazeheads.live import gallery
-from gazeheads.live.connection import Visitor
-from gazeheads.live.slots import BusyError, Seats
-from gazeheads.live.worker import House
+from gazeheads.live.connection import Connection
+from gazeheads.live.slots import BusyError, Slots
+from gazeheads.live.worker import ModelWorker
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -57,7 +57,7 @@ class File:
         return cls(kind or "application/octet-stream", data, f'"{sha256(data).hexdigest()[:20]}"')
 
     def response(self, request: Request) -> Response:
-        """The file, or word that the visitor has it already."""
+        """The file, or word that the browser has it already."""
         headers = {**HEADERS, "ETag": self.tag}
         if self.tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
@@ -65,34 +65,37 @@ class File:
 
 
 def make_app(
-    house: House | None, files: dict[str, bytes], hosts: Sequence[str], origins: Sequence[str] = ()
+    worker: ModelWorker | None,
+    files: dict[str, bytes],
+    hosts: Sequence[str],
+    origins: Sequence[str] = (),
 ) -> Starlette:
     """The application.
 
     Args:
-        house: runs the model for the server engine; None: pages run it themselves.
+        worker: runs the model for the server engine; None: pages run it themselves.
         files: contents of the page's files, by path.
-        hosts: names under which visitors may call the server; guards against other names that
+        hosts: names under which browsers may call the server; guards against other names that
             someone has pointed at it. "*" admits any.
         origins: of pages elsewhere that may use the server engine, as "https://name:port".
     """
-    desk = _Desk(house, files, frozenset(origins))
+    handlers = _Handlers(worker, files, frozenset(origins))
     routes = [
-        Route("/healthz", desk.health),
-        Route("/engine.json", desk.engine),
-        Route("/drawn/{seed:int}.json", desk.drawn),
-        Route("/{path:path}", desk.file),
+        Route("/healthz", handlers.health),
+        Route("/engine.json", handlers.engine),
+        Route("/drawn/{seed:int}.json", handlers.drawn),
+        Route("/{path:path}", handlers.file),
     ]
-    if house is not None:
-        routes.insert(0, WebSocketRoute("/ws", desk.socket))  # type: ignore[arg-type]
+    if worker is not None:
+        routes.insert(0, WebSocketRoute("/ws", handlers.socket))  # type: ignore[arg-type]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        if house is not None:
-            house.open()
+        if worker is not None:
+            worker.open()
         yield
-        if house is not None:
-            house.close()
+        if worker is not None:
+            worker.close()
 
     middleware = [
         Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
@@ -101,16 +104,16 @@ def make_app(
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
 
 
-class _Desk:
+class _Handlers:
     """Answers the requests."""
 
     def __init__(
-        self, house: House | None, files: dict[str, bytes], origins: frozenset[str]
+        self, worker: ModelWorker | None, files: dict[str, bytes], origins: frozenset[str]
     ) -> None:
-        self._house, self._origins = house, origins
+        self._worker, self._origins = worker, origins
         self._files = {path: File.of(path, data) for path, data in files.items()}
         self._files[""] = self._files["index.html"]
-        self._easel = Seats(1, 32)  # one strip is drawn at a time
+        self._drawing = Slots(1, 32)  # one strip is drawn at a time
 
     async def file(self, request: Request) -> Response:
         found = self._files.get(request.path_params["path"])
@@ -119,21 +122,21 @@ class _Desk:
         return found.response(request)
 
     async def health(self, _: Request) -> Response:
-        house = self._house
-        if house is None:
+        worker = self._worker
+        if worker is None:
             return JSONResponse({"status": "ok", "engine": "browser"})
-        status = "failed" if house.failure else "ok" if house.ready else "loading"
-        told = {
+        status = "failed" if worker.failure else "ok" if worker.ready else "loading"
+        state = {
             "status": status,
             "engine": "server",
-            "visitors": house.visitors,
-            "waiting": house.seats.waiting,
+            "visitors": worker.connections,
+            "waiting": worker.slots.waiting,
         }
-        return JSONResponse(told, 200 if status == "ok" else 503)
+        return JSONResponse(state, 200 if status == "ok" else 503)
 
     async def engine(self, _: Request) -> Response:
         """Which engine the page is to use, and whether strips can be drawn here."""
-        name = "browser" if self._house is None else "server"
+        name = "browser" if self._worker is None else "server"
         return JSONResponse({"engine": name, "draws": True}, headers=HEADERS)
 
     async def drawn(self, request: Request) -> Response:
@@ -141,28 +144,28 @@ class _Desk:
         if seed > gallery.MOST_SEED:
             return JSONResponse({"error": f"seeds go to {gallery.MOST_SEED}"}, 400, HEADERS)
         try:
-            async with self._easel.take(lambda ahead: None):
+            async with self._drawing.take(lambda ahead: None):
                 drawn = await asyncio.to_thread(gallery.drawn_json, seed)
         except BusyError as error:
             return JSONResponse({"error": str(error)}, 503, {**HEADERS, "Retry-After": "2"})
         return JSONResponse(drawn, headers=HEADERS)
 
     async def socket(self, socket: WebSocket) -> None:
-        house = self._house
-        if house is None or not self._welcome(socket):
-            await socket.close()  # before it was accepted: the visitor sees 403
+        worker = self._worker
+        if worker is None or not self._is_our_page(socket):
+            await socket.close()  # before it was accepted: the client sees 403
             return
         await socket.accept()
-        if house.visitors >= house.limits.visitors:
-            await socket.close(TRY_AGAIN, "too many visitors: try again later")
+        if worker.connections >= worker.limits.connections:
+            await socket.close(TRY_AGAIN, "too many connections: try again later")
             return
-        house.visitors += 1
+        worker.connections += 1
         try:
-            await Visitor(socket, house).stay()
+            await Connection(socket, worker).serve()
         finally:
-            house.visitors -= 1
+            worker.connections -= 1
 
-    def _welcome(self, socket: WebSocket) -> bool:
+    def _is_our_page(self, socket: WebSocket) -> bool:
         """Whether the page that opens the socket is ours; programs send no origin."""
         origin = socket.headers.get("origin")
         if origin is None or origin in self._origins:

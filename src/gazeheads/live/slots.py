@@ -1,4 +1,4 @@
-"""Seats: how many texts are written at once, and who waits."""
+"""Slots: how many texts are written at once, and who waits."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from contextlib import asynccontextmanager
 
 from gazeheads.errors import GazeheadsError
 
-Tell = Callable[[int], None]
+ReportPlace = Callable[[int], None]
+"""Called with the number of others ahead."""
 
 
 class BusyError(GazeheadsError):
     """Everyone who may wait is waiting already."""
 
 
-class Seats:
-    """A bounded number of seats and a bounded queue; whoever came first sits first."""
+class Slots:
+    """A bounded number of slots and a bounded queue; first come, first served."""
 
-    def __init__(self, seats: int, queue: int) -> None:
+    def __init__(self, slots: int, queue: int) -> None:
         """Args:
-        seats: texts at once.
+        slots: texts at once.
         queue: texts that may wait.
         """
-        self._free = seats
+        self._free = slots
         self._most_waiting = queue
-        self._waiting: OrderedDict[asyncio.Future[None], Tell] = OrderedDict()
+        self._waiting: OrderedDict[asyncio.Future[None], ReportPlace] = OrderedDict()
 
     @property
     def waiting(self) -> int:
@@ -34,11 +35,11 @@ class Seats:
         return len(self._waiting)
 
     @asynccontextmanager
-    async def take(self, tell: Tell) -> AsyncIterator[None]:
-        """A seat while the context lasts.
+    async def take(self, report: ReportPlace) -> AsyncIterator[None]:
+        """A slot while the context lasts.
 
         Args:
-            tell: called with the number of others ahead, whenever it changes.
+            report: called with the number of others ahead, whenever it changes.
 
         Raises:
             BusyError: the queue is full.
@@ -46,36 +47,36 @@ class Seats:
         if self._free and not self._waiting:
             self._free -= 1
         else:
-            await self._wait(tell)
+            await self._wait(report)
         try:
             yield
         finally:
-            self._leave()
+            self._release()
 
-    async def _wait(self, tell: Tell) -> None:
+    async def _wait(self, report: ReportPlace) -> None:
         if len(self._waiting) >= self._most_waiting:
             raise BusyError(f"{len(self._waiting)} others are waiting already: try again later")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[turn] = tell
-        tell(len(self._waiting) - 1)
+        self._waiting[turn] = report
+        report(len(self._waiting) - 1)
         try:
             await turn
         except asyncio.CancelledError:
             if self._waiting.pop(turn, None) is None and not turn.cancelled():
-                self._leave()  # the seat was given away in the same moment
+                self._release()  # the slot was given away in the same moment
             else:
-                self._tell_all()
+                self._report_places()
             raise
 
-    def _leave(self) -> None:
+    def _release(self) -> None:
         while self._waiting:
             turn, _ = self._waiting.popitem(last=False)
             if not turn.done():
                 turn.set_result(None)
-                self._tell_all()
+                self._report_places()
                 return
         self._free += 1
 
-    def _tell_all(self) -> None:
-        for ahead, tell in enumerate(self._waiting.values()):
-            tell(ahead)
+    def _report_places(self) -> None:
+        for ahead, report in enumerate(self._waiting.values()):
+            report(ahead)

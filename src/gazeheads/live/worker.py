@@ -1,4 +1,4 @@
-"""The house visitors come to: one model, one thread that runs it, and the limits for everyone."""
+"""The model worker: one model, one thread that runs it for all connections, and their limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import Head, HeadScores
 from gazeheads.live.info import model_info
-from gazeheads.live.slots import Seats
+from gazeheads.live.slots import Slots
 from gazeheads.live.uploads import PictureLimits
 
 if TYPE_CHECKING:
@@ -26,21 +26,21 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class HouseLimits:
-    """What one server gives, so that no visitor can take it from the others.
+class WorkerLimits:
+    """What one server gives, so that no connection can take it from the others.
 
     Attributes:
-        visitors: connections at once.
-        seats: texts written at once; each holds a KV cache.
-        queue: texts that may wait for a seat.
+        connections: at once.
+        slots: texts written at once; each holds a KV cache.
+        queue: texts that may wait for a slot.
         max_tokens: of one text.
         text_seconds: a text may last.
         patience: seconds a text waits for the page to ask for its next token.
         pictures: of uploads.
     """
 
-    visitors: int = 200
-    seats: int = 16
+    connections: int = 200
+    slots: int = 16
     queue: int = 100
     max_tokens: int = 300
     text_seconds: float = 120.0
@@ -49,18 +49,18 @@ class HouseLimits:
 
     @property
     def max_frame(self) -> int:
-        """Bytes of a frame; a larger one ends the visit, a picture in between is refused."""
+        """Bytes of a frame; a larger one ends the connection, a picture in between is refused."""
         return 2 * self.pictures.max_bytes
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class LoadedModel:
     """A model that is ready.
 
     Attributes:
         vlm: the model.
         ranking: its heads, best first.
-        info: what pages are told about it.
+        info: what pages show of it.
     """
 
     vlm: VLM
@@ -72,21 +72,21 @@ Prepare = Callable[[Callable[[float, str], None]], tuple["VLM", HeadScores, int]
 """Loads the model and its head scores; reports (share, what is being done). The last: K."""
 
 
-class House:
-    """Prepares the model once, then runs its steps for all visitors in one thread.
+class ModelWorker:
+    """Prepares the model once, then runs its steps for all connections in one thread.
 
-    A visitor has at most one step under way and the thread takes them in order of arrival, so the
-    model goes round the visitors token by token and none of them starves.
+    A connection has at most one step under way and the thread takes them in order of arrival, so
+    the model goes round the connections token by token and none of them starves.
     """
 
-    def __init__(self, prepare: Prepare, limits: HouseLimits) -> None:
+    def __init__(self, prepare: Prepare, limits: WorkerLimits) -> None:
         self.limits = limits
-        self.seats = Seats(limits.seats, limits.queue)
-        self.visitors = 0
+        self.slots = Slots(limits.slots, limits.queue)
+        self.connections = 0
         self.progress: tuple[float, str] = (0.0, "Starting")
         self.failure: str | None = None
         self._prepare = prepare
-        self._ready: asyncio.Future[Model] | None = None
+        self._ready: asyncio.Future[LoadedModel] | None = None
         self._thread = ThreadPoolExecutor(1, "gazeheads-model")
 
     def open(self) -> None:
@@ -106,7 +106,7 @@ class House:
         """Whether the model is there."""
         return self._ready is not None and self._ready.done() and self.failure is None
 
-    async def model(self, wait: float | None = None) -> Model:
+    async def model(self, wait: float | None = None) -> LoadedModel:
         """The model, once it is ready.
 
         Raises:
@@ -114,7 +114,7 @@ class House:
             GazeheadsError: it cannot be loaded.
         """
         if self._ready is None:
-            raise RuntimeError("the house was not opened")
+            raise RuntimeError("the worker was not opened")
         return await asyncio.wait_for(asyncio.shield(self._ready), wait)
 
     async def run(self, call: Callable[..., T], *args: Any) -> T:
@@ -122,20 +122,22 @@ class House:
         work = partial(call, *args)
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _load(self, loop: asyncio.AbstractEventLoop, ready: asyncio.Future[Model]) -> None:
-        tell: Callable[[], None]
+    def _load(self, loop: asyncio.AbstractEventLoop, ready: asyncio.Future[LoadedModel]) -> None:
+        settle: Callable[[], None]
         try:
             vlm, scores, k = self._prepare(self._report)
-            tell = partial(ready.set_result, Model(vlm, scores.ranking(), model_info(scores, k)))
+            settle = partial(
+                ready.set_result, LoadedModel(vlm, scores.ranking(), model_info(scores, k))
+            )
         except Exception as error:
-            tell = partial(ready.set_exception, error)
+            settle = partial(ready.set_exception, error)
         with suppress(RuntimeError):  # the server has ended meanwhile
-            loop.call_soon_threadsafe(tell)
+            loop.call_soon_threadsafe(settle)
 
     def _report(self, share: float, what: str) -> None:
         self.progress = (share, what)
 
-    def _opened(self, ready: asyncio.Future[Model]) -> None:
+    def _opened(self, ready: asyncio.Future[LoadedModel]) -> None:
         if ready.cancelled():
             return
         error = ready.exception()

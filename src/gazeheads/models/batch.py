@@ -48,7 +48,7 @@ class Batch:
     @property
     def alike(self) -> bool:
         """Whether all rows are the same prompt about the same image."""
-        same_image = all(own is self.features[0] for own in self.features)
+        same_image = all(each is self.features[0] for each in self.features)
         return same_image and bool((self.ids == self.ids[0]).all() and (self.mask == 1).all())
 
     def select(self, rows: list[int]) -> Batch:
@@ -84,18 +84,18 @@ def vision_once(
     features: list[Any] = []
     for row in rows:
         inputs = family.vision_inputs(model, row.inputs)
-        found = next((f for known, f in seen if _same(known, inputs)), None)
-        if found is None:
-            found = family.vision(model, {k: v.to(device) for k, v in row.inputs.items()})
-            seen.append((inputs, found))
-        features.append(found)
+        of_row = next((f for known, f in seen if _same(known, inputs)), None)
+        if of_row is None:
+            of_row = family.vision(model, {k: v.to(device) for k, v in row.inputs.items()})
+            seen.append((inputs, of_row))
+        features.append(of_row)
     return tuple(features)
 
 
 def _same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return all(
-        b[name] is own or (b[name].shape == own.shape and torch.equal(b[name], own))
-        for name, own in a.items()
+        b[name] is tensor or (b[name].shape == tensor.shape and torch.equal(b[name], tensor))
+        for name, tensor in a.items()
     )
 
 

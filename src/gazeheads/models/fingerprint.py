@@ -103,8 +103,8 @@ def _embeddings(model: Any) -> tuple[Any, Any]:
 
 
 def _name_of(weights: _Weights, layer: Any) -> str | None:
-    own = getattr(layer, "weight", None)
-    return next((name for name, tensor in weights.tensors.items() if tensor is own), None)
+    weight = getattr(layer, "weight", None)
+    return next((name for name, tensor in weights.tensors.items() if tensor is weight), None)
 
 
 def _digest_of(tensor: Tensor) -> bytes:
@@ -242,11 +242,11 @@ def _with_adapters(model: Any, state: Mapping[str, Any]) -> tuple[dict[str, Any]
         if names and hasattr(layer, "base_layer"):
             active = [each for each in active if each not in merged]
             kept = tuple(f"{prefix}.{part}.{each}." for part in names for each in active)
-            own = tuple(f"{prefix}.{part}." for part in names)
+            adapters = tuple(f"{prefix}.{part}." for part in names)
             out = {
                 name: value
                 for name, value in out.items()
-                if not name.startswith(own) or f"{name}.".startswith(kept)
+                if not name.startswith(adapters) or f"{name}.".startswith(kept)
             }
             out = _renamed(out, f"{prefix}.base_layer.", f"{prefix}.")
             scaling = getattr(layer, "scaling", {})
@@ -254,9 +254,11 @@ def _with_adapters(model: Any, state: Mapping[str, Any]) -> tuple[dict[str, Any]
         elif hasattr(layer, "original_module"):
             saved = [each for each in active if each in getattr(layer, "modules_to_save", ())]
             used = f"modules_to_save.{saved[0]}" if saved else "original_module"
-            mine = f"{prefix}.{used}."
-            out = {n: v for n, v in out.items() if not n.startswith(f"{prefix}.") or mine in n}
-            out = _renamed(out, mine, f"{prefix}.")
+            active_prefix = f"{prefix}.{used}."
+            out = {
+                n: v for n, v in out.items() if not n.startswith(f"{prefix}.") or active_prefix in n
+            }
+            out = _renamed(out, active_prefix, f"{prefix}.")
     return out, settings
 
 
@@ -283,7 +285,7 @@ def _fetched(model: Any, state: Mapping[str, Any]) -> dict[str, Any]:
 
 def _quantization(model: Any) -> str:
     """The quantisation method of a model, or an empty string."""
-    own = getattr(model.config, "quantization_config", None)
-    method = own.get("quant_method") if isinstance(own, Mapping) else None
-    method = method or getattr(own, "quant_method", None)
-    return str(getattr(method, "value", method)) if own is not None else ""
+    config = getattr(model.config, "quantization_config", None)
+    method = config.get("quant_method") if isinstance(config, Mapping) else None
+    method = method or getattr(config, "quant_method", None)
+    return str(getattr(method, "value", method)) if config is not None else ""

@@ -103,7 +103,7 @@ def check_crop(tokens: ImageTokens, family: Family, processor: Any) -> None:
             )
 
 
-def loss(tokens: ImageTokens, shown: tuple[tuple[int, int], ...], image: int = 0) -> str:
+def resize_cost(tokens: ImageTokens, shown: tuple[tuple[int, int], ...], image: int = 0) -> str:
     """One line: how an image was fitted, and how much of it no token sees.
 
     Args:

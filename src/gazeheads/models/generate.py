@@ -76,8 +76,8 @@ class Decoding:
         """What is done to the logits before a token is chosen."""
 
         def option(name: str) -> Any:
-            own = getattr(self, name)
-            return getattr(config, name, None) if own is None else own
+            value = getattr(self, name)
+            return getattr(config, name, None) if value is None else value
 
         out = LogitsProcessorList()
         if (penalty := option("repetition_penalty")) not in (None, 1.0):

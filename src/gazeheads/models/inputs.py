@@ -94,12 +94,12 @@ class Encoder:
         """
         pictures, conversation = read(images, messages)
         opened = [open_image(image) for image in pictures]
-        shown = [fitted(image, self.fit, self.family, self.processor) for image in opened]
+        fits = [fitted(image, self.fit, self.family, self.processor) for image in opened]
         text = self._text(conversation, answering)
         try:
             # the images of one sample together: some processors do not tile several
             batch = self.processor(
-                text=[text], images=[shown] if shown else None, return_tensors="pt",
+                text=[text], images=[fits] if fits else None, return_tensors="pt",
                 **self._no_second_start(text),
             )  # fmt: skip
         except (ValueError, TypeError, RuntimeError, IndexError) as error:
@@ -109,7 +109,7 @@ class Encoder:
             name: x for name, x in batch.items() if isinstance(x, torch.Tensor) and name != "labels"
         }
         sizes = [image.size for image in opened]
-        encoded = self.adopt(inputs, sizes, words(conversation), [image.size for image in shown])
+        encoded = self.adopt(inputs, sizes, words(conversation), [image.size for image in fits])
         if self.fit == "keep":
             check_crop(encoded.tokens, self.family, self.processor)
         return encoded
@@ -160,8 +160,8 @@ class Encoder:
 
     def _tokenise(self, prompt: str, answering: bool = False) -> list[int]:
         text = self._text(question(prompt), answering)
-        found: list[int] = self.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return found
+        ids: list[int] = self.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
 
     def adopt(
         self,
@@ -196,10 +196,10 @@ class Encoder:
         """
         opened = [open_image(image) for image in images]
         given = PixelDigest(inputs)
-        for shown in (opened, [self._fitted(image) for image in opened]):
-            if given.matches(image_inputs(self._processed(shown))):
+        for pictures in (opened, [self._fitted(image) for image in opened]):
+            if given.matches(image_inputs(self._processed(pictures))):
                 sizes = [image.size for image in opened]
-                return self.adopt(inputs, sizes, "", [image.size for image in shown])
+                return self.adopt(inputs, sizes, "", [image.size for image in pictures])
         raise EncodingError(
             "inputs= do not come from image= by this model's processor as it is set, so the places "
             "of their tokens are unknown: make them with vlm.encode"

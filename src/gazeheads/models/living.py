@@ -34,7 +34,7 @@ def living_heads(model: Any, layers: int, heads: int) -> np.ndarray:
 
 def _read_out(attention: Any, heads: int) -> np.ndarray:
     """(H,) whether the output projection reads anything of a head."""
-    output = next((own for n in _OUTPUTS if (own := getattr(attention, n, None)) is not None), None)
+    output = next((o for n in _OUTPUTS if (o := getattr(attention, n, None)) is not None), None)
     width = int(getattr(output, "in_features", 0))
     if output is None or not width or width % heads:
         return np.ones(heads, dtype=bool)  # unknown: never called dead
@@ -78,8 +78,8 @@ def _plain_weight(projection: Any) -> Tensor | None:
 
 
 def _any(values: Tensor, over: tuple[int, ...]) -> np.ndarray:
-    found: np.ndarray = (values != 0).any(over).cpu().numpy()
-    return found
+    any_value: np.ndarray = (values != 0).any(over).cpu().numpy()
+    return any_value
 
 
 def _noise(rows: int, width: int) -> Tensor:

@@ -110,8 +110,8 @@ def _pictures(given: list[Any], held: list[Any]) -> list[Any]:
             f"the conversation has {len(held)} {where} ({{'type': 'image'}}), but "
             f"{len(given)} {'was' if len(given) == 1 else 'were'} given"
         )
-    for number, (outside, own) in enumerate(zip(given, held, strict=True), 1):
-        if own is not None and not _same(outside, own):
+    for number, (beside, within) in enumerate(zip(given, held, strict=True), 1):
+        if within is not None and not _same(beside, within):
             raise EncodingError(
                 f"image {number} is given twice, in images and in its part: give one of them"
             )
@@ -162,12 +162,12 @@ def render(
     """
     tokens = family.placeholders(processor)
     for part in _parts(messages):
-        found = next((token for token in tokens if token in part.get("text", "")), None)
-        if found:
+        placeholder = next((token for token in tokens if token in part.get("text", "")), None)
+        if placeholder:
             raise EncodingError(
-                f"the text contains the model's placeholder of an image, {found!r}: {_WANTED}"
+                f"the text contains the model's placeholder of an image, {placeholder!r}: {_WANTED}"
             )
-    options, think, told = options_for(processor, template or {}, answering)
+    options, think, explicit = options_for(processor, template or {}, answering)
     faults: list[str] = []
     for form in (_as_parts, _plain_strings, _all_strings(tokens)):
         try:
@@ -177,7 +177,7 @@ def render(
             continue
         fault = _fault(text, messages, tokens)
         if fault is None:
-            return ended(text, think, told)
+            return ended(text, think, explicit)
         faults.append(f"the model's chat template {fault}")
     raise EncodingError(faults[0])
 
@@ -206,22 +206,22 @@ def _all_strings(tokens: Sequence[str]) -> Callable[[Message], Message]:
 
 def _fault(text: str, messages: Sequence[Message], tokens: Sequence[str]) -> str | None:
     """What a template did wrong with a conversation."""
-    said = words(messages)
+    written = words(messages)
     images = 0
     for message in messages:
         for part in message["content"]:
             images += part["type"] == "image"
             printed = next((p for p in (str(part), json.dumps(part)) if p in text), None)
-            if printed is not None and printed not in said:
+            if printed is not None and printed not in written:
                 return f"prints the list of parts of a {message['role']} message as text"
     if tokens and all(text.count(token) != images for token in tokens):
-        found = max(text.count(token) for token in tokens)
-        return f"writes {found} image placeholders for {images} images"
+        count = max(text.count(token) for token in tokens)
+        return f"writes {count} image placeholders for {images} images"
     for message in messages:
         for part in message["content"]:
             # templates drop the thoughts of earlier answers
-            shown = part.get("text", "").rpartition(CLOSE)[2].strip()
-            if shown not in text:
+            kept = part.get("text", "").rpartition(CLOSE)[2].strip()
+            if kept not in text:
                 return f"leaves out text of the {message['role']} message"
     return None
 

@@ -35,7 +35,7 @@ class LoadOptions:
         device_map: instead of `device`, to spread the model over several (needs accelerate).
         quantization: "bnb-4bit", "bnb-8bit", "torchao-int8", "torchao-int4", or a quantisation
             config of transformers.
-        fit: how wide pictures are fitted (see `vlm.fitting`); None: the family's own way.
+        fit: how wide pictures are fitted (see `models.fit`); None: the family's own way.
         offline: use local files only.
         trust_remote_code: run code that comes with a checkpoint's processor; modelling code is
             never run, because its attention could not be steered.
@@ -77,9 +77,9 @@ class LoadOptions:
     @classmethod
     def split(cls, options: dict[str, Any]) -> tuple[LoadOptions, dict[str, Any]]:
         """These options and the rest, which is for transformers' `from_pretrained`."""
-        own = {field.name for field in fields(cls)}
-        mine = {name: value for name, value in options.items() if name in own}
-        return cls(**mine), {k: v for k, v in options.items() if k not in own}
+        names = {field.name for field in fields(cls)}
+        known = {name: value for name, value in options.items() if name in names}
+        return cls(**known), {k: v for k, v in options.items() if k not in names}
 
     @property
     def source(self) -> dict[str, bool]:

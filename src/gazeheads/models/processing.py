@@ -37,8 +37,8 @@ def load_processor(source: str, name: str, options: LoadOptions) -> Any:
         place["trust_remote_code"] = trusted
         processor = AutoProcessor.from_pretrained(source, **place)
     except LOAD_ERRORS as error:
-        said = str(load_error(name, error)).partition(": ")[2]
-        raise ModelError(f"cannot load the processor of model {name!r}: {said}") from error
+        cause = str(load_error(name, error)).partition(": ")[2]
+        raise ModelError(f"cannot load the processor of model {name!r}: {cause}") from error
     if getattr(processor, "image_processor", None) is None:
         raise ModelError(
             f"cannot load the processor of model {name!r}: it has no image processor "
@@ -54,8 +54,8 @@ def _brings_code(source: str, offline: bool) -> bool:
             source, file, local_files_only=offline, _raise_exceptions_for_missing_entries=False
         )
         if path is not None:
-            told = json.loads(Path(path).read_text(encoding="utf-8"))
-            if isinstance(told, dict) and told.get("auto_map"):
+            config = json.loads(Path(path).read_text(encoding="utf-8"))
+            if isinstance(config, dict) and config.get("auto_map"):
                 return True
     return False
 
@@ -116,8 +116,8 @@ def _check_names(pixels: Any, options: Mapping[str, Any], config: Any) -> None:
 
 def _check_limits(pixels: Any, options: Mapping[str, Any]) -> None:
     """Refuses limits that no image could keep."""
-    own = [getattr(pixels.size, "shortest_edge", None), getattr(pixels.size, "longest_edge", None)]
-    least, most = (options.get(n, value) for n, value in zip(_LIMITS, own, strict=True))
+    preset = [getattr(pixels.size, n, None) for n in ("shortest_edge", "longest_edge")]
+    least, most = (options.get(n, value) for n, value in zip(_LIMITS, preset, strict=True))
     for name in _LIMITS:
         value = options.get(name, 1)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

@@ -99,16 +99,16 @@ def prepare(
 ) -> tuple[Batch, ForwardPlan | None]:
     """The batch of the rows, and the plan of what is done to them (None: nothing)."""
     contexts = vlm.state.surrounding()
-    steerings = [_steerings(vlm, encoded, own, contexts) for encoded, own in pairs]
-    vlm.check_heads(*(steering.used_heads for own in steerings for steering in own))
+    steerings = [_steerings(vlm, encoded, given, contexts) for encoded, given in pairs]
+    vlm.check_heads(*(steering.used_heads for of_row in steerings for steering in of_row))
     watched = _watched(vlm, watch)
     with torch.no_grad():
         rows = [encoded for encoded, _ in pairs]
         batch = make_batch(vlm.family, vlm.model, rows, vlm.pad, vlm.device)
     keys = batch.ids.shape[1]
     sources = [
-        [steering.on(tokens, (vlm.num_layers, vlm.num_heads), keys) for steering in own]
-        for tokens, own in zip(batch.tokens, steerings, strict=True)
+        [steering.on(tokens, (vlm.num_layers, vlm.num_heads), keys) for steering in of_row]
+        for tokens, of_row in zip(batch.tokens, steerings, strict=True)
     ]
     recorder = None
     if watched is not None:
@@ -122,24 +122,24 @@ def prepare(
 
 
 def _steerings(
-    vlm: VLM, encoded: Inputs, own: Steerings, contexts: Sequence[SteeringContext]
+    vlm: VLM, encoded: Inputs, given: Steerings, contexts: Sequence[SteeringContext]
 ) -> list[Any]:
     """What steers one row: its own steering, or what surrounds the call."""
-    if own is not None:
-        given = [own] if isinstance(own, Steering | LiveSteering) else list(own)
-        for steering in given:
+    if given is not None:
+        steerings = [given] if isinstance(given, Steering | LiveSteering) else list(given)
+        for steering in steerings:
             if not isinstance(steering, Steering | LiveSteering):
                 raise RowError(
                     f"a row is steered by a Steering or a LiveSteering, not by "
                     f"{type(steering).__name__}"
                 )
-        return given
-    found: list[Any] = []
+        return steerings
+    surrounding: list[Any] = []
     for context in contexts:
         if context.prompt is None or context.prompt.is_of(encoded.inputs):
             context.used = True
-            found.append(context.steering)
-    return found
+            surrounding.append(context.steering)
+    return surrounding
 
 
 def _watched(vlm: VLM, watch: Watch) -> tuple[Head, ...] | None:
@@ -164,10 +164,10 @@ def generations(
     """What every row of a prepared batch gives."""
     tokens: list[list[int]] = [[] for _ in pairs]
     for step in decode(vlm.family, vlm.model, vlm.state, batch, plan, decoding, vlm.stops, vlm.pad):
-        for own, token in zip(tokens, step, strict=True):
+        for of_row, token in zip(tokens, step, strict=True):
             if token is not None:
-                own.append(token)
-    return [_generation(vlm, i, own, pairs[i][0], plan) for i, own in enumerate(tokens)]
+                of_row.append(token)
+    return [_generation(vlm, i, of_row, pairs[i][0], plan) for i, of_row in enumerate(tokens)]
 
 
 def streamed(

@@ -60,10 +60,10 @@ def score(vlm: VLM, strips: Sequence[Questions], rule: Rule) -> list[np.ndarray]
         mass = _score_shared(vlm, strips, groups, lengths)
     else:
         mass = _score_whole(vlm, strips, groups)
-    own = mass.reshape(len(mass), len(vlm.attention_layers), vlm.num_heads, -1)
+    attending = mass.reshape(len(mass), len(vlm.attention_layers), vlm.num_heads, -1)
     # layers without heads, as hybrid models have, look nowhere
-    mass = np.zeros((len(own), vlm.num_layers, *own.shape[2:]), dtype=own.dtype)
-    mass[:, list(vlm.attention_layers)] = own
+    mass = np.zeros((len(attending), vlm.num_layers, *attending.shape[2:]), dtype=attending.dtype)
+    mass[:, list(vlm.attention_layers)] = attending
     ends = np.cumsum([0, *counts])
     return [
         mass[a:b, ..., : len(strip.regions)]

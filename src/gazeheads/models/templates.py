@@ -34,22 +34,22 @@ class EncodingError(GazeheadsError):
 def options_for(
     processor: Any, template: Mapping[str, Any], answering: bool
 ) -> tuple[dict[str, Any], bool, bool]:
-    """Variables for the template, whether to think first, and whether anybody said so."""
-    said = [bool(template[name]) for name in THINKING if name in template]
-    think = any(said) and not answering
+    """Variables for the template, whether to think first, and whether that was asked for."""
+    asked = [bool(template[name]) for name in THINKING if name in template]
+    think = any(asked) and not answering
     known = [name for name in THINKING if _reads(template_source(processor), name)]
     options = {name: value for name, value in template.items() if name not in THINKING}
-    return options | dict.fromkeys(known, think), think, bool(said)
+    return options | dict.fromkeys(known, think), think, bool(asked)
 
 
-def ended(text: str, think: bool, said: bool) -> str:
+def ended(text: str, think: bool, explicit: bool) -> str:
     """The prompt, up to where the answer begins unless the model is to think first."""
     if think:
         return text
     begun = text.rstrip()
     if begun.endswith(OPEN):
         return f"{begun}\n\n{CLOSE}\n\n"
-    if said and not begun.endswith(CLOSE):
+    if explicit and not begun.endswith(CLOSE):
         return f"{text}{OPEN}\n\n{CLOSE}\n\n"
     return text
 

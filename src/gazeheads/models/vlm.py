@@ -95,9 +95,9 @@ class VLM:
             HeadError: they were found in other weights, or do not exist here.
         """
         known = any(heads.fingerprint for heads in sets)
-        own = fingerprint_of(self.model, quick=True) if known else ""
+        fingerprint = fingerprint_of(self.model, quick=True) if known else ""
         for heads in dict.fromkeys(sets):
-            heads.check(self.num_layers, self.num_heads, self.name, own)
+            heads.check(self.num_layers, self.num_heads, self.name, fingerprint)
             heads.check_layers(self.attention_layers, self.name)
 
     def living_heads(self) -> np.ndarray:

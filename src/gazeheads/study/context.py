@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from gazeheads.data.strip import Strip
 from gazeheads.heads import HeadScores
 from gazeheads.judges import Judge, LabelJudge
-from gazeheads.study.runs import Progress, RunFolder, RunOptions
+from gazeheads.progress import Progress
+from gazeheads.study.runs import RunFolder, RunOptions
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
 
-Stage = Callable[[str], Progress]
-"""Announces a stage and returns what its progress is reported to."""
+Announce = Callable[[str], Progress]
+"""Announces a part of a job and returns what its progress is reported to."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class ExperimentContext:
         seed: of every random choice.
         limit: strips that an experiment draws itself, of each kind.
         options: where runs go and how.
-        stage: announces what is being done.
+        announce: announces what is being done.
         judge: of answers and narrations.
         discovery: the run that the scores come from; None: they come from a file.
     """
@@ -44,13 +45,13 @@ class ExperimentContext:
     seed: int
     limit: int
     options: RunOptions
-    stage: Stage
+    announce: Announce
     judge: Judge = field(default_factory=LabelJudge)
     discovery: RunFolder | None = None
 
     def announced(self, name: str) -> RunOptions:
-        """The options with the progress of a stage."""
-        return replace(self.options, progress=self.stage(name))
+        """The options with the progress of a part of the job, announced by its name."""
+        return replace(self.options, progress=self.announce(name))
 
     @property
     def whole(self) -> ExperimentContext:

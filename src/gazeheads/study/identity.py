@@ -35,13 +35,13 @@ def versions() -> dict[str, str]:
     return found
 
 
-def model_mark(vlm: VLM) -> str:
+def model_fingerprint(vlm: VLM) -> str:
     """The fingerprint of the weights, so that records of different models are not mixed."""
     return vlm.fingerprint
 
 
-def strips_mark(strips: Iterable[Strip]) -> str:
-    """A short mark of strips: ids, truths and pixels."""
+def strips_fingerprint(strips: Iterable[Strip]) -> str:
+    """A short fingerprint of strips: ids, truths and pixels."""
     digest = hashlib.sha256()
     for strip in strips:
         truths = [truth.attributes() for truth in strip.truths or ()]
@@ -61,15 +61,15 @@ def whole_settings(
 
     Args:
         settings: of the experiment.
-        vlm, strips: enter as short marks.
+        vlm, strips: enter as short fingerprints.
         head_sets: by name the heads, and of random ones every draw; entered in full.
         judge: of the texts, if there is one; its own settings enter.
     """
     whole = {
         **asdict(settings),
         "strips": len(strips),
-        "strips_mark": strips_mark(strips),
-        "model_mark": model_mark(vlm),
+        "strips_mark": strips_fingerprint(strips),
+        "model_mark": model_fingerprint(vlm),
     }
     if judge is not None:
         whole["judge_settings"] = dict(judge.about)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gazeheads.progress import Progress
 from gazeheads.study.disk import RunError
-
-Progress = Callable[[int, int], None]
-"""Called with (units done, units in all)."""
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ from pathlib import Path
 from gazeheads.data.strip import Strip
 from gazeheads.judges import Judge
 from gazeheads.judges.verdict import Asked
+from gazeheads.progress import Progress
 from gazeheads.study.disk import STRIPS
 from gazeheads.study.experiment import Rejudging, Values, registry
 from gazeheads.study.identity import versions
 from gazeheads.study.pictures import kept_strip
-from gazeheads.study.runs import Progress, RunError, RunFolder, RunOptions, folder_of
+from gazeheads.study.runs import RunError, RunFolder, RunOptions, folder_of
 from gazeheads.study.stats import share
 
 

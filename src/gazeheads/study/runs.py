@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from gazeheads.files import read_json, write_json
+from gazeheads.progress import Progress
 from gazeheads.study import schema
 from gazeheads.study.disk import (
     RECORDS,
@@ -33,11 +34,10 @@ from gazeheads.study.disk import (
 )
 from gazeheads.study.folder_names import folder_of
 from gazeheads.study.identity import IDENTITY, differences
-from gazeheads.study.options import Progress, RunOptions, Shard
+from gazeheads.study.options import RunOptions, Shard
 from gazeheads.study.schema import SettingsFile, ShardSummary, SummaryFile
 
 __all__ = [
-    "Progress",
     "RunError",
     "RunFolder",
     "RunOptions",

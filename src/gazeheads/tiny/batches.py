@@ -19,7 +19,7 @@ from gazeheads.data.drawn.scenes import Scene, draw_scene
 from gazeheads.data.strip import SEAM, paint_label
 from gazeheads.tiny.model import CELL, MAX_PIXELS, MIN_PIXELS
 from gazeheads.tiny.packing import Packed, Packer
-from gazeheads.tiny.panel_cache import PANEL, Bank
+from gazeheads.tiny.panel_cache import PANEL, PanelCache
 from gazeheads.tiny.questions import (
     QA,
     Page,
@@ -52,7 +52,7 @@ class Scenes:
 
 
 @dataclass(frozen=True)
-class Batch:
+class TrainingBatch:
     """Strips or scenes with the packed questions about them."""
 
     shown: Sheet | Scenes
@@ -141,14 +141,14 @@ class BatchMaker:
     long for another; what the batches show depends on the process.
     """
 
-    def __init__(self, bank: Bank, packer: Packer, seed: tuple[int, ...], process: int = 0):
-        self._bank = bank
+    def __init__(self, cache: PanelCache, packer: Packer, seed: tuple[int, ...], process: int = 0):
+        self._cache = cache
         self._packer = packer
         self._layout = random.Random(repr(seed))
         self._numbers = np.random.default_rng((*seed, process))
         self._words = random.Random(repr((seed, process)))
 
-    def draw(self, stage: Stage, images: int) -> Batch:
+    def draw(self, stage: Stage, images: int) -> TrainingBatch:
         """One batch of the stage, with questions."""
         shown = self.show(stage, images)
         if isinstance(shown, Scenes):
@@ -198,7 +198,7 @@ class BatchMaker:
     def _strip(
         self, panels: int, columns: int, labelled: bool, plain: float
     ) -> tuple[np.ndarray, Page]:
-        chosen = self._bank.draw(self._numbers, panels)
+        chosen = self._cache.draw(self._numbers, panels)
         rows = panels // columns
         canvas = np.empty((rows * PANEL, columns * PANEL, 3), np.uint8)
         labels = None
@@ -206,7 +206,7 @@ class BatchMaker:
             signs = LETTERS if self._words.random() < 0.7 else DIGITS
             labels = tuple(self._words.sample(signs, panels))
         for position, index in enumerate(chosen):
-            panel = self._bank.panels[index]
+            panel = self._cache.panels[index]
             if self._words.random() < 0.5:
                 panel = panel[:, ::-1]
             if labels:
@@ -219,7 +219,7 @@ class BatchMaker:
             canvas[:, x - seam : x + seam] = 255
         for y in range(PANEL, rows * PANEL, PANEL):
             canvas[y - seam : y + seam] = 255
-        truths = tuple(self._bank.truths[index] for index in chosen)
+        truths = tuple(self._cache.truths[index] for index in chosen)
         return canvas, Page(truths, labels, rows == 1, self._words.random() < plain)
 
     def _batch(
@@ -229,7 +229,7 @@ class BatchMaker:
         ask: Callable[..., QA],
         narrate: Callable[..., QA] | None,
         tokens: int,
-    ) -> Batch:
+    ) -> TrainingBatch:
         grid = (shown.images.shape[2] // CELL, shown.images.shape[3] // CELL)
         prefix = self._packer.prefix_length(grid)
         rows = []
@@ -243,7 +243,7 @@ class BatchMaker:
                     break
                 row.append(qa)
             rows.append(row)
-        return Batch(shown, self._packer.pack(rows, grid))
+        return TrainingBatch(shown, self._packer.pack(rows, grid))
 
 
 def resized(images: Sequence[np.ndarray], size: tuple[int, int]) -> Tensor:

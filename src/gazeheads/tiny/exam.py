@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from PIL import Image
 
 from gazeheads.data.drawn.scenes import draw_scene
 from gazeheads.data.drawn.strips import draw_strips
+from gazeheads.progress import Progress
 from gazeheads.tiny.batches import LETTERS
 from gazeheads.tiny.questions import (
     QA,
@@ -55,9 +56,7 @@ class Mark:
     right: float
 
 
-def examine(
-    model: Any, processor: Any, settings: ExamSettings, progress: Callable[[int, int], None]
-) -> list[Mark]:
+def examine(model: Any, processor: Any, settings: ExamSettings, progress: Progress) -> list[Mark]:
     """Ask everything and mark it.
 
     Args:
@@ -128,14 +127,14 @@ def _answers(model: Any, processor: Any, asked: Sequence[tuple[Image.Image, QA]]
     ).to(model.device)
     longest = max(len(processor.tokenizer(qa.answer).input_ids) for _, qa in asked)
     out = model.generate(**inputs, max_new_tokens=longest + 4, do_sample=False)
-    found: list[str] = processor.batch_decode(
+    answers: list[str] = processor.batch_decode(
         out[:, inputs.input_ids.shape[1] :], skip_special_tokens=True
     )
-    return found
+    return answers
 
 
 def _mark(qa: QA, answer: str) -> float:
     """1 for the exact answer; for narrations the share of lines in place and exact."""
-    lines, said = qa.answer.split("\n"), answer.strip().split("\n")
-    right = sum(a == b for a, b in zip(lines, said, strict=False))
-    return right / len(lines)
+    wanted, given = qa.answer.split("\n"), answer.strip().split("\n")
+    right = sum(a == b for a, b in zip(wanted, given, strict=False))
+    return right / len(wanted)

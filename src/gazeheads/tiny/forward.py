@@ -108,7 +108,7 @@ def _vision(visual: Any, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor
 def _text(text: Any, packed: Packed, image_embeds: Tensor, deepstack: list[Tensor]) -> Tensor:
     config = text.config
     heads, kv_heads, size = config.num_attention_heads, config.num_key_value_heads, config.head_dim
-    groups = heads // kv_heads
+    n_rep = heads // kv_heads
     at = packed.image_mask.flatten().nonzero().squeeze(1)
     x = text.embed_tokens(packed.input_ids)
     batch, length, width = x.shape
@@ -122,7 +122,7 @@ def _text(text: Any, packed: Packed, image_embeds: Tensor, deepstack: list[Tenso
         k = _norm(attention.k_proj(h).view(batch, length, kv_heads, size), attention.k_norm)
         v = attention.v_proj(h).view(batch, length, kv_heads, size).transpose(1, 2)
         q, k = _rotate(q.transpose(1, 2), cos, sin), _rotate(k.transpose(1, 2), cos, sin)
-        k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+        k, v = k.repeat_interleave(n_rep, 1), v.repeat_interleave(n_rep, 1)
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=packed.mask)
         x = x + attention.o_proj(out.transpose(1, 2).reshape(batch, length, -1))
         mlp, h = layer.mlp, _norm(x, layer.post_attention_layernorm)

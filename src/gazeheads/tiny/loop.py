@@ -28,7 +28,7 @@ class TrainSettings:
         steps: Steps of question answering; the curriculum and the learning rate follow their share.
         images: Images per process and step.
         processes: Training processes, one core each.
-        panels: Size of the bank of drawn panels.
+        panels: Drawn panels in the cache.
         learning_rate: Peak learning rate.
         weight_decay: Of matrices; norms and biases have none.
         warmup: Steps of linear warm-up.
@@ -55,7 +55,7 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
-class Place:
+class TrainProcess:
     """Which process of how many this is, where it writes and prints."""
 
     rank: int
@@ -69,8 +69,10 @@ class Phase(ABC):
 
     name: str
 
-    def __init__(self, place: Place, settings: TrainSettings, learning: nn.Module, steps: int):
-        self.place, self.settings, self.learning, self.steps = place, settings, learning, steps
+    def __init__(
+        self, process: TrainProcess, settings: TrainSettings, learning: nn.Module, steps: int
+    ):
+        self.process, self.settings, self.learning, self.steps = process, settings, learning, steps
         self.parameters = list(dict.fromkeys(learning.parameters()))
         matrices = [p for p in self.parameters if p.ndim >= 2]
         vectors = [p for p in self.parameters if p.ndim < 2]
@@ -83,7 +85,7 @@ class Phase(ABC):
             betas=(0.9, 0.98),
             fused=True,
         )
-        self.checkpoint = place.folder / f"{self.name}.pt"
+        self.checkpoint = process.folder / f"{self.name}.pt"
         self.step = 0
 
     @abstractmethod
@@ -122,7 +124,7 @@ class Phase(ABC):
             self.updated()
             self.optimizer.zero_grad(set_to_none=False)
             self.step += 1
-            if self.step % REPORT_EVERY == 0 and self.place.rank == 0:
+            if self.step % REPORT_EVERY == 0 and self.process.rank == 0:
                 self._report(time.monotonic() - began)
                 began = time.monotonic()
             if self.step % self.settings.save_every == 0 or self.step == self.steps:
@@ -140,7 +142,7 @@ class Phase(ABC):
         gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.parameters]
         flat = torch.cat([gradient.view(-1) for gradient in gradients])
         dist.all_reduce(flat)
-        flat /= self.place.processes
+        flat /= self.process.processes
         start = 0
         for p in self.parameters:
             p.grad = flat[start : start + p.numel()].view_as(p)
@@ -155,10 +157,10 @@ class Phase(ABC):
             "learning_rate": self._learning_rate(),
             **numbers,
         }
-        append_line(self.place.folder / "curve.jsonl", line)
+        append_line(self.process.folder / "curve.jsonl", line)
         each = seconds / REPORT_EVERY
         left = each * (self.steps - self.step) / 60
-        self.place.console.print(
+        self.process.console.print(
             f"{self.name} {self.step}/{self.steps}  {said}  {each:.2f} s/step  {left:.0f} min left"
         )
 
@@ -171,7 +173,7 @@ class Phase(ABC):
         self.step = int(state["step"])
 
     def _save(self) -> None:
-        if self.place.rank == 0:
+        if self.process.rank == 0:
             state = {
                 "learning": self.learning.state_dict(),
                 "optimizer": self.optimizer.state_dict(),

@@ -85,8 +85,8 @@ class Packer:
             segments[b, :n] = row_segments
             targets[b, :n] = row_targets
             answer_of[b, :n] = row_answers
-        seen, own = segments[:, None, :], segments[:, :, None]
-        allowed = ((seen == 0) | (seen == own)) & np.tri(length, dtype=bool)
+        of_key, of_query = segments[:, None, :], segments[:, :, None]
+        allowed = ((of_key == 0) | (of_key == of_query)) & np.tri(length, dtype=bool)
         return Packed(
             torch.from_numpy(ids),
             torch.from_numpy(positions),

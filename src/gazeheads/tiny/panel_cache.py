@@ -1,4 +1,4 @@
-"""A bank of drawn panels on disk, so that training draws each panel once and uses it often."""
+"""A cache of drawn panels on disk, so that training draws each panel once and uses it often."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from gazeheads.data.drawn.strips import draw_panel
 from gazeheads.data.drawn.truth import PanelTruth, sample_truths
 
 PANEL = 192
-"""Side in pixels of a banked panel."""
+"""Side in pixels of a cached panel."""
 _CHUNK = 500
+FOLDER = "bank"
+"""Of a training run, holds its panels. Runs begun with 0.1 have it by this name."""
 
 
 @dataclass(frozen=True)
-class Bank:
+class PanelCache:
     """Panels (N, 192, 192, 3) uint8, memory-mapped, with the truth of each."""
 
     panels: np.ndarray
@@ -39,7 +41,7 @@ class Bank:
         return tuple(chosen)
 
 
-def build_bank(
+def build_panel_cache(
     folder: Path,
     count: int,
     seed: int,
@@ -47,7 +49,7 @@ def build_bank(
     progress: Callable[[int], None] = lambda _: None,
     *,
     held_out: bool = False,
-) -> Bank:
+) -> PanelCache:
     """Draw ``count`` panels into ``folder``, or reuse what an earlier run drew there.
 
     Args:
@@ -80,7 +82,7 @@ def build_bank(
         partial.write_text(json.dumps(truths))
         os.replace(partial, described)
     truths_read = tuple(PanelTruth(**entry) for entry in json.loads(described.read_text()))
-    return Bank(np.load(data, mmap_mode="r"), truths_read)
+    return PanelCache(np.load(data, mmap_mode="r"), truths_read)
 
 
 def _draw_chunk(job: tuple[int, int, int, bool]) -> tuple[np.ndarray, list[PanelTruth]]:

@@ -14,19 +14,19 @@ from torch import Tensor, nn
 from gazeheads.tiny.batches import (
     CURRICULUM,
     ENCODER_STAGE,
-    Batch,
     BatchMaker,
     Scenes,
     Sheet,
     Stage,
+    TrainingBatch,
     stage_at,
 )
 from gazeheads.tiny.encoder import Probes, image_tokens, scene_loss, sheet_loss
 from gazeheads.tiny.forward import answer_states, encode_images
-from gazeheads.tiny.loop import Phase, Place, TrainSettings, append_line
+from gazeheads.tiny.loop import Phase, TrainProcess, TrainSettings, append_line
 from gazeheads.tiny.model import save_model
 from gazeheads.tiny.packing import IGNORED, Packed, Packer
-from gazeheads.tiny.panel_cache import Bank, build_bank
+from gazeheads.tiny.panel_cache import FOLDER, PanelCache, build_panel_cache
 from gazeheads.tiny.pruning import HeadPruner
 from gazeheads.tiny.tally import Tally
 
@@ -41,16 +41,16 @@ SHORT = 5
 """Tokens of a short answer, such as "Panel 3.", at most."""
 
 
-class Pupil:
-    """What learns, and from what: the model, its probes, and a bank of panels."""
+class TrainState:
+    """What is trained, and on what: the model, its probes, and the cache of panels."""
 
-    def __init__(self, model: Any, processor: Any, bank: Bank, seed: int):
+    def __init__(self, model: Any, processor: Any, cache: PanelCache, seed: int):
         torch.manual_seed(seed)
-        self.model, self.processor, self.bank = model, processor, bank
+        self.model, self.processor, self.cache = model, processor, cache
         self.probes = Probes(model.config.text_config.hidden_size)
         self.packer = Packer(processor.tokenizer)
 
-    def named(
+    def probe_loss(
         self, shown: Sheet | Scenes, embeds: Tensor, deepstack: list[Tensor]
     ) -> tuple[Tensor, dict[str, float]]:
         """The probes' loss on encoded images, and the shares they get right."""
@@ -65,22 +65,22 @@ class EncoderPhase(Phase):
 
     name = "encoder"
 
-    def __init__(self, place: Place, settings: TrainSettings, pupil: Pupil):
-        self.pupil = pupil
-        learning = nn.ModuleDict({"visual": pupil.model.model.visual, "probes": pupil.probes})
-        super().__init__(place, settings, learning, settings.encoder_steps)
+    def __init__(self, process: TrainProcess, settings: TrainSettings, state: TrainState):
+        self.state = state
+        learning = nn.ModuleDict({"visual": state.model.model.visual, "probes": state.probes})
+        super().__init__(process, settings, learning, settings.encoder_steps)
         self.losses: list[float] = []
         self.right: dict[str, list[float]] = defaultdict(list)
 
     def prepare(self) -> None:
         """Draw other batches than before the checkpoint."""
         seed = (self.settings.seed, 0, self.step)
-        self.maker = BatchMaker(self.pupil.bank, self.pupil.packer, seed, self.place.rank)
+        self.maker = BatchMaker(self.state.cache, self.state.packer, seed, self.process.rank)
 
     def loss(self) -> Tensor:
         """Name everything on a sheet of strips, or in scenes."""
         shown = self.maker.show(ENCODER_STAGE, 2 * self.settings.images)
-        loss, right = self.pupil.named(shown, *encode_images(self.pupil.model, shown.images))
+        loss, right = self.state.probe_loss(shown, *encode_images(self.state.model, shown.images))
         if isinstance(shown, Sheet):
             self.losses.append(float(loss.detach()))
         for probe, share in right.items():
@@ -102,17 +102,17 @@ class AnswerPhase(Phase):
 
     name = "answers"
 
-    def __init__(self, place: Place, settings: TrainSettings, pupil: Pupil):
-        self.pupil = pupil
-        learning = nn.ModuleDict({"model": pupil.model, "probes": pupil.probes})
-        super().__init__(place, settings, learning, settings.steps)
+    def __init__(self, process: TrainProcess, settings: TrainSettings, state: TrainState):
+        self.state = state
+        learning = nn.ModuleDict({"model": state.model, "probes": state.probes})
+        super().__init__(process, settings, learning, settings.steps)
         self.recent = Tally()
 
     def prepare(self) -> None:
         """Draw other batches than before the checkpoint."""
         seed = (self.settings.seed, 1, self.step)
-        self.maker = BatchMaker(self.pupil.bank, self.pupil.packer, seed, self.place.rank)
-        self.pruner = HeadPruner(self.pupil.model, self.settings.heads_kept)
+        self.maker = BatchMaker(self.state.cache, self.state.packer, seed, self.process.rank)
+        self.pruner = HeadPruner(self.state.model, self.settings.heads_kept)
 
     def loss(self) -> Tensor:
         """Cross-entropy of the answer tokens, and a little of the probes' loss.
@@ -123,13 +123,13 @@ class AnswerPhase(Phase):
         # Short sequences come in larger batches, so that every step costs about the same.
         images = self.settings.images * CURRICULUM[-1].tokens // stage.tokens
         batch = self.maker.draw(stage, images)
-        seen = encode_images(self.pupil.model, batch.shown.images)
+        seen = encode_images(self.state.model, batch.shown.images)
         losses, right = self._predict(batch, *seen)
-        if self.place.rank == 0:
+        if self.process.rank == 0:
             self.recent.add(batch, losses.detach(), right)
         weights = torch.where(self._is_key(batch.packed), KEY_WEIGHT, 1.0)
         answers = (losses * weights).sum() / weights.sum()
-        return answers + PROBE_WEIGHT * self.pupil.named(batch.shown, *seen)[0]
+        return answers + PROBE_WEIGHT * self.state.probe_loss(batch.shown, *seen)[0]
 
     def updated(self) -> None:
         """Prune the heads that are due, so that the few that are needed do the looking."""
@@ -149,43 +149,43 @@ class AnswerPhase(Phase):
 
     def saved(self) -> None:
         """Write the model folder and examine the model on combinations never trained on."""
-        save_model(self.pupil.model, self.pupil.processor, self.place.folder / "model")
+        save_model(self.state.model, self.state.processor, self.process.folder / "model")
         kinds = self._examine()
-        append_line(self.place.folder / "exam.jsonl", {"step": self.step, "kinds": kinds})
-        said = ", ".join(f"{kind} {entry['exact']:.0%}" for kind, entry in kinds.items())
-        self.place.console.print(f"held out, six panels: {said}")
+        append_line(self.process.folder / "exam.jsonl", {"step": self.step, "kinds": kinds})
+        line = ", ".join(f"{kind} {entry['exact']:.0%}" for kind, entry in kinds.items())
+        self.process.console.print(f"held out, six panels: {line}")
 
     def _predict(
-        self, batch: Batch, embeds: Tensor, deepstack: list[Tensor]
+        self, batch: TrainingBatch, embeds: Tensor, deepstack: list[Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Per answer token of the batch: its loss, and whether greedy decoding would say it."""
         wanted = batch.packed.targets != IGNORED
         targets = batch.packed.targets[wanted]
-        hidden = answer_states(self.pupil.model, batch.packed, embeds, deepstack)[wanted]
-        logits = F.linear(hidden, self.pupil.model.lm_head.weight)
+        hidden = answer_states(self.state.model, batch.packed, embeds, deepstack)[wanted]
+        logits = F.linear(hidden, self.state.model.lm_head.weight)
         return F.cross_entropy(logits, targets, reduction="none"), logits.argmax(-1) == targets
 
     def _is_key(self, packed: Packed) -> Tensor:
         """Per answer token, whether it opens an answer or a line, or its answer is short."""
         before = F.pad(packed.answer_of, (1, 0), value=-1)[:, :-1]
-        opens = (packed.answer_of != before) | (packed.input_ids == self.pupil.packer.newline)
+        opens = (packed.answer_of != before) | (packed.input_ids == self.state.packer.newline)
         wanted = packed.targets != IGNORED
         row = torch.arange(len(opens))[:, None] * packed.answer_of.shape[1]
-        _, own, sizes = (row + packed.answer_of)[wanted].unique(
+        _, answer, sizes = (row + packed.answer_of)[wanted].unique(
             return_inverse=True, return_counts=True
         )
-        found: Tensor = opens[wanted] | (sizes[own] <= SHORT)
-        return found
+        key: Tensor = opens[wanted] | (sizes[answer] <= SHORT)
+        return key
 
     @torch.no_grad()
     def _examine(self) -> dict[str, dict[str, Any]]:
         """Exact answers by kind; an answer is exact when every token of it is."""
         seed = self.settings.seed + 1
-        bank = build_bank(self.place.folder / "bank", EXAM_PANELS, seed, 1, held_out=True)
-        maker = BatchMaker(bank, self.pupil.packer, (seed,))
+        cache = build_panel_cache(self.process.folder / FOLDER, EXAM_PANELS, seed, 1, held_out=True)
+        maker = BatchMaker(cache, self.state.packer, (seed,))
         tally = Tally()
         for _ in range(EXAM_BATCHES):
             batch = maker.draw(EXAM, self.settings.images)
-            seen = encode_images(self.pupil.model, batch.shown.images)
+            seen = encode_images(self.state.model, batch.shown.images)
             tally.add(batch, *self._predict(batch, *seen))
         return tally.summary()

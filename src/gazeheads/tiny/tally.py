@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gazeheads.tiny.batches import Batch
+from gazeheads.tiny.batches import TrainingBatch
 from gazeheads.tiny.packing import IGNORED
 
 
@@ -17,7 +17,7 @@ class Tally:
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
 
-    def add(self, batch: Batch, losses: Tensor, right: Tensor) -> None:
+    def add(self, batch: TrainingBatch, losses: Tensor, right: Tensor) -> None:
         """Count the answers of one batch.
 
         Args:

@@ -23,7 +23,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.tiny.corpus import tokenizer_texts
-from gazeheads.tiny.loop import Place, TrainSettings
+from gazeheads.tiny.loop import TrainProcess, TrainSettings
 from gazeheads.tiny.model import (
     TinyShape,
     build_model,
@@ -31,8 +31,8 @@ from gazeheads.tiny.model import (
     build_tokenizer,
     save_model,
 )
-from gazeheads.tiny.panel_cache import build_bank
-from gazeheads.tiny.phases import AnswerPhase, EncoderPhase, Pupil
+from gazeheads.tiny.panel_cache import FOLDER, build_panel_cache
+from gazeheads.tiny.phases import AnswerPhase, EncoderPhase, TrainState
 
 
 def train(folder: Path, settings: TrainSettings, shape: TinyShape, console: Console) -> None:
@@ -100,7 +100,9 @@ def _prepare(folder: Path, settings: TrainSettings, shape: TinyShape, console: C
             drawn += count
             status.update(f"drawing panels: {drawn} of {settings.panels}")
 
-        build_bank(folder / "bank", settings.panels, settings.seed, settings.processes, progress)
+        build_panel_cache(
+            folder / FOLDER, settings.panels, settings.seed, settings.processes, progress
+        )
     if (folder / "model" / "config.json").exists():
         return
     if settings.start:
@@ -128,11 +130,11 @@ def _worker(rank: int, folder: Path, settings: TrainSettings, rendezvous: Path) 
     dist.init_process_group(
         "gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=settings.processes
     )
-    place = Place(rank, settings.processes, folder, Console(quiet=rank != 0))
+    process = TrainProcess(rank, settings.processes, folder, Console(quiet=rank != 0))
     processor = AutoProcessor.from_pretrained(folder / "model")
     model = AutoModelForImageTextToText.from_pretrained(folder / "model", dtype=torch.float32)
-    bank = build_bank(folder / "bank", settings.panels, settings.seed, 1)
-    pupil = Pupil(model, processor, bank, settings.seed)
-    if EncoderPhase(place, settings, pupil).run():
-        AnswerPhase(place, settings, pupil).run()
+    cache = build_panel_cache(folder / FOLDER, settings.panels, settings.seed, 1)
+    state = TrainState(model, processor, cache, settings.seed)
+    if EncoderPhase(process, settings, state).run():
+        AnswerPhase(process, settings, state).run()
     dist.destroy_process_group()

@@ -43,11 +43,15 @@ def demo_command(
     open_page: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
     ] = True,
-    seats: Annotated[int, typer.Option(min=1, help="Texts the server writes at once.")] = 16,
+    slots: Annotated[
+        int | None,
+        typer.Option(min=1, help="Texts the server writes at once; 16 unless given."),
+    ] = None,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="Further names visitors may call the server by.")
+        list[str] | None, typer.Option(help="Further names browsers may call the server by.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of discovery.")] = 0,
+    seats: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,
 ) -> None:
     """Serve the live demo as a local page: hover a panel and the model describes it."""
     try:
@@ -56,20 +60,20 @@ def demo_command(
         raise GazeheadsError("the demo needs `pip install 'gazeheads[serve]'`") from error
     from gazeheads.live.page import page_files
     from gazeheads.live.server import make_app
-    from gazeheads.live.worker import House, HouseLimits
+    from gazeheads.live.worker import ModelWorker, WorkerLimits
 
     files = page_files()
-    limits = HouseLimits(seats=seats)
+    limits = WorkerLimits(slots=slots_of(slots, seats))
     chosen = choose_engine(engine, model, heads, files)
-    house = None
+    worker = None
     if chosen == "server":
         scores = read_scores(heads) if heads is not None else None
-        house = House(preparing(model, scores, k, seed, heads_anyway), limits)
+        worker = ModelWorker(preparing(model, scores, k, seed, heads_anyway), limits)
     names = [*(LOCAL if host in LOCAL else [host]), *(allow_host or [])]
-    app = make_app(house, files, ["*"] if host in ("0.0.0.0", "::") and not allow_host else names)
+    app = make_app(worker, files, ["*"] if host in ("0.0.0.0", "::") and not allow_host else names)
     listening = listen(host, port)
-    shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{listening.getsockname()[1]}/"
+    name = f"[{host}]" if ":" in host else host
+    url = f"http://{name}:{listening.getsockname()[1]}/"
     typer.echo(f"gazeheads demo: {url}  ({chosen} engine, {model}; Ctrl-C ends it)")
     if open_page:
         threading.Timer(0.5, webbrowser.open, [url]).start()
@@ -104,6 +108,20 @@ def choose_engine(
             "or `gazeheads export web` for a page with another model"
         )
     return "browser"
+
+
+def slots_of(slots: int | None, seats: int | None) -> int:
+    """Texts written at once, by `--slots` or by what that option was called in 0.1.
+
+    Raises:
+        GazeheadsError: both are given.
+    """
+    if seats is None:
+        return 16 if slots is None else slots
+    if slots is not None:
+        raise GazeheadsError("--seats is what --slots was called before: give --slots alone")
+    typer.echo("gazeheads: note: --seats is now --slots", err=True)
+    return seats
 
 
 def read_scores(path: Path) -> HeadScores:

@@ -120,8 +120,8 @@ def with_options_in_common(work: Work) -> Callable[..., None]:
         from gazeheads.cli import terminal
 
         common = Common(**{parameter.name: given.pop(parameter.name) for parameter in shared})
-        with terminal.Stages() as stages:
-            runs = work(Session(common, stages), **given)
+        with terminal.ProgressBars() as bars:
+            runs = work(Session(common, bars), **given)
         if runs:
             tables_of(runs)
 
@@ -177,6 +177,6 @@ def _report(session: Session, runs: list[RunFolder], name: str) -> None:
     from gazeheads.cli import terminal
     from gazeheads.study.report.page import write_report
 
-    with session.stages.busy("Drawing figures and the report"):
+    with session.bars.busy("Drawing figures and the report"):
         report = write_report(runs, session.common.out / name)
     terminal.out.print(f"Report: {report.absolute()}", markup=False)

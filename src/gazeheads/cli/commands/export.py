@@ -60,8 +60,8 @@ def web_command(
     scores = read_scores(heads) if heads is not None else None
     if dtype not in ("float32", "float16"):
         raise GazeheadsError(f"unknown dtype {dtype!r}: use float32 or float16")
-    with terminal.Stages() as stages:
-        with stages.busy("Loading the model and its heads"):
+    with terminal.ProgressBars() as bars:
+        with bars.busy("Loading the model and its heads"):
             if dtype == "float32":
                 prepare = preparing(model, scores, k, seed, heads_anyway)
                 vlm, scores, best = prepare(lambda share, what: None)
@@ -70,7 +70,7 @@ def web_command(
         settings = WebSettings(known[weights], k=best, seed=seed)
         strips = draw_strips(CHECKED_STRIPS, CHECK_SEED + seed)
         page = _page()
-        found = export_web(vlm, scores, out, settings, strips, page, stages.busy)
+        found = export_web(vlm, scores, out, settings, strips, page, bars.busy)
     for each in found:
         line = f"{each.name}: {each.equal} of {each.tokens} tokens equal, logits differ by at most "
         terminal.out.print(f"{line}{each.difference:.2g}", markup=False)

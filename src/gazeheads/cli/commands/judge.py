@@ -73,7 +73,7 @@ def judge_command(
     if dry_run:
         _tell_plan(found, given, llm)
         return
-    with terminal.Stages() as stages:
+    with terminal.ProgressBars() as bars:
         chosen = choice.judge_of(())
         for run in found:
             target = out or rejudge.out_beside(run, chosen.name)
@@ -83,7 +83,7 @@ def judge_command(
                 chosen,
                 target,
                 strips=rejudge.strips_of(run, given),
-                progress=stages(f"Judging {run.experiment} of {run.model}"),
+                progress=bars(f"Judging {run.experiment} of {run.model}"),
                 fresh=fresh,
             )
             _tell_results(run, judged)
@@ -109,12 +109,12 @@ def calibrate_command(
     from gazeheads.judges.embedding import EMBEDDER
     from gazeheads.study.identity import versions
 
-    with terminal.Stages() as stages:
+    with terminal.ProgressBars() as bars:
         judge = CaptionJudge()
-        with stages.busy("Fitting floor and margin"):
+        with bars.busy("Fitting floor and margin"):
             fitting = made_up(draw_strips(count, seed, size=32), seed)
             floor, margin = best_limits(fitting, similarities(judge, fitting))
-        with stages.busy("Judging other strips"):
+        with bars.busy("Judging other strips"):
             others = made_up(draw_strips(count, seed + 1, size=32), seed + 1)
             rows = similarities(judge, others)
     found = agreement(others, rows, judge.floor, judge.margin)

@@ -99,7 +99,7 @@ def tokens_command(
 ) -> None:
     """Draw a model's image tokens over an image, to check where they lie."""
     from gazeheads.cli import terminal
-    from gazeheads.models.fit import loss
+    from gazeheads.models.fit import resize_cost
     from gazeheads.models.inputs import open_image
     from gazeheads.models.token_figure import draw_tokens
     from gazeheads.study.runs import check_writable
@@ -112,7 +112,7 @@ def tokens_command(
     placed = int((tokens.boxes[:, 0] == tokens.boxes[:, 0]).sum())
     said = f"{vlm.family.name}, {len(tokens)} image tokens, {placed} with a place in the image"
     draw_tokens(opened, tokens, out, f"{image.name}: {said}")
-    terminal.out.print(f"{said}\n{loss(tokens, encoded.shown)}", markup=False)
+    terminal.out.print(f"{said}\n{resize_cost(tokens, encoded.shown)}", markup=False)
     terminal.out.print(f"Figure: {out}", markup=False)
 
 

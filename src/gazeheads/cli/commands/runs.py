@@ -49,19 +49,19 @@ def run(
     from gazeheads.study.runs import check_writable
 
     check_writable(out)
-    with terminal.Stages() as stages:
+    with terminal.ProgressBars() as bars:
         given = resolve.strips_for(strips, limit, seed) if strips is not None else None
         choice = judges.Choice(judge, judge_service, judge_model, judge_base_url, judge_key_env)
         judging = choice.judge_of(given or ())
         vlm = terminal.load_quietly(model)
         resolve.check_k(vlm, k)
-        with stages.busy("Drawing strips"):
+        with bars.busy("Drawing strips"):
             shown = given or resolve.strips_for(None, limit, seed)
             tuning = resolve.tuning_strips(shown, seed)
-        terminal.tell_loss(vlm, shown[0].image)
+        terminal.print_resize_cost(vlm, shown[0].image)
         job = main_job.MainJob(k=k, seed=seed, fresh=fresh, judge=judging)
-        runs = main_job.run(vlm, tuning, shown, job, out, stages)
-        with stages.busy("Drawing figures and the report"):
+        runs = main_job.run(vlm, tuning, shown, job, out, bars)
+        with bars.busy("Drawing figures and the report"):
             report = write_report(runs, out / "report.html")
     _tell_results(runs)
     terminal.out.print(f"Report: {report.absolute()}", markup=False)
@@ -103,14 +103,14 @@ def discover(
             "and seen at work by `gazeheads watch IMAGE`"
         )
     check_writable(out)
-    with terminal.Stages() as stages:
+    with terminal.ProgressBars() as bars:
         given = resolve.strips_for(strips, limit, seed) if strips is not None else None
         vlm = terminal.load_quietly(model)
         resolve.check_k(vlm, k)
         shown = given or resolve.strips_for(None, limit, seed + resolve.TUNING_SEED)
-        terminal.tell_loss(vlm, shown[0].image)
+        terminal.print_resize_cost(vlm, shown[0].image)
         settings = experiment.DiscoverSettings(seed=seed)
-        options = RunOptions(out, stages("Finding gaze heads"), fresh)
+        options = RunOptions(out, bars("Finding gaze heads"), fresh)
         folder = experiment.run(vlm, shown, settings, options)
     scores = experiment.load_scores(folder.path)
     for number, head in enumerate(scores.ranking()[:k], 1):
@@ -130,7 +130,7 @@ def report(
 
     check_writable(out.parent)
     found = runs_below(runs)
-    with terminal.Stages() as stages, stages.busy("Drawing figures and the report"):
+    with terminal.ProgressBars() as bars, bars.busy("Drawing figures and the report"):
         page = write_report(found, out)
     terminal.out.print(f"Report: {page.absolute()}", markup=False)
 

@@ -48,7 +48,7 @@ def write_command(
     check_writable(folder)
     if labels is not None and len(labels) != panels:
         raise GazeheadsError(f"{panels} panels need {panels} labels, not {labels!r}")
-    with terminal.Stages() as stages, stages.busy(f"Drawing {count} strips"):
+    with terminal.ProgressBars() as bars, bars.busy(f"Drawing {count} strips"):
         drawn = draw_strips(
             count, seed, panels, size=size, columns=columns, labels=list(labels) if labels else None
         )
@@ -83,7 +83,7 @@ def fetch_command(
         "height": height or None,
         "versions": versions(),
     }
-    with terminal.Stages() as stages, stages.busy(f"Reading strips of {dataset}"):
+    with terminal.ProgressBars() as bars, bars.busy(f"Reading strips of {dataset}"):
         strips = dataset_strips(dataset, split, limit, height or None)
         written = write_strips(folder, strips, source)
     terminal.out.print(f"Strips: {written}", markup=False)
@@ -112,7 +112,7 @@ def comics_command(
         "seed": seed,
         "versions": versions(),
     }
-    with terminal.Stages() as stages, stages.busy(f"Sampling {count} strips"):
+    with terminal.ProgressBars() as bars, bars.busy(f"Sampling {count} strips"):
         found = ComicsCorpus(corpus)
         strips = (found.strip(window) for window in found.sample(count, seed, panels))
         written = write_strips(folder, strips, source)
@@ -145,9 +145,9 @@ def write_prompts_command(
     chat = Chat(endpoint_of(service, model, base_url, key_env, temperature))
     chat.connect()
     settings = written_stories.StorySettings(count, panels, seed)
-    with terminal.Stages() as stages:
+    with terminal.ProgressBars() as bars:
         folder = written_stories.run(
-            chat, settings, out, workers=workers, progress=stages("Writing stories"), fresh=fresh
+            chat, settings, out, workers=workers, progress=bars("Writing stories"), fresh=fresh
         )
     terminal.out.print(f"Used: {chat.usage.told(paid)}", markup=False)
     terminal.out.print(f"Stories: {folder.path}", markup=False)
@@ -175,7 +175,7 @@ def render_command(
     from gazeheads.cli import terminal
     from gazeheads.data.written.rendering import missing_panels, render
     from gazeheads.services.images import Painter
-    from gazeheads.study.experiments.written_stories import read_stories, stories_mark
+    from gazeheads.study.experiments.written_stories import read_stories, stories_fingerprint
     from gazeheads.study.runs import check_writable
 
     paid = read_prices(prices)
@@ -190,15 +190,15 @@ def render_command(
     painter.connect()
     source = {
         "source": "written stories",
-        "stories_mark": stories_mark(told),
+        "stories_mark": stories_fingerprint(told),
         "model": model,
         "url": endpoint.url,
         "size": size,
         "quality": quality,
     }
-    with terminal.Stages() as stages:
+    with terminal.ProgressBars() as bars:
         refused = render(
-            folder, told, painter, source, workers=workers, progress=stages("Painting panels")
+            folder, told, painter, source, workers=workers, progress=bars("Painting panels")
         )
     terminal.out.print(f"Used: {painter.usage.told(paid)}", markup=False)
     terminal.out.print(f"Strips: {folder.absolute()}", markup=False)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress as RichProgress
 
 tiny_app = typer.Typer(
     name="tiny",
@@ -71,7 +71,7 @@ def exam_command(
 
     vlm = gazeheads.load(model)
     settings = ExamSettings(strips=strips, scenes=strips, seed=seed)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with RichProgress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("asking")
         marks = examine(
             vlm.model,

@@ -66,9 +66,9 @@ def watch_command(
     if box and shown.panels:
         raise GazeheadsError(f"{shown.name} is told by its panels: leave --box out, or --panels")
     boxes = [region for each in box or () for region in shown.targets(None, each)]
-    with terminal.Stages() as stages:
-        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, stages, heads_anyway)
-        terminal.tell_loss(vlm, shown.image)
+    with terminal.ProgressBars() as bars:
+        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, bars, heads_anyway)
+        terminal.print_resize_cost(vlm, shown.image)
         trace = vlm.watch(shown.image, prompt, chosen, max_new_tokens=max_new_tokens)
     # the text first: nothing that goes wrong with a figure may lose it
     terminal.out.print(terminal.plain(trace.text))

@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gazeheads.data.drawn.stage import Box, Stage
+from gazeheads.data.drawn.canvas import Canvas
+from gazeheads.data.strip import PixelBox
 
 FLOOR = 0.95
 """Where figures stand."""
@@ -19,17 +20,17 @@ WHITE = (255, 255, 255)
 
 @dataclass(frozen=True)
 class Cast:
-    """Who and what is on the stage, and which way they face.
+    """Who and what is on the canvas, and which way they face.
 
     Attributes:
-        stage: The panel with its background.
+        canvas: The panel with its background.
         character: Sprite of the character.
         thing: Sprite of the thing.
         way: 1 with the character on the left, -1 on the right.
         scale: Size factor of both figures.
     """
 
-    stage: Stage
+    canvas: Canvas
     character: str
     thing: str
     way: int
@@ -39,23 +40,23 @@ class Cast:
         """Mirrors an x coordinate when the character is on the right."""
         return x if self.way == 1 else 1 - x
 
-    def actor(self, x: float, y: float, side: float = 0.5, lean: float = 0) -> Box:
+    def actor(self, x: float, y: float, side: float = 0.5, lean: float = 0) -> PixelBox:
         """Puts the character standing on y."""
         return self._figure(self.character, x, y, side, lean=lean, ground=True)
 
-    def item(self, x: float, y: float, side: float = 0.35, lean: float = 0) -> Box:
+    def item(self, x: float, y: float, side: float = 0.35, lean: float = 0) -> PixelBox:
         """Puts the thing standing on y."""
         return self._figure(self.thing, x, y, side, lean=lean, ground=True)
 
-    def afloat(self, x: float, y: float, side: float = 0.35, lean: float = 0) -> Box:
+    def afloat(self, x: float, y: float, side: float = 0.35, lean: float = 0) -> PixelBox:
         """Puts the thing centred on y, without a shadow."""
         return self._figure(self.thing, x, y, side, lean=lean, ground=False)
 
     def prop(
         self, name: str, x: float, y: float, side: float, *, lean: float = 0, opacity: float = 1
-    ) -> Box:
+    ) -> PixelBox:
         """Puts a prop or helper sprite centred on a point, mirrored with the layout."""
-        return self.stage.put(
+        return self.canvas.put(
             name, self.x(x), y, side, flip=self.way == -1, angle=lean * self.way, opacity=opacity
         )
 
@@ -63,7 +64,7 @@ class Cast:
         self, points: list[tuple[float, float]], width: float, colour: tuple[int, int, int]
     ) -> None:
         """A line, mirrored with the layout."""
-        self.stage.stroke([(self.x(x), y) for x, y in points], width, colour)
+        self.canvas.stroke([(self.x(x), y) for x, y in points], width, colour)
 
     def trail(self, points: list[tuple[float, float]]) -> None:
         """A line of motion, white with a dark edge so that it shows on any background."""
@@ -72,16 +73,16 @@ class Cast:
 
     def _figure(
         self, name: str, x: float, y: float, side: float, *, lean: float, ground: bool
-    ) -> Box:
-        stage = self.stage
-        gains = (stage.between(0.88, 1), stage.between(0.88, 1), stage.between(0.88, 1))
-        return stage.put(
+    ) -> PixelBox:
+        canvas = self.canvas
+        gains = (canvas.between(0.88, 1), canvas.between(0.88, 1), canvas.between(0.88, 1))
+        return canvas.put(
             name,
-            self.x(x) + stage.between(-0.015, 0.015),
-            y + stage.between(-0.015, 0.01),
+            self.x(x) + canvas.between(-0.015, 0.015),
+            y + canvas.between(-0.015, 0.01),
             side * self.scale,
-            flip=stage.toss(),
-            angle=lean * self.way + stage.between(-7, 7),
+            flip=canvas.toss(),
+            angle=lean * self.way + canvas.between(-7, 7),
             inside=True,
             ground=ground,
             gains=gains,
@@ -89,7 +90,7 @@ class Cast:
 
 
 def paint_action(action: str, cast: Cast) -> None:
-    """Puts character, thing and props of an action on the stage."""
+    """Puts character, thing and props of an action on the canvas."""
     ACTION_PAINTERS[action](cast)
 
 
@@ -110,7 +111,7 @@ def _paints(cast: Cast) -> None:
 
 
 def _finds(cast: Cast) -> None:
-    cast.prop("burst", 0.7, 0.6, 0.72, lean=cast.stage.between(-10, 10))
+    cast.prop("burst", 0.7, 0.6, 0.72, lean=cast.canvas.between(-10, 10))
     cast.actor(0.25, FLOOR, 0.47)
     cast.afloat(0.7, 0.6, 0.35)
 
@@ -139,9 +140,9 @@ def _pulls(cast: Cast) -> None:
 
 def _cuts(cast: Cast) -> None:
     cast.actor(0.21, FLOOR, 0.43)
-    stage = cast.stage
-    stage.shade(cast.x(0.69) * stage.size, FLOOR * stage.size, 0.5 * stage.size)
-    stage.put_halves(cast.thing, cast.x(0.69), FLOOR, 0.44 * cast.scale, 0.13)
+    canvas = cast.canvas
+    canvas.shade(cast.x(0.69) * canvas.size, FLOOR * canvas.size, 0.5 * canvas.size)
+    canvas.put_halves(cast.thing, cast.x(0.69), FLOOR, 0.44 * cast.scale, 0.13)
     cast.prop("scissors", 0.69, 0.35, 0.36)
 
 
@@ -151,11 +152,11 @@ def _washes(cast: Cast) -> None:
     cast.prop("tub", 0.71, 0.84, 0.52)
     cast.prop("foam", 0.71, 0.73, 0.5)
     for x in (0.5, 0.6, 0.71, 0.82, 0.93):
-        spot = (x + cast.stage.between(-0.05, 0.05), cast.stage.between(0.2, 0.38))
-        cast.prop("bubble", *spot, cast.stage.between(0.07, 0.12), opacity=0.9)
+        spot = (x + cast.canvas.between(-0.05, 0.05), cast.canvas.between(0.2, 0.38))
+        cast.prop("bubble", *spot, cast.canvas.between(0.07, 0.12), opacity=0.9)
     for x in (0.47, 0.95):
-        spot = (x, cast.stage.between(0.5, 0.62))
-        cast.prop("bubble", *spot, cast.stage.between(0.08, 0.12), opacity=0.9)
+        spot = (x, cast.canvas.between(0.5, 0.62))
+        cast.prop("bubble", *spot, cast.canvas.between(0.08, 0.12), opacity=0.9)
 
 
 def _cooks(cast: Cast) -> None:

@@ -8,16 +8,15 @@ import numpy as np
 from PIL import Image
 
 from gazeheads.data.drawn.brush import Brush
-from gazeheads.data.drawn.places import PLACE_LOOKS, Place, Sprites
-from gazeheads.data.drawn.stage import Stage
+from gazeheads.data.drawn.canvas import Canvas, Colour
+from gazeheads.data.drawn.places import PLACE_LOOKS, PlaceLook, Sprites
 
-Colour = tuple[int, int, int]
 FINE = 2
 """Vector shapes are drawn this many times larger, then halved, for smooth edges."""
 
 
-def paint_place(place: str, rng: np.random.Generator, size: int) -> Stage:
-    """A stage with the background of a place, its scenery and clutter; the figures go on top."""
+def paint_place(place: str, rng: np.random.Generator, size: int) -> Canvas:
+    """A canvas with the background of a place, its scenery and clutter; the figures go on top."""
     look = PLACE_LOOKS[place]
     edge = size * FINE
     horizon = look.horizon + 0.04 * (rng.random() - 0.5)
@@ -28,44 +27,44 @@ def paint_place(place: str, rng: np.random.Generator, size: int) -> Stage:
         back, front = (_tinted(colour, turn, light) for colour in colours)
         image.paste(_gradient(back, front, bottom - top, edge), (0, top))
     look.shapes(Brush(image, rng), horizon)
-    stage = Stage(image.reduce(FINE), rng)
-    _dress(stage, look, horizon)
-    return stage
+    canvas = Canvas(image.reduce(FINE), rng)
+    _dress(canvas, look, horizon)
+    return canvas
 
 
-def _dress(stage: Stage, look: Place, horizon: float) -> None:
+def _dress(canvas: Canvas, look: PlaceLook, horizon: float) -> None:
     """Scenery at the back, at both sides first: there the figures leave it visible."""
-    _hang(stage, look.aloft)
-    spots = [*_sides(stage), *_sides(stage)]
+    _hang(canvas, look.aloft)
+    spots = [*_sides(canvas), *_sides(canvas)]
     spots[2:] = [0.5 + 0.6 * (spot - 0.5) for spot in spots[2:]]
-    chosen = _some(stage, look.scenery, 2, 4)
+    chosen = _some(canvas, look.scenery, 2, 4)
     # The largest stand farthest back.
     for (name, side), x in sorted(zip(chosen, spots, strict=False), key=lambda pair: -pair[0][1]):
-        y = horizon + stage.between(0.02, 0.08)
-        size = side * stage.between(0.85, 1.15)
-        stage.put(name, x, y, size, flip=stage.toss(), ground=True)
-    for _ in range(int(stage.rng.integers(1, 4))):
-        name = look.clutter[int(stage.rng.integers(len(look.clutter)))]
-        x, y = stage.between(0.03, 0.97), stage.between(horizon + 0.14, 0.98)
-        stage.put(name, x, y, stage.between(0.09, 0.15), flip=stage.toss(), ground=True)
+        y = horizon + canvas.between(0.02, 0.08)
+        size = side * canvas.between(0.85, 1.15)
+        canvas.put(name, x, y, size, flip=canvas.toss(), ground=True)
+    for _ in range(int(canvas.rng.integers(1, 4))):
+        name = look.clutter[int(canvas.rng.integers(len(look.clutter)))]
+        x, y = canvas.between(0.03, 0.97), canvas.between(horizon + 0.14, 0.98)
+        canvas.put(name, x, y, canvas.between(0.09, 0.15), flip=canvas.toss(), ground=True)
 
 
-def _hang(stage: Stage, sprites: Sprites) -> None:
-    spots = [*_sides(stage), stage.between(0.35, 0.65)]
-    for (name, side), x in zip(_some(stage, sprites, 1, 3), spots, strict=False):
-        y = stage.between(0.14, 0.3)
-        stage.put(name, x, y, side * stage.between(0.85, 1.15), flip=stage.toss())
+def _hang(canvas: Canvas, sprites: Sprites) -> None:
+    spots = [*_sides(canvas), canvas.between(0.35, 0.65)]
+    for (name, side), x in zip(_some(canvas, sprites, 1, 3), spots, strict=False):
+        y = canvas.between(0.14, 0.3)
+        canvas.put(name, x, y, side * canvas.between(0.85, 1.15), flip=canvas.toss())
 
 
-def _some(stage: Stage, sprites: Sprites, least: int, most: int) -> list[tuple[str, float]]:
-    count = int(stage.rng.integers(least, most + 1))
-    return [sprites[i] for i in stage.rng.permutation(len(sprites))[:count]]
+def _some(canvas: Canvas, sprites: Sprites, least: int, most: int) -> list[tuple[str, float]]:
+    count = int(canvas.rng.integers(least, most + 1))
+    return [sprites[i] for i in canvas.rng.permutation(len(sprites))[:count]]
 
 
-def _sides(stage: Stage) -> tuple[float, float]:
+def _sides(canvas: Canvas) -> tuple[float, float]:
     """A spot at the left and one at the right, in any order."""
-    left, right = stage.between(0.08, 0.22), stage.between(0.78, 0.92)
-    return (left, right) if stage.toss() else (right, left)
+    left, right = canvas.between(0.08, 0.22), canvas.between(0.78, 0.92)
+    return (left, right) if canvas.toss() else (right, left)
 
 
 def _tinted(colour: str, turn: float, light: float) -> Colour:

@@ -13,7 +13,7 @@ Sprites = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
-class Place:
+class PlaceLook:
     """How a place is painted.
 
     Attributes:
@@ -206,56 +206,56 @@ def _bedroom(brush: Brush, horizon: float) -> None:
 
 
 PLACE_LOOKS = {
-    "forest": Place(
+    "forest": PlaceLook(
         ("#9fd8b4", "#cdeec6"), ("#3b7a35", "#245a26"), 0.56,
         (("pine", 0.5), ("tree", 0.46), ("pine", 0.42), ("tree", 0.4)), (),
         ("stump", "fern"), _forest,
     ),
-    "beach": Place(
+    "beach": PlaceLook(
         ("#4fc3f7", "#c8f1ff"), ("#f6dc97", "#e3bd6c"), 0.6,
         (("palm", 0.58), ("palm", 0.48)), (("cloud", 0.2),), ("shell",), _beach,
     ),
-    "desert": Place(
+    "desert": PlaceLook(
         ("#ffb25c", "#ffe3a3"), ("#e89f4a", "#cf7f33"), 0.6,
         (("cactus", 0.44), ("cactus", 0.36), ("rock", 0.2)), (), ("rock", "cactus"), _desert,
     ),
-    "city": Place(
+    "city": PlaceLook(
         ("#a9b6e8", "#e9dff2"), ("#5c606e", "#474a57"), 0.58,
         (("office", 0.5), ("office", 0.42), ("traffic-light", 0.34)), (("cloud", 0.18),),
         ("traffic-light",), _city,
     ),
-    "mountains": Place(
+    "mountains": PlaceLook(
         ("#9cc9f0", "#e6f3ff"), ("#8c9a86", "#66755f"), 0.6,
         (("mountain", 0.46), ("mountain", 0.4), ("rock", 0.2)), (("cloud", 0.2),),
         ("rock",), _mountains,
     ),
-    "castle": Place(
+    "castle": PlaceLook(
         ("#c9a7ee", "#fbd9e6"), ("#c2b5a8", "#a39488"), 0.6,
         (("castle-towers", 0.58), ("castle-towers", 0.46)), (), ("tulip",), _castle,
     ),
-    "circus": Place(
+    "circus": PlaceLook(
         ("#36c5c0", "#b8f2e2"), ("#c98d4e", "#b57a3d"), 0.6,
         (("tent", 0.46), ("wheel", 0.5), ("tent", 0.4)), (), ("popcorn",), _circus,
     ),
-    "volcano": Place(
+    "volcano": PlaceLook(
         ("#5a1420", "#e0522a"), ("#2b1b22", "#1d1218"), 0.6,
         (("volcano-cone", 0.5), ("volcano-cone", 0.42)), (), ("rock", "fire"), _volcano,
     ),
-    "space": Place(
+    "space": PlaceLook(
         ("#0a0b2e", "#2b1b5e"), ("#a9a9bd", "#77778c"), 0.68,
         (), (("planet", 0.36), ("earth", 0.28), ("satellite", 0.22)), ("rock",), _space,
     ),
-    "reef": Place(
+    "reef": PlaceLook(
         ("#19a7c0", "#0b5f8f"), ("#c9b98a", "#8f9a80"), 0.7,
         (("coral", 0.42), ("coral", 0.34), ("coral", 0.3)),
         (("fish", 0.22), ("fish", 0.18), ("fish", 0.14)), ("coral", "shell"), _reef,
     ),
-    "meadow": Place(
+    "meadow": PlaceLook(
         ("#7fd0ff", "#e4f7ff"), ("#86cf45", "#5fae2f"), 0.58,
         (("blossom", 0.28), ("tulip", 0.26), ("blossom", 0.22)),
         (("butterfly", 0.14), ("cloud", 0.22), ("butterfly", 0.11)), ("blossom", "tulip"), _meadow,
     ),
-    "bedroom": Place(
+    "bedroom": PlaceLook(
         ("#f8d4e0", "#f8d4e0"), ("#c58a52", "#a86f3c"), 0.64,
         (("bed", 0.5),), (("window", 0.34), ("picture", 0.26)), ("teddy",), _bedroom,
     ),

@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from gazeheads.data.drawn.backdrop import paint_place
-from gazeheads.data.drawn.stage import GRAIN
+from gazeheads.data.drawn.canvas import GRAIN
 from gazeheads.data.drawn.truth import CHARACTERS, PLACES, THINGS
+from gazeheads.data.strip import PixelBox
 from gazeheads.errors import GazeheadsError
 
 SMALLEST, LARGEST = 0.16, 0.45
@@ -19,8 +20,6 @@ SMALLEST, LARGEST = 0.16, 0.45
 GAP = 0.02
 """Objects are at least this far apart, as a share of the picture's shorter edge."""
 MOST_OBJECTS = 6
-
-PixelBox = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -70,15 +69,15 @@ def draw_scene(
     place = str(rng.choice(list(PLACES)))
     boxes = _arranged(rng, len(names), size)
     edge = max(size)
-    stage = paint_place(place, rng, edge)
+    canvas = paint_place(place, rng, edge)
     # A square background is cropped so that its horizon stays in view.
     left, top = (edge - size[0]) // 2, (edge - size[1]) // 2
-    stage.canvas = stage.canvas.crop((left, top, left + size[0], top + size[1]))
+    canvas.image = canvas.image.crop((left, top, left + size[0], top + size[1]))
     placed = []
     for name, (x, y, side) in zip(names, boxes, strict=True):
-        box = stage.put_at(name, x, y, side, flip=stage.toss())
+        box = canvas.put_at(name, x, y, side, flip=canvas.toss())
         placed.append(SceneObject(name, box))
-    return Scene(stage.canvas, tuple(placed), place)
+    return Scene(canvas.image, tuple(placed), place)
 
 
 def _checked(objects: Sequence[str]) -> list[str]:

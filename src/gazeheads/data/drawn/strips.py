@@ -29,14 +29,14 @@ def draw_panel(truth: PanelTruth, rng: np.random.Generator, size: int = 256) -> 
         np.random.default_rng(int(seed)) for seed in rng.integers(2**62, size=3)
     )
     way = 1 if figure_rng.random() < 0.5 else -1
-    stage = paint_place(truth.place, place_rng, size)
+    canvas = paint_place(truth.place, place_rng, size)
     if truth.weather is not None:
-        stage.rng = weather_rng
-        paint_weather(stage, truth.weather, side=-way)
-    stage.rng = figure_rng
-    scale = stage.between(0.95, 1.05)
-    paint_action(truth.action, Cast(stage, truth.character, truth.thing, way, scale))
-    return stage.canvas
+        canvas.rng = weather_rng
+        paint_weather(canvas, truth.weather, side=-way)
+    canvas.rng = figure_rng
+    scale = canvas.between(0.95, 1.05)
+    paint_action(truth.action, Cast(canvas, truth.character, truth.thing, way, scale))
+    return canvas.image
 
 
 def draw_strips(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ from gazeheads.data.strip import Strip
 from gazeheads.data.written.stories import Story
 from gazeheads.errors import GazeheadsError
 from gazeheads.files import read_json, write_bytes
+from gazeheads.progress import Progress
 from gazeheads.services import RefusedError
 from gazeheads.services.images import Painter
 
 UNFINISHED = "rendering"
-Progress = Callable[[int, int], None]
 
 
 def render(

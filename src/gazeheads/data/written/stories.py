@@ -47,7 +47,7 @@ the setting, and two to four objects."""
 
 
 @dataclass(frozen=True)
-class Scene:
+class StoryScene:
     """One panel to draw.
 
     Attributes:
@@ -68,7 +68,7 @@ class Story:
 
     protagonist: str
     style: str
-    scenes: tuple[Scene, ...]
+    scenes: tuple[StoryScene, ...]
 
     def prompt(self, number: int) -> str:
         """What an image model is asked to draw for one panel, counted from 1."""
@@ -90,7 +90,7 @@ class Story:
     def of_record(cls, record: dict[str, Any]) -> Story:
         """From the fields of a record, or of a model's answer."""
         scenes = tuple(
-            Scene(
+            StoryScene(
                 _text(scene["caption"]),
                 _text(scene["action"]),
                 _text(scene["setting"]),
@@ -125,7 +125,7 @@ def broken_rule(story: Story, panels: int) -> str | None:
     scenes = story.scenes
     if len(scenes) != panels:
         return f"{len(scenes)} panels instead of {panels}"
-    readers: tuple[tuple[str, Callable[[Scene], Sequence[str]]], ...] = (
+    readers: tuple[tuple[str, Callable[[StoryScene], Sequence[str]]], ...] = (
         ("caption", lambda scene: [scene.caption]),
         ("action", lambda scene: [scene.action]),
         ("setting", lambda scene: [scene.setting]),

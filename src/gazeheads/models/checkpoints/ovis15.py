@@ -142,16 +142,16 @@ def load_ovis15(
 
 
 def _check_variant(visual: Mapping[str, Any], text: Mapping[str, Any]) -> None:
-    found = {
+    variant = {
         "language model": (text.get("model_type"), "llama"),
         "tokenize_function": (visual.get("tokenize_function", "softmax"), "softmax"),
         "hd_booster": (visual.get("hd_booster"), None),
         "use_indicators": (visual.get("use_indicators", False), True),
     }
-    for name, (own, wanted) in found.items():
-        if own != wanted:
+    for name, (value, wanted) in variant.items():
+        if value != wanted:
             raise ModelError(
-                f"this Ovis variant is not supported: {name} is {own!r}, only {wanted!r} is"
+                f"this Ovis variant is not supported: {name} is {value!r}, only {wanted!r} is"
             )
 
 
@@ -166,12 +166,12 @@ def _install_table(model: Any, head: list[torch.Tensor], table: torch.Tensor, st
     """Puts the visual table in the projector's place, on its device and in its precision."""
     old = model.model.multi_modal_projector.linear_1.weight
     words, hidden = table.shape
-    own = VisualTable(head[0].shape[1] // stride**2, words, hidden, stride)
-    own.load_state_dict(
+    projector = VisualTable(head[0].shape[1] // stride**2, words, hidden, stride)
+    projector.load_state_dict(
         {"head.0.weight": head[0], "head.1.weight": head[1], "head.1.bias": head[2],
          "table": table}
     )  # fmt: skip
-    model.model.multi_modal_projector = own.to(old)
+    model.model.multi_modal_projector = projector.to(old)
     # the published model reads the encoder's last layer before its norm
     model.model.vision_tower.post_layernorm = torch.nn.Identity()
 
@@ -189,7 +189,7 @@ def _processor(tokenizer: Any, vision: Any, visual: Mapping[str, Any]) -> Any:
 
 
 def _template() -> str:
-    def said(role: str, what: str) -> str:
+    def turn(role: str, what: str) -> str:
         return f"<|start_header_id|>{role}<|end_header_id|>\n\n{what}"
 
     parts = (
@@ -197,9 +197,9 @@ def _template() -> str:
         + f"{BEGIN}{IMAGE}{END}\n"
         + "{% else %}{{ part['text'] }}{% endif %}{% endfor %}"
     )
-    each = said("{{ message['role'] }}", parts) + "<|eot_id|>"
+    each = turn("{{ message['role'] }}", parts) + "<|eot_id|>"
     return (
-        "<|begin_of_text|>" + said("system", SYSTEM) + "<|eot_id|>"
+        "<|begin_of_text|>" + turn("system", SYSTEM) + "<|eot_id|>"
         "{% for message in messages %}" + each + "{% endfor %}"
-        "{% if add_generation_prompt %}" + said("assistant", "") + "{% endif %}"
+        "{% if add_generation_prompt %}" + turn("assistant", "") + "{% endif %}"
     )

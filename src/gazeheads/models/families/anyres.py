@@ -111,12 +111,12 @@ def _grid_edges(
     return xs[left : left + kept.shape[1]], ys[top : top + kept.shape[0]]
 
 
-def _axis(canvas: int, shown: int, original: int, tile: int, patch: int) -> np.ndarray:
+def _axis(canvas: int, resized: int, original: int, tile: int, patch: int) -> np.ndarray:
     """(n, 2) original coordinates of the features along one axis of the canvas."""
     side = tile // patch
     feature = np.arange(canvas // tile * side)
-    starts = feature // side * tile + feature % side * patch - (canvas - shown) // 2
-    return np.stack([starts, starts + patch], -1) * original / shown
+    starts = feature // side * tile + feature % side * patch - (canvas - resized) // 2
+    return np.stack([starts, starts + patch], -1) * original / resized
 
 
 def _coarser(edges: np.ndarray, count: int) -> np.ndarray:

@@ -24,8 +24,8 @@ def pixel_size(processor: Any) -> Size:
 
 def image_option(processor: Any, name: str) -> Any:
     """What a processor's image part is told at every call, or else has of its own."""
-    told = getattr(processor, "images_kwargs", None) or {}
-    return told[name] if name in told else getattr(processor.image_processor, name)
+    set_here = getattr(processor, "images_kwargs", None) or {}
+    return set_here[name] if name in set_here else getattr(processor.image_processor, name)
 
 
 def cells(box: Box, columns: int, rows: int) -> np.ndarray:

@@ -103,7 +103,7 @@ class Family(ABC):
         boxes = self.boxes(Prompt(config, processor, inputs, tuple(sizes), where))
         if len(boxes) != len(sizes):
             raise FamilyError(f"the prompt has {len(boxes)} images, {len(sizes)} sizes were given")
-        counts = [len(own) for own in boxes]
+        counts = [len(of_image) for of_image in boxes]
         if sum(counts) != len(where):
             raise FamilyError(
                 f"{self.name}: the prompt has {len(where)} image tokens, the geometry of its "
@@ -122,8 +122,8 @@ class Family(ABC):
     def placeholders(self, processor: Any) -> tuple[str, ...]:
         """What may stand for an image in a prompt's text, before the processor expands it."""
         names = ("image_token", "image_placeholder_token", "boi_token")
-        found = (getattr(processor, name, None) for name in names)
-        return tuple(token for token in found if isinstance(token, str) and token)
+        tokens = (getattr(processor, name, None) for name in names)
+        return tuple(token for token in tokens if isinstance(token, str) and token)
 
     def square(self, processor: Any) -> tuple[int, int] | None:
         """(width, height) the model works at when it sees an image as one tile; None: any size."""
@@ -142,8 +142,8 @@ class Family(ABC):
 
     def vision(self, model: Any, inputs: Mapping[str, torch.Tensor]) -> Any:
         """The image features of one prompt, as the model's own vision call gives them."""
-        own = self.vision_inputs(model, inputs)
-        return model.base_model.get_image_features(**own, return_dict=True)
+        pixels = self.vision_inputs(model, inputs)
+        return model.base_model.get_image_features(**pixels, return_dict=True)
 
     def join(self, features: Sequence[Any]) -> Any:
         """Features of several prompts, in the order of the batch's rows, as one."""

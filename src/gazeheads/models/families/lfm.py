@@ -34,23 +34,23 @@ class Lfm2Vl(Family):
         shapes = [[-(-edge // factor) for edge in shape]
                   for shape in prompt.inputs["spatial_shapes"].tolist()]  # fmt: skip
         announced = self._announced(prompt, shapes)
-        found: list[np.ndarray] = []
+        by_image: list[np.ndarray] = []
         start = 0
         for number, (row, _) in enumerate(announced):
             if row:
                 continue
-            if len(found) == len(prompt.sizes):
+            if len(by_image) == len(prompt.sizes):
                 raise FamilyError(f"the prompt has more than {len(prompt.sizes)} images")
-            size = prompt.sizes[len(found)]
+            size = prompt.sizes[len(by_image)]
             high, wide = shapes[number]
             boxes = cells(whole(size), wide, high)
             if number > start:  # the last tile's place tells how many there are
                 rows, columns = announced[number - 1]
                 down, across = shapes[start]
                 boxes = np.concatenate([tiles(size, columns, rows, across, down), boxes])
-            found.append(boxes)
+            by_image.append(boxes)
             start = number + 1
-        return found
+        return by_image
 
     def _announced(self, prompt: Prompt, shapes: list[list[int]]) -> list[tuple[int, int]]:
         """(row, column) of each view in the order of the tokens, from 1; (0, 0): the whole."""

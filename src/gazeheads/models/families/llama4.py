@@ -59,8 +59,8 @@ def _of_image(pixels: Any, size: Size, edge: int, side: int) -> np.ndarray:
     target = (canvas[0], canvas[1])
     if not largest:  # small images are not enlarged beyond a tile's edge
         target = (min(max(height, edge), canvas[0]), min(max(width, edge), canvas[1]))
-    shown = [max(each, 1) for each in get_max_res_without_distortion((height, width), target)]
-    scale = np.array([width / shown[1], height / shown[0]] * 2)
+    resized = [max(each, 1) for each in get_max_res_without_distortion((height, width), target)]
+    scale = np.array([width / resized[1], height / resized[0]] * 2)
     boxes = tiles((canvas[1], canvas[0]), columns, rows, side, side) * scale
     boxes = clipped(boxes, size)
     if columns * rows == 1:

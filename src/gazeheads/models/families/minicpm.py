@@ -34,7 +34,7 @@ class MiniCPMV(Family):
             (int(high) // merged, int(wide) // merged)
             for high, wide in prompt.inputs["target_sizes"].tolist()
         ]
-        found: list[np.ndarray] = []
+        by_image: list[np.ndarray] = []
         start = 0
         for size in prompt.sizes:
             grid = None
@@ -52,9 +52,9 @@ class MiniCPMV(Family):
                 slices = cells(whole(size), columns, rows)
                 for box, (down, across) in zip(slices, views[start + 1 : stop], strict=True):
                     boxes.append(cells(tuple(box), across, down))
-            found.append(np.concatenate(boxes))
+            by_image.append(np.concatenate(boxes))
             start = stop
-        return found
+        return by_image
 
 
 class MiniCPMV47(MiniCPMV):
@@ -71,10 +71,10 @@ class MiniCPMV47(MiniCPMV):
         rows: Sequence[Mapping[str, torch.Tensor]],
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(3, B, S) positions: time, row, column; see `Family.positions`."""
-        kinds = (ids == model.config.image_token_id).to(torch.int32)
+        token_types = (ids == model.config.image_token_id).to(torch.int32)
         views = torch.cat([row["target_sizes"] for row in rows]).to(ids.device)
         positions, delta = model.base_model.get_rope_index(
-            ids, mm_token_type_ids=kinds, target_sizes=views, attention_mask=mask
+            ids, mm_token_type_ids=token_types, target_sizes=views, attention_mask=mask
         )
         return positions, mask.sum(-1) + delta[:, 0].to(mask.device)
 

@@ -31,11 +31,13 @@ class Mistral3(Family):
 
     def vision(self, model: Any, inputs: Mapping[str, torch.Tensor]) -> Any:
         """See `Family.vision`; transformers' model fails on a picture that is a single token."""
-        own = self.vision_inputs(model, inputs)
-        if len(own["image_sizes"]) > 1 or int((inputs["input_ids"] == _token(model)).sum()) != 1:
+        pixels = self.vision_inputs(model, inputs)
+        if len(pixels["image_sizes"]) > 1 or int((inputs["input_ids"] == _token(model)).sum()) != 1:
             return super().vision(model, inputs)
         # pictures do not see each other, so twice the same gives each its own feature
-        twice = {name: tensor.repeat(2, *[1] * (tensor.ndim - 1)) for name, tensor in own.items()}
+        twice = {
+            name: tensor.repeat(2, *[1] * (tensor.ndim - 1)) for name, tensor in pixels.items()
+        }
         seen = copy.copy(model.base_model.get_image_features(**twice, return_dict=True))
         seen.pooler_output = seen.pooler_output[:1]
         return seen

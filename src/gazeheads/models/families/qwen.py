@@ -51,10 +51,10 @@ class Qwen(Family):
         two threads overwrite each other's.
         """
         config = model.config
-        kinds = (ids == config.image_token_id).to(torch.int32)
+        token_types = (ids == config.image_token_id).to(torch.int32)
         grids = torch.cat([row["image_grid_thw"] for row in rows]).to(ids.device)
         positions, delta = model.base_model.get_rope_index(
-            ids, mm_token_type_ids=kinds, image_grid_thw=grids, attention_mask=mask
+            ids, mm_token_type_ids=token_types, image_grid_thw=grids, attention_mask=mask
         )
         return positions, mask.sum(-1) + delta[:, 0].to(mask.device)
 

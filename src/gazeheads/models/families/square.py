@@ -110,11 +110,11 @@ class DeepseekVL(Family):
 def _padded(size: Size, edge: int, least: int, side: int) -> np.ndarray:
     """Boxes of the cells of a padded square, row by row."""
     scale = edge / max(size)
-    shown = [max(round(each * scale), least) for each in size]
+    resized = [max(round(each * scale), least) for each in size]
     lines = np.arange(side + 1) * edge / side
     axes = [
-        (lines - (edge - own) // 2) * original / own
-        for own, original in zip(shown, size, strict=True)
+        (lines - (edge - length) // 2) * original / length
+        for length, original in zip(resized, size, strict=True)
     ]
     xs, ys = (np.stack([axis[:-1], axis[1:]], -1) for axis in axes)
     return clipped(from_edges(xs, ys), size)

@@ -32,14 +32,14 @@ class InternVL(Family):
         least, most = (int(image_option(prompt.processor, n)) for n in _PATCHES)
         if not image_option(prompt.processor, "crop_to_patches"):
             least = most = 1
-        found = []
+        by_image = []
         for size in prompt.sizes:
             columns, rows = self._layout((size[1], size[0]), tile, least, most)
             boxes = tiles(size, columns, rows, side, side)
             if columns * rows > 1:
                 boxes = np.concatenate([boxes, cells(whole(size), side, side)])
-            found.append(boxes)
-        return found
+            by_image.append(boxes)
+        return by_image
 
     def square(self, processor: Any) -> tuple[int, int]:
         """One tile."""
@@ -95,7 +95,7 @@ class PerceptionLM(Family):
         pixels, processor = prompt.pixels, prompt.processor
         edge = int(pixels.tile_size)
         side = edge // int(processor.patch_size) // int(processor.pooling_ratio)
-        found = []
+        by_image = []
         for size in prompt.sizes:
             boxes = cells(whole(size), side, side)
             if pixels.vision_input_type == "thumb+tile":
@@ -104,8 +104,8 @@ class PerceptionLM(Family):
                 layout = layout or pixels._find_closest_aspect_ratio(*size, edge)
                 columns, rows = layout if int(pixels.max_num_tiles) > 1 else (1, 1)
                 boxes = np.concatenate([boxes, tiles(size, columns, rows, side, side)])
-            found.append(boxes)
-        return found
+            by_image.append(boxes)
+        return by_image
 
     def square(self, processor: Any) -> tuple[int, int]:
         """One tile."""
@@ -125,7 +125,7 @@ class Ovis2(Family):
         end, row = tokenizer.convert_tokens_to_ids(["<IMG_END>", "<IMG_ROW>"])
         count = int(prompt.processor.image_seq_length)
         side = math.isqrt(count)
-        found = []
+        by_image = []
         ids = prompt.inputs["input_ids"][0].cpu().numpy()
         start = 0
         for size, stop in zip(prompt.sizes, np.flatnonzero(ids == end).tolist(), strict=False):
@@ -135,9 +135,9 @@ class Ovis2(Family):
                 rows = 1 + int((ids[start:stop] == row).sum())
                 layout = tiles(size, (squares - 1) // rows, rows, side, side)
                 boxes = np.concatenate([boxes, layout])
-            found.append(boxes)
+            by_image.append(boxes)
             start = stop + 1
-        return found
+        return by_image
 
     def square(self, processor: Any) -> tuple[int, int]:
         """One tile."""
@@ -156,7 +156,7 @@ class Idefics3(Family):
         """See `Family.boxes`."""
         side = math.isqrt(int(prompt.processor.image_seq_len))
         ids = prompt.inputs["input_ids"][0]
-        found: list[np.ndarray] = []
+        by_image: list[np.ndarray] = []
         columns = rows = 0
         for run in runs(prompt.positions):
             before = ids[max(0, int(run[0]) - self._REACH) : int(run[0])]
@@ -164,15 +164,15 @@ class Idefics3(Family):
             if tile:
                 rows, columns = int(tile[1]), int(tile[2])
                 continue
-            if len(found) == len(prompt.sizes):
+            if len(by_image) == len(prompt.sizes):
                 raise FamilyError(f"the prompt has more than {len(prompt.sizes)} images")
-            size = prompt.sizes[len(found)]
+            size = prompt.sizes[len(by_image)]
             boxes = cells(whole(size), side, side)
             if rows:
                 boxes = np.concatenate([tiles(size, columns, rows, side, side), boxes])
-            found.append(boxes)
+            by_image.append(boxes)
             columns = rows = 0
-        return found
+        return by_image
 
     def square(self, processor: Any) -> tuple[int, int]:
         """One tile."""

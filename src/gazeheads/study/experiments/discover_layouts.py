@@ -15,7 +15,7 @@ from gazeheads.study.arrays import unpacked
 from gazeheads.study.experiment import Command, Experiment, Work, register
 from gazeheads.study.experiments import discover
 from gazeheads.study.experiments.discover import DiscoverRecord, DiscoverSettings
-from gazeheads.study.identity import model_mark, strips_mark
+from gazeheads.study.identity import model_fingerprint, strips_fingerprint
 from gazeheads.study.runs import RunFolder, RunOptions
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ def run(
         **asdict(settings),
         "k": k,
         "layouts": [layout.name for layout in strips],
-        "strips_mark": strips_mark([strip for own in strips.values() for strip in own]),
-        "model_mark": model_mark(vlm),
+        "strips_mark": strips_fingerprint([strip for own in strips.values() for strip in own]),
+        "model_mark": model_fingerprint(vlm),
     }
 
     def work(folder: RunFolder) -> list[Work[tuple[StripLayout, Strip]]]:

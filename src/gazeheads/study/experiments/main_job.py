@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gazeheads.data.strip import Strip
 from gazeheads.judges import Judge, LabelJudge
-from gazeheads.study.context import Stage
+from gazeheads.study.context import Announce
 from gazeheads.study.experiments import discover, staircase, steer_vqa
 from gazeheads.study.experiments.steered_answers import GAZE, RANDOM
 from gazeheads.study.runs import RunFolder, RunOptions
@@ -45,7 +45,7 @@ def run(
     strips: Sequence[Strip],
     job: MainJob,
     out: str | os.PathLike[str],
-    stage: Stage,
+    announce: Announce,
 ) -> list[RunFolder]:
     """Runs everything; each part goes on where it stopped.
 
@@ -55,7 +55,7 @@ def run(
         strips: other strips, to measure on: no choice is made on them.
         job: settings.
         out: folder of all runs.
-        stage: announces what is being done.
+        announce: announces what is being done.
     """
     heads = vlm.num_layers * vlm.num_heads
     sizes = job.ks or steer_vqa.default_ks(heads)
@@ -63,7 +63,7 @@ def run(
     options = RunOptions(out, fresh=job.fresh, batch_size=job.batch_size)
 
     def announced(name: str) -> RunOptions:
-        return replace(options, progress=stage(name))
+        return replace(options, progress=announce(name))
 
     found = discover.for_others(
         vlm,

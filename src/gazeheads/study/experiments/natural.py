@@ -14,7 +14,7 @@ from gazeheads.data.objects import CLASSES, LeftOut, NaturalPicture, ObjectPictu
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadSet
 from gazeheads.regions import CroppedError, Region, UncoveredError
-from gazeheads.study.identity import model_mark, versions
+from gazeheads.study.identity import model_fingerprint, versions
 from gazeheads.study.runs import RunFolder, RunOptions
 from gazeheads.study.stats import share
 
@@ -70,8 +70,8 @@ def run(
     whole = {
         **asdict(settings),
         "pictures": len(pictures),
-        "pictures_mark": _mark(pictures),
-        "model_mark": model_mark(vlm),
+        "pictures_mark": _pictures_fingerprint(pictures),
+        "model_mark": model_fingerprint(vlm),
         "head_sets": {name: [[str(h) for h in heads]] for name, heads in head_sets.items()},
     }
     if isinstance(pictures, ObjectPictures) and pictures.left_out:
@@ -86,7 +86,7 @@ def run(
     return folder
 
 
-def _mark(pictures: Sequence[NaturalPicture]) -> str:
+def _pictures_fingerprint(pictures: Sequence[NaturalPicture]) -> str:
     digest = hashlib.sha256()
     for picture in pictures:
         things = [[thing.name, list(thing.box)] for thing in picture.things]

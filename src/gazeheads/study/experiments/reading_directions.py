@@ -25,7 +25,7 @@ from gazeheads.study.experiments.labelled import (
     labelled,
     reverse_questions,
 )
-from gazeheads.study.identity import model_mark, strips_mark
+from gazeheads.study.identity import model_fingerprint, strips_fingerprint
 from gazeheads.study.runs import RunFolder, RunOptions
 from gazeheads.study.schema import PackedArray, Record
 from gazeheads.study.stats import share
@@ -89,8 +89,8 @@ def run(
     whole = {
         **asdict(settings),
         "strips": {name: len(own) for name, own in strips.items()},
-        "strips_mark": strips_mark([strip for own in strips.values() for strip in own]),
-        "model_mark": model_mark(vlm),
+        "strips_mark": strips_fingerprint([strip for own in strips.values() for strip in own]),
+        "model_mark": model_fingerprint(vlm),
     }
 
     def work(folder: RunFolder) -> list[Work[tuple[Layout, int, Strip]]]:

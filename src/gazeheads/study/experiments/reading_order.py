@@ -38,7 +38,7 @@ from gazeheads.study.experiments.reading_summary import (
     of_kind,
     results,
 )
-from gazeheads.study.identity import model_mark, strips_mark
+from gazeheads.study.identity import model_fingerprint, strips_fingerprint
 from gazeheads.study.runs import RunFolder, RunOptions
 
 if TYPE_CHECKING:
@@ -104,9 +104,9 @@ def run(
         **asdict(settings),
         "layers": vlm.num_layers,
         "strips": {name: len(own) for name, own in material.strips.items()},
-        "strips_mark": strips_mark([*every, *material.tuning[: settings.order_strips]]),
-        "directions_mark": _mark(material.directions),
-        "model_mark": model_mark(vlm),
+        "strips_mark": strips_fingerprint([*every, *material.tuning[: settings.order_strips]]),
+        "directions_mark": _directions_sums(material.directions),
+        "model_mark": model_fingerprint(vlm),
         "judge_settings": dict(judge.about),
     }
 
@@ -121,7 +121,7 @@ def run(
     return READING_ORDER.carry_out(vlm.name, whole, options, work)
 
 
-def _mark(directions: Mapping[str, np.ndarray]) -> dict[str, float]:
+def _directions_sums(directions: Mapping[str, np.ndarray]) -> dict[str, float]:
     return {name: round(float(np.abs(own).sum()), 3) for name, own in directions.items()}
 
 

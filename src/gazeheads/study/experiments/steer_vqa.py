@@ -192,7 +192,7 @@ def _asked(
     context: ExperimentContext,
     strips: Sequence[Strip],
     settings: SteerVqaSettings,
-    stage: str,
+    title: str,
     experiment: str,
     shared: bool = False,
 ) -> RunFolder:
@@ -201,7 +201,7 @@ def _asked(
         strips,
         context.scores,
         replace(settings, judge=context.judge.name),
-        context.announced(stage),
+        context.announced(title),
         experiment=experiment,
         judge=context.judge,
         shared=shared,

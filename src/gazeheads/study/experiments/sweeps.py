@@ -29,7 +29,7 @@ from gazeheads.study.experiments.steered_answers import (
     conditions_summary,
     counted,
 )
-from gazeheads.study.identity import model_mark, strips_mark
+from gazeheads.study.identity import model_fingerprint, strips_fingerprint
 from gazeheads.study.runs import RunFolder, RunOptions
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def run(
     conditions = {v.name: v.settings.conditions_of(scores) for v in variants}
     whole = {
         "seed": base.seed,
-        "model_mark": model_mark(vlm),
+        "model_mark": model_fingerprint(vlm),
         "judge_settings": dict(judge.about),
         "variants": [_as_setting(v, conditions[v.name]) for v in variants],
     }
@@ -166,7 +166,7 @@ def _as_setting(variant: Variant, conditions: Sequence[Condition]) -> dict[str, 
         "name": variant.name,
         **asdict(variant.settings),
         "strips": len(variant.strips),
-        "strips_mark": strips_mark(variant.strips),
+        "strips_mark": strips_fingerprint(variant.strips),
         "panels": len(variant.strips[0]),
         "head_sets": {
             c.key: [[str(head) for head in heads] for heads in c.draws] for c in conditions

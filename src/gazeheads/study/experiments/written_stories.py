@@ -13,9 +13,10 @@ from typing import Any
 
 from gazeheads.data.written.stories import REQUEST, Story, write_story
 from gazeheads.errors import GazeheadsError
+from gazeheads.progress import Progress
 from gazeheads.services import Chat
 from gazeheads.study.identity import versions
-from gazeheads.study.runs import Progress, RunFolder, RunOptions
+from gazeheads.study.runs import RunFolder, RunOptions
 
 EXPERIMENT = "stories"
 
@@ -97,7 +98,7 @@ def read_stories(path: str | os.PathLike[str]) -> dict[str, Story]:
         raise GazeheadsError(f"the stories in {path} are damaged: {error!r}") from error
 
 
-def stories_mark(stories: dict[str, Story]) -> str:
-    """A short mark of stories, so that panels of other stories are not mixed in."""
+def stories_fingerprint(stories: dict[str, Story]) -> str:
+    """A short fingerprint of stories, so that panels of other stories are not mixed in."""
     listed = {name: story.as_record() for name, story in stories.items()}
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:12]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gazeheads.study.report.theme import PANEL_COLOURS, Picture, data_uri
+from gazeheads.study.report.theme import PANEL_COLOURS, SavedFigure, data_uri
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Tile:
 class FigureBlock:
     """A figure, what it shows, and the files with its numbers."""
 
-    picture: Picture
+    picture: SavedFigure
     alt: str
     caption: str
     data: tuple[Path, ...]
@@ -41,7 +41,7 @@ class TableBlock:
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnswerCell:
     """One steered or unsteered answer, judged.
 
     Attributes:
@@ -65,7 +65,7 @@ class PanelCard:
     colour: str
     crop: str
     caption: str
-    answers: tuple[Answer, ...]
+    answers: tuple[AnswerCell, ...]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Example:
 
     name: str
     picture: str
-    baseline: Answer
+    baseline: AnswerCell
     cards: tuple[PanelCard, ...]
 
 
@@ -123,7 +123,7 @@ def colour_of(panel: int | None) -> str:
     return "" if panel is None else PANEL_COLOURS[(panel - 1) % len(PANEL_COLOURS)]
 
 
-def answer_of(record: dict[str, Any], target: int | None = None) -> Answer:
+def answer_of(record: dict[str, Any], target: int | None = None) -> AnswerCell:
     """An answer as a record keeps it; without a target it is the unsteered one."""
     panel, reason = record["panel"], record["reason"]
     if reason == "described":
@@ -142,7 +142,7 @@ def answer_of(record: dict[str, Any], target: int | None = None) -> Answer:
         mark = "hit"
     else:
         mark = "same" if reason == "baseline" and panel == target else "miss"
-    return Answer(record["text"], mark, told, colour_of(panel))
+    return AnswerCell(record["text"], mark, told, colour_of(panel))
 
 
 def example_of(record: dict[str, Any], folder: Path, conditions: Sequence[str]) -> Example:

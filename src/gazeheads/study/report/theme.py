@@ -67,7 +67,7 @@ Draw = Callable[[Theme], Figure]
 
 
 @dataclass(frozen=True)
-class Picture:
+class SavedFigure:
     """One figure in both appearances, as files of a run folder.
 
     Attributes:
@@ -98,12 +98,12 @@ def data_uri(path: Path, kind: str) -> str:
         raise GazeheadsError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def save(folder: Path, name: str, draw: Draw) -> Picture:
+def save(folder: Path, name: str, draw: Draw) -> SavedFigure:
     """Draws a figure in both appearances: PNGs at twice the screen's resolution, and a PDF."""
     for theme in THEMES:
         with rc_context(_style(theme)), plain_text():
             figure = draw(theme)
-            picture = Picture(
+            picture = SavedFigure(
                 name, folder, *(round(inch * 96) for inch in figure.get_size_inches())
             )
             save_figure(figure, picture.path(theme), dpi=DOTS_PER_INCH, transparent=True)

@@ -1,4 +1,4 @@
-"""The stage of one panel: a canvas in unit coordinates on which sprites and strokes are put."""
+"""The canvas of one panel, in unit coordinates, on which sprites and strokes are put."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
 from gazeheads.data.drawn.artwork import halves, shadow, sprite
+from gazeheads.data.strip import PixelBox
 
-Box = tuple[int, int, int, int]
+Colour = tuple[int, int, int]
 GRAIN = 48
 """Sprites come in this many sizes per panel, so that the cache stays small."""
 
 
-class Stage:
-    """A square canvas. Positions and sizes are fractions of its edge, y pointing down.
+class Canvas:
+    """A square picture under work. Positions and sizes are fractions of its edge, y pointing down.
 
     Attributes:
-        canvas: The picture, RGB.
+        image: The picture so far, RGB.
         rng: Source of every choice.
         size: Edge in pixels.
     """
 
-    def __init__(self, canvas: Image.Image, rng: np.random.Generator) -> None:
-        self.canvas = canvas
+    def __init__(self, image: Image.Image, rng: np.random.Generator) -> None:
+        self.image = image
         self.rng = rng
-        self.size = canvas.width
+        self.size = image.width
 
     def between(self, low: float, high: float) -> float:
         """A number drawn evenly between two others."""
@@ -47,7 +48,7 @@ class Stage:
         ground: bool = False,
         opacity: float = 1.0,
         gains: tuple[float, float, float] | None = None,
-    ) -> Box:
+    ) -> PixelBox:
         """Puts a sprite or prop and returns its box in pixels.
 
         Args:
@@ -74,7 +75,7 @@ class Stage:
         self.paste(_painted(image, opacity, gains), left, top)
         return left, top, left + image.width, top + image.height
 
-    def put_at(self, name: str, x: int, y: int, side: int, flip: bool = False) -> Box:
+    def put_at(self, name: str, x: int, y: int, side: int, flip: bool = False) -> PixelBox:
         """Puts a sprite in the middle of a square given in pixels and returns its own box."""
         image = sprite(name, side, flip)
         left = x + (side - image.width) // 2
@@ -95,15 +96,13 @@ class Stage:
         across = round(width * 1.3 / 4) * 4
         mask = shadow(across, max(4, across // 4))
         spot = (round(x - mask.width / 2), round(y - mask.height * 0.58))
-        self.canvas.paste((18, 16, 40), spot, mask)
+        self.image.paste((18, 16, 40), spot, mask)
 
     def paste(self, image: Image.Image, left: int, top: int) -> None:
         """Puts an RGBA image at a pixel."""
-        self.canvas.paste(image, (left, top), image)
+        self.image.paste(image, (left, top), image)
 
-    def stroke(
-        self, points: list[tuple[float, float]], width: float, colour: tuple[int, int, int]
-    ) -> None:
+    def stroke(self, points: list[tuple[float, float]], width: float, colour: Colour) -> None:
         """A smooth line with round ends."""
         fine = 3
         margin = width + 2 / self.size
@@ -120,7 +119,7 @@ class Stage:
         draw.line(fine_points, fill=255, width=round(thick), joint="curve")
         for x, y in (fine_points[0], fine_points[-1]):
             draw.ellipse([x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2], fill=255)
-        self.canvas.paste(colour, (x0, y0), mask.reduce(fine))
+        self.image.paste(colour, (x0, y0), mask.reduce(fine))
 
 
 def _painted(
