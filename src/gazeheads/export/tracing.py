@@ -110,7 +110,8 @@ def _trace(
 
 def without_traces(model: onnx_ir.Model) -> None:
     """Takes off what the exporter notes of the source code: paths of the machine it ran on."""
-    for owner in (model.graph, *model.functions.values()):
+    owners: list[onnx_ir.Graph | onnx_ir.Function] = [model.graph, *model.functions.values()]
+    for owner in owners:
         owner.metadata_props.clear()
         for node in onnx_ir.traversal.RecursiveGraphIterator(owner):
             node.metadata_props.clear()
