@@ -8,6 +8,7 @@ import contextvars
 import copy
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.pool import ThreadPool
 
 import pytest
 import torch
@@ -106,6 +107,14 @@ def test_a_cache_filled_inside_is_plain_to_go_on_with_outside(gqa, strip, encode
     torch.testing.assert_close(
         outside, plain(input_ids=token, past_key_values=again).logits, atol=1e-5, rtol=0
     )
+
+
+def test_jobs_of_another_kind_of_pool_are_steered(gqa, strip, asked, texts):
+    with ThreadPool(1) as pool:
+        assert pool.apply(asked) == texts[0]
+        with gqa.steer(HEADS, strip.panel(2)):
+            assert pool.apply(asked) == texts[2]
+            assert pool.map(lambda _: asked(), [0]) == [texts[2]]
 
 
 def test_jobs_of_a_pool_are_steered(gqa, strip, asked, texts):

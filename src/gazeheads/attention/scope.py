@@ -167,9 +167,11 @@ def _task() -> asyncio.Task[object] | None:
         return None
 
 
+_POOLS = ("concurrent.futures.thread", "multiprocessing.pool")
+
+
 def _is_worker(thread: threading.Thread) -> bool:
-    """Whether a thread belongs to an executor."""
+    """Whether a thread belongs to an executor or a pool."""
     target = getattr(thread, "_target", None)
-    return getattr(target, "__module__", "") == "concurrent.futures.thread" or (
-        type(thread).__module__.startswith("anyio.")
-    )
+    of_anyio = type(thread).__module__.startswith("anyio.")
+    return of_anyio or getattr(target, "__module__", "") in _POOLS
