@@ -111,7 +111,12 @@ class HeadScores:
         return self._set(self.ranking(), "all heads")
 
     def random(
-        self, k: int, seed: int = 0, exclude: HeadSet | None = None, pool: Pool = "layers"
+        self,
+        k: int,
+        seed: int = 0,
+        exclude: HeadSet | None = None,
+        pool: Pool = "layers",
+        widen: bool = False,
     ) -> HeadSet:
         """`k` control heads drawn without replacement, none of them dead where that is known.
 
@@ -122,17 +127,35 @@ class HeadScores:
             pool: "layers": uniform over the layers the excluded heads span (the paper);
                 "bottom": the lowest 5% by score, or the lowest `k` if that is more (released
                 code); "below-median": scores below the median. All counted among living heads.
+            widen: if the pool "layers" holds too few, take the nearest other layers too; the
+                set's name then says which.
         """
         excluded = self.top(k) if exclude is None else exclude
         excluded.check(*self.shape)
+        where: str = pool
         candidates = [head for head in self._pool(pool, k, excluded) if head not in set(excluded)]
+        if widen and pool == "layers" and len(candidates) < k:
+            candidates = self._nearest(k, excluded)
+            layers = sorted({head.layer for head in candidates})
+            where = f"layers {layers[0]}-{layers[-1]}" if layers else pool
         if not 1 <= k <= len(candidates):
             raise HeadError(
                 f"cannot draw {k} random heads: the pool {pool!r} holds {len(candidates)} of "
                 f"{self.living_text()} once {len(excluded)} heads are excluded"
             )
         drawn = np.random.default_rng(seed).choice(len(candidates), size=k, replace=False)
-        return self._set([candidates[int(i)] for i in drawn], f"random {k} ({pool}, seed {seed})")
+        return self._set([candidates[int(i)] for i in drawn], f"random {k} ({where}, seed {seed})")
+
+    def _nearest(self, k: int, excluded: HeadSet) -> list[Head]:
+        """The living heads of the excluded ones' layers and of the nearest others, until `k`."""
+        layers = [head.layer for head in excluded]
+        low, high = min(layers), max(layers)
+        others = [head for head in sorted(self.living_ranking()) if head not in set(excluded)]
+        for distance in range(self.shape[0]):
+            found = [h for h in others if low - distance <= h.layer <= high + distance]
+            if len(found) >= k:
+                return found
+        return others
 
     def _pool(self, pool: Pool, k: int, excluded: HeadSet) -> Sequence[Head]:
         ranking = self.living_ranking()

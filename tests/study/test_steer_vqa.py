@@ -12,7 +12,7 @@ from scripted_model import GAZE, ScriptedVlm, scores
 
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.strip import Strip
-from gazeheads.errors import GazeheadsError
+from gazeheads.errors import GazeheadsError, GazeheadsWarning
 from gazeheads.heads import HeadScores
 from gazeheads.study.experiments import steer_vqa
 from gazeheads.study.experiments.steer_vqa import SteerVqaSettings, default_ks, peak_of
@@ -158,8 +158,25 @@ def test_controls_come_from_more_layers_when_the_gaze_heads_fill_theirs() -> Non
     assert len(drawn) == 4 and {head.layer for head in drawn} <= {0, 2}
 
 
-def test_controls_that_do_not_exist_are_left_out() -> None:
-    found = conditions_of(scores(), (12,), ("gaze", "random", "all"), 2, 0, "layers")
+def test_a_pruned_model_still_has_controls_and_says_where_from() -> None:
+    """Few living heads in the gaze heads' layers: the nearest layers', never dead ones."""
+    table, living = np.zeros((5, 4)), np.zeros((5, 4), dtype=bool)
+    table[2], living[2] = (0.9, 0.8, 0.7, 0.1), True
+    living[1, 0] = living[3, 0] = living[0, 0] = living[4, 3] = True
+    pruned = HeadScores(table, living=living)
+    with pytest.warns(GazeheadsWarning, match=r"random 3 \(layers 1-3, seed 0\)"):
+        drawn = control_heads(pruned, 3, 5, seed=0, pool="layers")
+    assert len(drawn) == 5
+    for heads in drawn:
+        assert all(living[head] for head in heads) and not set(heads) & set(pruned.top(3))
+        assert {head.layer for head in heads} <= {1, 2, 3}
+    with pytest.warns(GazeheadsWarning, match="no random heads beside 5 gaze heads"):
+        assert control_heads(pruned, 5, 1, seed=0, pool="layers") == ()
+
+
+def test_controls_that_do_not_exist_are_left_out_and_it_is_said() -> None:
+    with pytest.warns(GazeheadsWarning, match="no random heads beside 12 gaze heads"):
+        found = conditions_of(scores(), (12,), ("gaze", "random", "all"), 2, 0, "layers")
     assert [condition.key for condition in found] == ["gaze-12", "all-16"]
 
 

@@ -5,12 +5,14 @@ Shared by the experiments that steer: they differ in the question, the heads and
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gazeheads.data.strip import Strip
+from gazeheads.errors import GazeheadsWarning
 from gazeheads.heads import HeadError, HeadScores, HeadSet, Pool
 from gazeheads.judges import Judge, Verdict, judge_answers, worth_asking
 from gazeheads.judges.verdict import Asked
@@ -90,7 +92,8 @@ def control_heads(
 
     The excluded gaze heads are the top `k`, and never fewer than the study's share of the model:
     otherwise the controls of a small `k` would be gaze heads too. If their layers hold too few
-    other heads, more of the ranking is excluded until its layers hold enough.
+    other heads, more of the ranking is excluded until its layers hold enough; if they never do, the
+    nearest layers serve too. Either of that, and that there are none, is said.
     """
     least = max(k, round(GAZE_SHARE * len(scores)))
     for count in range(least, len(scores)):
@@ -98,7 +101,15 @@ def control_heads(
             return tuple(scores.random(k, seed + i, scores.top(count), pool) for i in range(draws))
         except HeadError:  # the layers of these heads hold too few others
             continue
-    return ()
+    gaze = scores.top(least)
+    try:
+        drawn = tuple(scores.random(k, seed + i, gaze, pool, widen=True) for i in range(draws))
+    except HeadError as error:
+        warnings.warn(f"no random heads beside {k} gaze heads: {error}", GazeheadsWarning, 2)
+        return ()
+    told = f"too few living heads in the layers of the top {least}: as controls {drawn[0].name}"
+    warnings.warn(told, GazeheadsWarning, 2)
+    return drawn
 
 
 def conditions_of(
