@@ -1,7 +1,4 @@
-"""One question about a strip, answered unsteered and steered to every panel by several head sets.
-
-Shared by the experiments that steer: they differ in the question, the heads and the steering.
-"""
+"""One question about a strip, unsteered and steered to every panel by several head sets."""
 
 from __future__ import annotations
 
@@ -92,8 +89,8 @@ def control_heads(
 
     The excluded gaze heads are the top `k`, and never fewer than the study's share of the model:
     otherwise the controls of a small `k` would be gaze heads too. If their layers hold too few
-    other heads, more of the ranking is excluded until its layers hold enough; if they never do, the
-    nearest layers serve too. Either of that, and that there are none, is said.
+    other heads, more of the ranking is excluded; if that never helps, the nearest layers serve too,
+    and it is said, as it is that there are none.
     """
     least = max(k, round(GAZE_SHARE * len(scores)))
     for count in range(least, len(scores)):
@@ -101,14 +98,14 @@ def control_heads(
             return tuple(scores.random(k, seed + i, scores.top(count), pool) for i in range(draws))
         except HeadError:  # the layers of these heads hold too few others
             continue
-    gaze = scores.top(least)
+    seeds, gaze = range(seed, seed + draws), scores.top(least)
     try:
-        drawn = tuple(scores.random(k, seed + i, gaze, pool, widen=True) for i in range(draws))
+        drawn = tuple(scores.random(k, each, gaze, pool, widen=True) for each in seeds)
     except HeadError as error:
         warnings.warn(f"no random heads beside {k} gaze heads: {error}", GazeheadsWarning, 2)
         return ()
-    told = f"too few living heads in the layers of the top {least}: as controls {drawn[0].name}"
-    warnings.warn(told, GazeheadsWarning, 2)
+    few = f"too few living heads in the layers of the top {least}"
+    warnings.warn(f"{few}: as controls {drawn[0].name}", GazeheadsWarning, 2)
     return drawn
 
 
