@@ -29,12 +29,10 @@ class Installation:
     Attributes:
         model: the transformers model itself, without wrappers.
         state: what acts on its passes.
-        before: the attention implementation its language model had.
     """
 
     model: Any
     state: ForwardState
-    before: str
 
     def remove(self) -> None:
         """Takes hooks and attention function off; the model is what it was.
@@ -54,7 +52,7 @@ class Installation:
             if isinstance(module.__dict__.get(_FEATURES), _SeenFeatures):
                 del module.__dict__[_FEATURES]
         if self.state.installed():
-            _set_attention(self.model, self.before)
+            _set_attention(self.model, self.state.before)
 
 
 def unwrap(model: Any) -> Any:
@@ -97,19 +95,17 @@ def install(model: Any, name: str = "") -> Installation:
     text = model.config.get_text_config()
     layers = attention_layers(model)
     _check_layers(model, layers, text)
-    before = str(getattr(text, "_attn_implementation", None) or "sdpa")
     known = {module.__dict__.get(function.STATE) for module in layers.values()}
     state = next((each for each in known if isinstance(each, ForwardState)), None)
-    if state is not None and state.text_config is text and len(known) == 1:
-        before = state.before
-    else:
+    if state is None or state.text_config is not text or len(known) > 1:
+        before = str(getattr(text, "_attn_implementation", None) or "sdpa")
         state = ForwardState(text, len(layers), name or type(model).__name__)
         state.before = before if before != NAME else "sdpa"
         _install_hooks(model, state, layers)
     _set_attention(model, NAME)
     if text._attn_implementation != NAME:
         raise ModelError(f"{type(model).__name__} did not accept the attention function")
-    return Installation(model, state, state.before)
+    return Installation(model, state)
 
 
 def _check_layers(model: Any, layers: dict[int, torch.nn.Module], text: Any) -> None:

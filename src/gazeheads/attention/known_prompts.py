@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -206,18 +207,13 @@ def one_geometry(prompts: list[KnownPrompt]) -> ImageTokens:
         UnknownPromptError: they differ, as of images of other sizes squashed to the same pixels.
     """
     for one, other in pairwise(prompts):
-        same = one.tokens.sizes == other.tokens.sizes
-        if not same or not _equal_boxes(one.tokens, other.tokens):
+        sizes_differ = one.tokens.sizes != other.tokens.sizes
+        if sizes_differ or not np.array_equal(one.tokens.boxes, other.tokens.boxes, equal_nan=True):
             raise UnknownPromptError(
                 "this prompt was encoded with images of different sizes whose tokens and pixels "
                 "are alike; say which is meant: vlm.steer(..., inputs=encoded)"
             )
     return prompts[0].tokens
-
-
-def _equal_boxes(one: ImageTokens, other: ImageTokens) -> bool:
-    a, b = torch.from_numpy(one.boxes), torch.from_numpy(other.boxes)
-    return a.shape == b.shape and torch.equal(torch.nan_to_num(a), torch.nan_to_num(b))
 
 
 class RowImages:

@@ -136,10 +136,10 @@ class ForwardPlan:
         for step in range(first, self._steps()):
             # without a cache older queries are read again: what acted on them acts again
             again = past == 0 and step < min(len(self._acted), self._steps() - 1)
-            acting = self._acted[step] if again else self._resolve(step, True)
-            self._acted[step:] = [acting] if not again else self._acted[step:]
+            if not again:
+                self._acted[step:] = [self._resolve(step, True)]
             query = self.prompt_length - 1 + step - past
-            segments.append((query, query + 1, acting))
+            segments.append((query, query + 1, self._acted[step]))
         return segments
 
     def _resolve(self, step: int, decoding: bool) -> Acting:

@@ -185,6 +185,39 @@ class Family(ABC):
         return first
 
 
+class RopeOfGrid:
+    """Positions in three dimensions (time, row, column), counted by the model from its grids.
+
+    Attributes:
+        rope_grid: the image input, and argument of `get_rope_index`, that holds the grids.
+    """
+
+    rope_grid = "image_grid_thw"
+
+    def positions(
+        self,
+        model: Any,
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        rows: Sequence[Mapping[str, torch.Tensor]],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(3, B, S) positions: time, row, column; see `Family.positions`.
+
+        Computed here and passed to the model, because the model would keep them on itself, where
+        two threads overwrite each other's.
+        """
+        token_types = (ids == model.config.image_token_id).to(torch.int32)
+        grids = torch.cat([row[self.rope_grid] for row in rows]).to(ids.device)
+        positions, delta = model.base_model.get_rope_index(
+            ids, mm_token_type_ids=token_types, attention_mask=mask, **{self.rope_grid: grids}
+        )
+        return positions, mask.sum(-1) + delta[:, 0].to(mask.device)
+
+    def next_positions(self, first: torch.Tensor) -> torch.Tensor:
+        """Text tokens count alike in all three dimensions."""
+        return first[None].expand(3, -1, -1)
+
+
 def _join(parts: list[Any]) -> Any:
     if isinstance(parts[0], torch.Tensor):
         return torch.cat(parts)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from gazeheads.models.families.cells import cells, whole
-from gazeheads.models.families.family import Family, FamilyError, Prompt
+from gazeheads.models.families.family import Family, FamilyError, Prompt, RopeOfGrid
 
 
 class MiniCPMV(Family):
@@ -57,27 +55,10 @@ class MiniCPMV(Family):
         return by_image
 
 
-class MiniCPMV47(MiniCPMV):
+class MiniCPMV47(RopeOfGrid, MiniCPMV):
     """The same views; a token's position is its place on a canvas of the whole image."""
 
     name = "MiniCPM-V 4.7"
     model_types = ("minicpmv4_7",)
 
-    def positions(
-        self,
-        model: Any,
-        ids: torch.Tensor,
-        mask: torch.Tensor,
-        rows: Sequence[Mapping[str, torch.Tensor]],
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(3, B, S) positions: time, row, column; see `Family.positions`."""
-        token_types = (ids == model.config.image_token_id).to(torch.int32)
-        views = torch.cat([row["target_sizes"] for row in rows]).to(ids.device)
-        positions, delta = model.base_model.get_rope_index(
-            ids, mm_token_type_ids=token_types, target_sizes=views, attention_mask=mask
-        )
-        return positions, mask.sum(-1) + delta[:, 0].to(mask.device)
-
-    def next_positions(self, first: torch.Tensor) -> torch.Tensor:
-        """Text tokens count alike in all three dimensions."""
-        return first[None].expand(3, -1, -1)
+    rope_grid = "target_sizes"

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from gazeheads.models.families.cells import cells, whole
-from gazeheads.models.families.family import Family, FamilyError, Prompt
+from gazeheads.models.families.family import Family, FamilyError, Prompt, RopeOfGrid
 
 
-class Qwen(Family):
+class Qwen(RopeOfGrid, Family):
     """Every token is one cell of a grid over the whole image, row by row."""
 
     name = "Qwen-VL"
@@ -37,30 +37,6 @@ class Qwen(Family):
     def _merge(self, prompt: Prompt) -> int:
         """Patches along each edge of a token's cell."""
         return int(prompt.config.vision_config.spatial_merge_size)
-
-    def positions(
-        self,
-        model: Any,
-        ids: torch.Tensor,
-        mask: torch.Tensor,
-        rows: Sequence[Mapping[str, torch.Tensor]],
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(3, B, S) positions: time, row, column; see `Family.positions`.
-
-        Computed here and passed to the model, because the model would keep them on itself, where
-        two threads overwrite each other's.
-        """
-        config = model.config
-        token_types = (ids == config.image_token_id).to(torch.int32)
-        grids = torch.cat([row["image_grid_thw"] for row in rows]).to(ids.device)
-        positions, delta = model.base_model.get_rope_index(
-            ids, mm_token_type_ids=token_types, image_grid_thw=grids, attention_mask=mask
-        )
-        return positions, mask.sum(-1) + delta[:, 0].to(mask.device)
-
-    def next_positions(self, first: torch.Tensor) -> torch.Tensor:
-        """Text tokens count alike in all three dimensions."""
-        return first[None].expand(3, -1, -1)
 
 
 class PaddleOcrVL(Qwen):
