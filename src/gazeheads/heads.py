@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gazeheads.control_draws import draw_matched
 from gazeheads.files import write_json
 from gazeheads.head_set import FORMAT, Head, HeadError, HeadSet, HeadsWarning, read_heads_file
 
@@ -145,6 +146,35 @@ class HeadScores:
             )
         drawn = np.random.default_rng(seed).choice(len(candidates), size=k, replace=False)
         return self._set([candidates[int(i)] for i in drawn], f"random {k} ({where}, seed {seed})")
+
+    def matched(
+        self,
+        heads: HeadSet,
+        draws: int = 20,
+        seed: int = 0,
+        protected: Iterable[Head] = (),
+    ) -> tuple[HeadSet, ...]:
+        """Control sets with as many heads in every layer as a set has: see `draw_matched`.
+
+        Args:
+            heads: the set under test; none of its heads is drawn.
+            draws: how many sets, no two alike; fewer if so many do not exist.
+            seed: of the draws.
+            protected: further heads that are never drawn.
+
+        Raises:
+            HeadError: too few living heads are left.
+        """
+        heads.check(*self.shape)
+        living = self.living_ranking()
+        drawn = draw_matched(living, heads.heads, draws, seed, protected)
+        if drawn is None:
+            raise HeadError(
+                f"cannot draw {len(heads)} control heads: of {self.living_text()} "
+                f"{len(set(living) - set(heads) - set(protected))} are left outside the set"
+            )
+        name = f"random {len(heads)} (matched, seed {seed}, draw"
+        return tuple(self._set(each, f"{name} {n})") for n, each in enumerate(drawn, 1))
 
     def _nearest(self, k: int, excluded: HeadSet) -> list[Head]:
         """The living heads of the excluded ones' layers and of the nearest others, until `k`."""

@@ -61,11 +61,19 @@ class Schedule:
             raise SteeringError(f"a schedule's steps must increase: {steps}")
 
     @classmethod
-    def every(cls, steps: int, regions: Iterable[Region]) -> Schedule:
-        """The next region every `steps` tokens."""
+    def every(cls, steps: int, regions: Iterable[Region], after: int = 0) -> Schedule:
+        """The next region every `steps` tokens.
+
+        Args:
+            steps: tokens between two switches.
+            regions: in their order.
+            after: tokens that come before these are counted: 1 where only decode steps are steered
+                and counted, as in the study, whose first token comes from the prefill.
+        """
         if steps < 1:
             raise SteeringError(f"a schedule switches every 1 or more steps, not every {steps}")
-        return cls(tuple((i * steps, region) for i, region in enumerate(regions)))
+        several = enumerate(regions)
+        return cls(tuple((after + i * steps if i else 0, region) for i, region in several))
 
     def at(self, step: int) -> Region | None:
         """The region at a step."""

@@ -14,7 +14,7 @@ from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadScores
 from gazeheads.study.arrays import packed, unpacked
 from gazeheads.study.experiment import Experiment, Work, register
-from gazeheads.study.experiments.steered_answers import GAZE_SHARE
+from gazeheads.study.experiments.controls import GAZE_SHARE
 from gazeheads.study.identity import whole_settings
 from gazeheads.study.runs import RunFolder, RunOptions
 from gazeheads.study.schema import PackedArray, Record
