@@ -54,12 +54,14 @@ class PriorHeadsRecord(Record):
         entropy: (Q, L, H) how clumped it is.
         bottom: (Q, L, H) whether it is focused on the bottom row.
         map: (L, H, rows, columns) its mean over the questions.
+        layers_without_heads: of models that have such.
     """
 
     mass: PackedArray
     entropy: PackedArray
     bottom: PackedArray
     map: PackedArray
+    layers_without_heads: list[int] | None = None
 
 
 def run(
@@ -93,7 +95,9 @@ def _record(vlm: VLM, strip: Strip) -> dict[str, Any]:
     flat = maps.reshape(-1, *maps.shape[-2:])
     entropy = np.array([spatial_entropy(each) for each in flat]).reshape(maps.shape[:3])
     bottom = np.array([looks_at_bottom(each) for each in flat]).reshape(maps.shape[:3])
+    without = sorted(set(range(vlm.num_layers)) - set(vlm.attention_layers))
     return {
+        **({"layers_without_heads": without} if without else {}),
         "mass": packed(maps.sum((-2, -1))),
         "entropy": packed(entropy),
         "bottom": packed(bottom, "u1"),
@@ -114,6 +118,8 @@ def results(folder: RunFolder) -> dict[str, Any]:
         "strips": [record["unit"] for record in records],
         "versions": folder.versions,
     }
+    if without := records[0].get("layers_without_heads"):
+        provenance["layers_without_heads"] = without
     living = living_of(folder)
     found = {
         IMAGE: image_heads(mass, provenance, living),
@@ -124,6 +130,7 @@ def results(folder: RunFolder) -> dict[str, Any]:
         scores.save(folder.path / _file(kind))
     return {
         "image_heads": int((found[IMAGE].scores > THRESHOLD).sum()),
+        "localization_passed": found[AVERAGED].provenance["passed"],
         "top": {kind: [str(h) for h in scores.ranking()[:10]] for kind, scores in found.items()},
     }
 
