@@ -1,4 +1,4 @@
-"""The permutation test of gaze scores: what it finds, and how rarely it finds nothing's something."""
+"""The permutation test of gaze scores: what it finds, and how rarely it is wrong."""
 
 from __future__ import annotations
 

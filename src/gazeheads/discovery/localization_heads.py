@@ -129,12 +129,14 @@ def averaged_localization_heads(
     maps: np.ndarray,
     provenance: Mapping[str, Any] | None = None,
     living: np.ndarray | None = None,
+    variant: Entropy = "code",
 ) -> HeadScores:
     """The gaze study's variant: the criteria applied once, to maps averaged over everything.
 
     Args:
         maps: (L, H, rows, columns) mean attention per image token.
         provenance, living: kept with the scores.
+        variant: see `spatial_entropy`.
 
     Returns:
         Scores by falling entropy, those of heads that fail a criterion below all others, those of
@@ -143,7 +145,7 @@ def averaged_localization_heads(
     """
     flat = maps.reshape(-1, *maps.shape[2:])
     shape = maps.shape[:2]
-    entropy = np.array([spatial_entropy(each) for each in flat]).reshape(shape)
+    entropy = np.array([spatial_entropy(each, variant) for each in flat]).reshape(shape)
     bottom = np.array([looks_at_bottom(each) for each in flat]).reshape(shape)
     mass = maps.sum((-2, -1))
     steps = _steps(mass, bottom, entropy, living)

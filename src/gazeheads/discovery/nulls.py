@@ -12,7 +12,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from gazeheads.errors import GazeheadsError
 
@@ -188,6 +187,8 @@ def split_half(
 
 def _spearman(one: np.ndarray, other: np.ndarray) -> float:
     """Rank correlation; 0 if one of them is constant."""
+    from scipy.stats import rankdata  # noqa: PLC0415 - slow to load
+
     a, b = rankdata(one), rankdata(other)
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
