@@ -35,9 +35,11 @@ MAY_KNOW: dict[str, set[str]] = {
     "head_set": {"errors", "files"},
     "heads": {"errors", "files", "head_set"},
     "regions": {"errors", "boxes", "masks", "uncovered"},
-    "figure_text": {"errors"},
+    "figure_text": {"errors", "files"},
+    "spans": {"errors"},
     "trace_figures": VALUES,
     "trace": VALUES | {"trace_figures"},
+    "trace_files": VALUES | {"trace"},
     "attention": VALUES,
     "live_steering": VALUES | {"attention"},
     "steering": VALUES | {"attention", "live_steering"},
@@ -57,11 +59,12 @@ MAY_KNOW: dict[str, set[str]] = {
     "tiny": VALUES | {"data", "models"},
     # edges: they know everything below, and nobody knows them
     "study.report": VALUES | {"study", "data", "judges"},
+    "transcript": VALUES | {"trace", "spans"},
     "live": VALUES | {"models", "steering", "data", "trace", "attention"},
     "export": VALUES | {"attention", "models", "steering", "live", "data"},
 }
 ROOMS_INSIDE = {"study.report", "data.written"}
-EDGES = {"cli", "live", "study.report", "export"}
+EDGES = {"cli", "live", "study.report", "export", "transcript"}
 LONGEST = 300
 
 
