@@ -60,8 +60,11 @@ class HeadScores:
             if living.shape != scores.shape:
                 raise HeadError(f"living heads of shape {living.shape} do not fit {scores.shape}")
             object.__setattr__(self, "living", living)
-        if self.q is not None and np.shape(self.q) != scores.shape:
-            raise HeadError(f"q of shape {np.shape(self.q)} do not fit {scores.shape}")
+        if self.q is not None:
+            q = np.asarray(self.q, dtype=np.float64)
+            if q.shape != scores.shape:
+                raise HeadError(f"q of shape {q.shape} does not fit {scores.shape}")
+            object.__setattr__(self, "q", q)
 
     @property
     def shape(self) -> tuple[int, int]:
