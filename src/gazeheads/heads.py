@@ -33,6 +33,8 @@ class HeadScores:
         provenance: where the numbers come from: model, fingerprint, strips, seed, versions, ...
         living: (L, H) bool: heads whose output can be other than zero (`VLM.living_heads`). None
             if unknown: then every head counts as living.
+        q: (L, H) false-discovery rates of the scores, 1 for heads not tested (see
+            `discovery.nulls`). None if unknown.
     """
 
     scores: np.ndarray
@@ -40,6 +42,7 @@ class HeadScores:
     name: str = "gaze"
     provenance: dict[str, Any] = field(default_factory=dict)
     living: np.ndarray | None = None
+    q: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         scores = np.asarray(self.scores, dtype=np.float64)
@@ -58,6 +61,11 @@ class HeadScores:
             if living.shape != scores.shape:
                 raise HeadError(f"living heads of shape {living.shape} do not fit {scores.shape}")
             object.__setattr__(self, "living", living)
+        if self.q is not None:
+            q = np.asarray(self.q, dtype=np.float64)
+            if q.shape != scores.shape:
+                raise HeadError(f"q of shape {q.shape} does not fit {scores.shape}")
+            object.__setattr__(self, "q", q)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -217,7 +225,7 @@ class HeadScores:
         rest = matrices.sum((-2, -1)) - diagonal * regions
         off_diagonal = rest / max(regions * (regions - 1), 1)
         name = "normalised selectivity" if normalise else "selectivity"
-        return replace(self, scores=diagonal - off_diagonal, name=name)
+        return replace(self, scores=diagonal - off_diagonal, name=name, q=None)
 
     def _set(self, heads: Iterable[Head], name: str) -> HeadSet:
         return HeadSet(tuple(heads), name, self.model, self.shape, self.fingerprint)
@@ -249,6 +257,7 @@ class HeadScores:
                 "scores": self.scores.tolist(),
                 "matrices": None if self.matrices is None else self.matrices.tolist(),
                 "living": None if self.living is None else self.living.tolist(),
+                "q": None if self.q is None else self.q.tolist(),
             },
         )
 
@@ -263,12 +272,13 @@ class HeadScores:
                 data["name"],
                 data["provenance"],
                 _array(data, "living"),
+                _array(data, "q"),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise HeadError(f"{path} is not a complete head-scores file: {error!r}") from error
 
 
 def _array(data: Mapping[str, Any], name: str) -> np.ndarray | None:
-    """A table of a file; 0.1 wrote no living heads."""
+    """A table of a file; 0.1 wrote no living heads and no q."""
     found = data[name] if name == "matrices" else data.get(name)
     return None if found is None else np.asarray(found)

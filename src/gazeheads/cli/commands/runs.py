@@ -122,6 +122,10 @@ def discover(
     scores = experiment.load_scores(folder.path)
     for number, head in enumerate(scores.ranking()[:k], 1):
         terminal.out.print(f"{number:>4}  {head!s:<8} {scores[head]:.3f}", markup=False)
+    results = folder.summary["results"]
+    if "null" in results:
+        terminal.out.print(experiment.count_text(results), markup=False)
+        terminal.out.print(experiment.stability_text(results), markup=False)
     terminal.out.print(f"Scores: {folder.path / experiment.SCORES}", markup=False)
 
 
