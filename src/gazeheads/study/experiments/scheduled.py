@@ -15,7 +15,7 @@ from gazeheads.judges.rules import segments_shown
 from gazeheads.judges.verdict import Asked
 from gazeheads.study.experiment import Rejudging, Values
 from gazeheads.study.schema import JudgedText, KeptStrip, Record, Stored
-from gazeheads.study.stats import mean, share
+from gazeheads.study.stats import constant, mean, share, spearman
 
 
 class ScheduledNarration(Stored):
@@ -119,17 +119,16 @@ def _mean_rho(
 ) -> dict[str, Any] | None:
     """Mean over strips of Spearman's rho between an order and the panels told, or None.
 
-    A strip counts when at least three segments are about single panels, not all the same.
+    A strip counts when at least three segments are about single panels; if they are all about the
+    same one its rho is 0, and `constant` counts it.
     """
-    from scipy.stats import spearmanr  # noqa: PLC0415 - slow to load
-
-    rhos = []
-    for order, said in judged:
-        known = [(a, b) for a, b in zip(order, said, strict=True) if b is not None]
-        if len(known) >= 3 and len({b for _, b in known}) > 1:
-            rhos.append(float(spearmanr(*zip(*known, strict=True)).statistic))
-    found = mean(rhos)
-    return found.as_dict() if found else None
+    known = [
+        [(a, b) for a, b in zip(order, said, strict=True) if b is not None]
+        for order, said in judged
+    ]
+    pairs = [tuple(zip(*own, strict=True)) for own in known if len(own) >= 3]
+    found = mean([spearman(order, told) for order, told in pairs])
+    return {**found.as_dict(), "constant": sum(constant(*p) for p in pairs)} if found else None
 
 
 def _texts(record: Values) -> list[Asked]:
