@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,7 +20,7 @@ def panels_of(widths: list[int], height: int = 64) -> list[Region]:
     edges = tuple(float(x) for x in np.cumsum([0, *widths]))
     return [
         Region(((x0, 0.0, x1, float(height)),), name=f"panel {i}", row=PanelRow(edges, i))
-        for i, (x0, x1) in enumerate(zip(edges, edges[1:], strict=False))
+        for i, (x0, x1) in enumerate(pairwise(edges))
     ]
 
 
@@ -26,7 +28,7 @@ def by_the_released_rule(widths: list[int], columns: int) -> list[int]:
     """The panel of every column: edges at the nearest border, and none without a column."""
     total, edges = sum(widths), [0]
     for i in range(1, len(widths)):
-        nearest = int(round(columns * sum(widths[:i]) / total))
+        nearest = round(columns * sum(widths[:i]) / total)
         lowest, highest = edges[-1] + 1, columns - (len(widths) - i)
         edges.append(min(max(nearest, lowest), highest))
     edges.append(columns)
