@@ -21,7 +21,7 @@ from gazeheads.study.experiment import Command, Experiment, Option, Work, regist
 from gazeheads.study.experiments import reading_directions
 from gazeheads.study.experiments.labelled import Layout
 from gazeheads.study.experiments.reading_directions import LAYOUTS, SEED, TUNING_SEED
-from gazeheads.study.experiments.reading_probe import orders_of as orders_of
+from gazeheads.study.experiments.reading_probe import orders_of as orders_of  # noqa: PLC0414
 from gazeheads.study.experiments.reading_summary import (
     FLIP,
     ReadingRecord,

@@ -15,7 +15,7 @@ from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock, colo
 from gazeheads.study.report.dynamic import rho
 from gazeheads.study.report.figures import WIDTH
 from gazeheads.study.report.numbers import Results, Runs, percent
-from gazeheads.study.report.reading_map import layer_sentence, patching_map, tried_table
+from gazeheads.study.report.reading_map import flips_by_panel, layer_sentence, patching_map
 from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import write_csv
 from gazeheads.study.report.theme import Theme, save
@@ -99,7 +99,7 @@ def order_section(runs: Runs) -> Section:
         (
             _by_layer(run.path, layouts),
             _flip_table(run.model, layouts),
-            *([tried_table(run.path, main["tried"])] if main.get("tried") else []),
+            *([flips_by_panel(run.path, main["tried"])] if main.get("tried") else []),
             *([patching_map(run.path, own)] if (own := results.get("patching")) else []),
             _orders_table(run.path, results["orders"]),
             _narration_table(results["narration"], results["band"]),

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gazeheads.figure_text import shown
-from gazeheads.study.report.blocks import FigureBlock, TableBlock
+from gazeheads.study.report.blocks import FigureBlock
 from gazeheads.study.report.figures import WIDTH
 from gazeheads.study.report.numbers import Results
 from gazeheads.study.report.tables import write_csv
@@ -46,25 +46,45 @@ def _layers(layers: Sequence[int]) -> str:
     return f"layer{'s' if len(layers) > 1 else ''} {', '.join(named)}"
 
 
-def tried_table(folder: Path, tried: Sequence[Results]) -> TableBlock:
-    """Directions by the panel they were found on: flips by layer, in percent."""
-    layers = range(len(tried[0]["by_layer"]))
-    head = ("direction from pairs about", *(str(layer) for layer in layers), "answers")
+def flips_by_panel(folder: Path, tried: Sequence[Results]) -> FigureBlock:
+    """Directions by the panel they were found on: flips by layer."""
     rows = [
-        (
-            own["name"],
-            *(f"{100 * rate['value']:.0f}" for rate in own["by_layer"]),
-            str(own["by_layer"][0]["total"]),
-        )
+        (own["name"], layer, f"{rate['value']:.6f}", f"{rate['low']:.6f}", f"{rate['high']:.6f}",
+         rate["total"])
         for own in tried
+        for layer, rate in enumerate(own["by_layer"])
+    ]  # fmt: skip
+    head = ("direction", "layer", "flips", "low", "high", "answers")
+    others = [
+        f"{own['name']}: at most {max(rate['value'] for rate in own['by_layer']):.0%} of "
+        f"{own['by_layer'][0]['total']}"
+        for own in tried
+        if not own["name"].removeprefix("panel ").isdigit()
     ]
-    write_csv(folder / "flips_by_panel.csv", head, rows)
-    note = (
-        "Percent of answers that flip, by the layer after which the direction is added. A "
-        "direction means one panel, not reverse reading in general: it is asked about the panel "
-        "it was found on, except in the last two rows."
+    return FigureBlock(
+        save(folder, "flips_by_panel", lambda theme: _tried_figure(theme, tried)),
+        "Flips by the panel a direction was found on, and by layer.",
+        "A direction means one panel, not reverse reading in general: found on questions about a "
+        "panel and tried on questions about the same panel of other strips, layer by layer. "
+        f"Tried elsewhere ({'; '.join(others)}).",
+        (write_csv(folder / "flips_by_panel.csv", head, rows),),
     )
-    return TableBlock(head, tuple(rows), note)
+
+
+def _tried_figure(theme: Theme, tried: Sequence[Results]) -> Figure:
+    figure = Figure(figsize=(WIDTH, 0.8 + 0.3 * len(tried)))
+    axes = figure.subplots()
+    rates = [[100 * rate["value"] for rate in own["by_layer"]] for own in tried]
+    picture = axes.imshow(rates, cmap=theme.heat, vmin=0, vmax=100, aspect="auto")
+    _bar(figure, axes, picture, "flips, %")
+    axes.set_ylabel("direction of")
+    axes.set_xlabel("layer")
+    axes.set_yticks(range(len(tried)), [_short(own["name"]) for own in tried], fontsize=7.5)
+    return figure
+
+
+def _short(name: str) -> str:
+    return name.replace(", asked about", ",\non").replace("the mean of all", "all, averaged")
 
 
 def patching_map(folder: Path, patching: Results) -> FigureBlock:
