@@ -79,8 +79,15 @@ def test_correlations_are_with_the_schedule_and_with_natural_order() -> None:
     other = summary_of([[1, 2, 3], [None, 1, 1]], [[3, 1, 2], [2, 3, 1]])
     assert other["segments"]["hits"] == 1  # the last one of the second strip
     assert other["rho_natural"]["count"] == 1 and other["rho_natural"]["value"] == 1
+    assert other["rho_natural"]["constant"] == 0
     assert other["junk"] == 1
     assert summary_of([[None, None, 1]], [[3, 1, 2]])["rho_schedule"] is None
+
+
+def test_a_text_about_one_panel_alone_counts_as_zero_and_is_told() -> None:
+    own = summary_of([[2, 2, 2], [3, 1, 2]], [[3, 1, 2], [3, 1, 2]])
+    assert own["rho_schedule"]["value"] == pytest.approx(0.5)
+    assert (own["rho_schedule"]["count"], own["rho_schedule"]["constant"]) == (2, 1)
 
 
 def test_a_run_on_a_random_model(gqa: VLM, strip: Strip, tmp_path: Path) -> None:

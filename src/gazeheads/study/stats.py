@@ -129,3 +129,15 @@ def _resampled(hits: np.ndarray, totals: np.ndarray, rng: np.random.Generator) -
         drawn = rng.integers(count, size=(min(rows, RESAMPLES - start), count))
         parts.append(hits[drawn].sum(1) / totals[drawn].sum(1))
     return np.concatenate(parts)
+
+
+def constant(*orders: Sequence[int]) -> bool:
+    """Whether one of two orders is always the same number, so that nothing can go along with it."""
+    return any(len(set(order)) < 2 for order in orders)
+
+
+def spearman(order: Sequence[int], other: Sequence[int]) -> float:
+    """Spearman's rho of two orders; 0 if one is constant, as in the study's released code."""
+    from scipy.stats import spearmanr  # noqa: PLC0415 - slow to load
+
+    return 0.0 if constant(order, other) else float(spearmanr(order, other).statistic)

@@ -19,9 +19,9 @@ from gazeheads.study.experiment import Rejudging, Values
 from gazeheads.study.experiments.controls import distribution
 from gazeheads.study.experiments.counting import GAZE
 from gazeheads.study.schema import JudgedText, KeptStrip, Record, Stored
-from gazeheads.study.stats import mean, share
+from gazeheads.study.stats import constant, mean, share, spearman
 
-NOTHING = {"value": 0.0, "low": 0.0, "high": 0.0, "count": 0}
+NOTHING = {"value": 0.0, "low": 0.0, "high": 0.0, "count": 0, "constant": 0}
 """The correlation of texts that never tell three panels: they follow nothing."""
 
 
@@ -157,20 +157,16 @@ def _mean_rho(
 ) -> dict[str, Any] | None:
     """Mean over strips of Spearman's rho between an order and the panels told, or None.
 
-    A strip counts when at least three segments are about single panels. If those are all the same
-    one, there is no order to follow and the strip counts as 0, as in the released code.
+    A strip counts when at least three segments are about single panels; if they are all about the
+    same one its rho is 0, and `constant` counts it.
     """
-    from scipy.stats import spearmanr  # noqa: PLC0415 - slow to load
-
-    rhos = []
-    for order, said in judged:
-        known = [(a, b) for a, b in zip(order, said, strict=True) if b is not None]
-        if len(known) >= 3:
-            constant = len({b for _, b in known}) == 1
-            rho = 0.0 if constant else float(spearmanr(*zip(*known, strict=True)).statistic)
-            rhos.append(rho)
-    found = mean(rhos)
-    return found.as_dict() if found else None
+    known = [
+        [(a, b) for a, b in zip(order, said, strict=True) if b is not None]
+        for order, said in judged
+    ]
+    pairs = [tuple(zip(*own, strict=True)) for own in known if len(own) >= 3]
+    found = mean([spearman(order, told) for order, told in pairs])
+    return {**found.as_dict(), "constant": sum(constant(*p) for p in pairs)} if found else None
 
 
 def _texts(record: Values) -> list[Asked]:

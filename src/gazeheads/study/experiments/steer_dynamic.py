@@ -1,7 +1,9 @@
 """Dynamic narration: the gaze moves to another panel every so many tokens of a text.
 
-Only decode steps are steered. The schedule is a random derangement of the panels, so reading in
-order is never right. The judge sees the segments and never the schedule.
+Only decode steps are steered, and the schedule counts them: the prefill's token comes before it, so
+the first token of a segment is still written under the panel before, as by the study's released
+code. The schedule is a random derangement of the panels, so reading in order is never right. The
+judge sees the segments and never the schedule.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ class DynamicSettings:
     """Settings of `run`.
 
     Attributes:
-        segment: new tokens between two switches; the study's are 50.
+        segment: decode steps between two switches, and tokens of a judged segment; the study's 50.
         prompt: asks for a narration.
         mode, delta: of the steering; the defaults are the study's.
         draw_strips: random heads of several draws are measured on so many of the first strips.
@@ -163,9 +165,7 @@ def _narrate(
     from gazeheads.steering import Schedule, Steering  # noqa: PLC0415 - loads torch
 
     encoded = vlm.encode(strip.image, settings.prompt)
-    panels = [strip.panel(panel) for panel in order]
-    # decode steps are counted: the first token comes from the prefill, which is not steered
-    schedule = Schedule.every(settings.segment, panels, after=1)
+    schedule = Schedule.every_decoded(settings.segment, [strip.panel(panel) for panel in order])
     rows: list[Any] = [(encoded, None)]
     for heads in (each for several in sets.values() for each in several):
         rows.append((encoded, Steering(heads, schedule, settings.delta, settings.mode, "decode")))

@@ -53,7 +53,8 @@ def dynamic_section(runs: Runs) -> Section:
         (write_csv(run.path / "dynamic.csv", head, rows),),
     )
     note = (
-        "rho: Spearman's, the mean over strips whose segments tell at least three panels. "
+        "rho: Spearman's, the mean over strips with at least three segments about single panels; "
+        "where they all are about the same one (constant) it counts as 0. "
         f"Published: rho with the schedule, and what a judge blind to it found. {ANOTHER_MODEL}"
     )
     record = next(iter(run.ordered()))
@@ -92,7 +93,8 @@ def rho(own: Results | None) -> str:
     """A correlation with its interval."""
     if own is None:
         return "none"
-    return f"{own['value']:+.2f} ({own['low']:+.2f} to {own['high']:+.2f})"
+    same = f", {own['constant']} of {own['count']} constant" if own.get("constant") else ""
+    return f"{own['value']:+.2f} ({own['low']:+.2f} to {own['high']:+.2f}{same})"
 
 
 def _rho_of(own: Results) -> str:
