@@ -36,6 +36,8 @@ settings.load_profile("gazeheads")
 def pytest_addoption(parser: pytest.Parser) -> None:
     told = "how long fifty connections crowd the demo's server (a full trial: 60)"
     parser.addoption("--crowd-seconds", type=float, default=8.0, help=told)
+    told = "texts compared with the released protocol's: few, or all 352"
+    parser.addoption("--released-texts", choices=("few", "all"), default="few", help=told)
 
 
 @pytest.fixture(scope="session")

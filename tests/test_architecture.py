@@ -13,7 +13,7 @@ import gazeheads
 ROOT = Path(gazeheads.__file__).parent
 VALUES = {
     "errors", "files", "prompts", "heads", "head_set", "regions", "gazeheads", "figure_text",
-    "progress",
+    "progress", "control_draws",
 }  # fmt: skip
 """Plain values: anybody may know them."""
 MAY_KNOW: dict[str, set[str]] = {
@@ -33,35 +33,40 @@ MAY_KNOW: dict[str, set[str]] = {
     "progress": set(),
     "files": {"errors"},
     "head_set": {"errors", "files"},
-    "heads": {"errors", "files", "head_set"},
-    "regions": {"errors", "boxes", "masks", "uncovered"},
-    "figure_text": {"errors"},
+    "control_draws": {"head_set"},
+    "heads": {"errors", "files", "head_set", "control_draws"},
+    "regions": {"errors", "boxes", "masks", "uncovered", "panel_columns"},
+    "panel_columns": set(),
+    "figure_text": {"errors", "files"},
+    "spans": {"errors"},
     "trace_figures": VALUES,
     "trace": VALUES | {"trace_figures"},
+    "trace_files": VALUES | {"trace"},
     "attention": VALUES,
     "live_steering": VALUES | {"attention"},
     "steering": VALUES | {"attention", "live_steering"},
     "boxes": {"errors"},
     "masks": {"boxes"},
     "uncovered": {"boxes"},
-    "data": VALUES | {"boxes"},
+    "data": VALUES | {"boxes", "panel_columns"},
     "services": VALUES | {"data"},
     "data.written": VALUES | {"data", "services"},
     "models": VALUES | {"attention", "steering", "live_steering", "trace", "data"},
     "residual": VALUES | {"attention", "models"},
     "discovery": VALUES | {"models", "attention"},
-    "judges": VALUES | {"data", "services"},
+    "judges": VALUES | {"data", "services", "spans"},
     "study": VALUES
     | {"attention", "steering", "trace", "models", "residual", "discovery", "data", "judges"}
     | {"services", "data.written", "boxes"},
     "tiny": VALUES | {"data", "models"},
     # edges: they know everything below, and nobody knows them
     "study.report": VALUES | {"study", "data", "judges"},
+    "transcript": VALUES | {"trace", "spans"},
     "live": VALUES | {"models", "steering", "data", "trace", "attention"},
     "export": VALUES | {"attention", "models", "steering", "live", "data"},
 }
 ROOMS_INSIDE = {"study.report", "data.written"}
-EDGES = {"cli", "live", "study.report", "export"}
+EDGES = {"cli", "live", "study.report", "export", "transcript"}
 LONGEST = 300
 
 

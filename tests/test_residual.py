@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from gazeheads.residual import ProbeError, adding, difference_of_means, probe
+from gazeheads.residual import (
+    Edit,
+    ProbeError,
+    adding,
+    difference_of_means,
+    edited,
+    probe,
+    tail_states,
+)
 
 if TYPE_CHECKING:
     from conftest import FakeStrip
@@ -41,6 +49,28 @@ def test_a_direction_reaches_its_layer_and_those_above(gqa: VLM, strip: FakeStri
     np.testing.assert_allclose(changed[1].states[:2], plain[1].states[:2], atol=1e-5)
     np.testing.assert_allclose(changed[1].states[2], plain[1].states[2] + 3, atol=1e-4)
     assert np.abs(changed[1].logits - plain[1].logits).max() > 1e-3
+
+
+def test_edits_act_on_their_own_row_layer_and_token(gqa: VLM, strip: FakeStrip) -> None:
+    prompts = gqa.encode_many(strip.image, QUESTIONS)  # of different lengths: one row is padded
+    plain = np.stack([p.logits for p in probe(gqa, prompts)])
+    states = tail_states(gqa, prompts, 3)
+    assert [own.shape for own in states] == [(3, 4, 32)] * 2
+    last = probe(gqa, prompts)[1].states
+    np.testing.assert_allclose(states[1][-1], last, atol=1e-5)
+    # a state in its own place changes nothing; another prompt's last state gives its answer
+    own = edited(gqa, prompts, [None, Edit(1, states[1][0, 1], 2, replace=True)])
+    np.testing.assert_allclose(own, plain, atol=1e-4)
+    taken = edited(gqa, prompts, [Edit(3, states[1][-1, 3], 0, replace=True), None])
+    np.testing.assert_allclose(taken, plain[[1, 1]], atol=1e-4)
+    additions = np.zeros((2, 4, 32))
+    additions[0, 2] = 3.0
+    expected = np.stack([p.logits for p in probe(gqa, prompts, additions)])
+    added = edited(gqa, prompts, [Edit(2, additions[0, 2]), None])
+    np.testing.assert_allclose(added, expected, atol=1e-4)
+    for wrong in (Edit(4, additions[0, 2]), Edit(0, additions[0, 2], 999), Edit(0, np.zeros(3))):
+        with pytest.raises(ProbeError, match="no edit"):
+            edited(gqa, prompts, [wrong, None])
 
 
 def test_adding_changes_generation_and_leaves_nothing_behind(gqa: VLM, strip: FakeStrip) -> None:

@@ -104,6 +104,18 @@ def test_schedule_equals_the_eager_reference(vlm, reference, strip):
     assert ours.steered_to[:5] == (None, "panel 3", "panel 1", "panel 1", "panel 2")
 
 
+def test_decoded_schedules_give_every_region_the_same_number_of_steered_tokens(vlm, strip):
+    encoded = vlm.encode(strip.image, PROMPTS[0])
+    panels = [strip.panel(3), strip.panel(1)]
+    steering = Steering(HEADS, Schedule.every_decoded(2, panels), when="decode")
+    told = vlm.generate((encoded, steering), max_new_tokens=6, ignore_eos=True)[0]
+    assert told.steered_to == (None, "panel 3", "panel 3", "panel 1", "panel 1", "panel 1")
+    study = Steering.paper_dynamic(HEADS, panels).target
+    assert [study.at(step) for step in (0, 1, 50, 51)] == [panels[0]] * 3 + [panels[1]]
+    with pytest.raises(GazeheadsError, match="every 0"):
+        Schedule.every_decoded(0, panels)
+
+
 def test_live_target_acts_on_the_next_token_like_a_schedule(vlm, strip):
     encoded = vlm.encode(strip.image, PROMPTS[0])
     live = LiveTarget(strip.panel(1))

@@ -8,6 +8,7 @@ from eager_reference import STATE, Reference, bias_of
 from gazeheads import GazeheadsError, GazeTrace, Head, HeadSet, Region, Steering
 from gazeheads.attention.install import attention_layers
 from gazeheads.regions import ImageTokens
+from gazeheads.trace_files import load_trace, save_trace
 
 PROMPT = "what happens in this panel?"
 HEADS = HeadSet.of([(2, 3), (0, 1), (2, 0)])
@@ -138,3 +139,38 @@ def test_a_step_without_image_attention_has_no_shares():
     trace = make_trace()
     trace.attention[2] = 0
     assert trace.by_panel(panels()).values[2].tolist() == [0, 0, 0, 0]
+
+
+def test_shares_of_regions_that_overlap_and_of_the_rest() -> None:
+    tokens = ImageTokens.of_grid(range(4), (40, 10), 4, 1)
+    trace = GazeTrace(np.array([[[1.0, 2, 3, 4]]]), np.ones((1, 4)), (Head(0, 0),), tokens, ("x",))
+    boxes = [Region.from_box(0, 0, 20, 10, "a"), Region.from_box(10, 0, 30, 10, "b")]
+    shares = trace.by_region(boxes)
+    assert shares.names == ("a", "b", "elsewhere")
+    assert shares.values == pytest.approx(np.array([[0.3, 0.5, 0.4]]))
+
+
+def test_a_trace_knows_its_picture_and_shows_it_in_a_notebook(vlm, strip) -> None:
+    trace = vlm.watch(strip.image, PROMPT, HEADS, max_new_tokens=2)
+    assert trace.image is not None and trace.image.size == strip.image.size
+    assert "<img" in trace._repr_html_()
+    encoded = vlm.watch(vlm.encode(strip.image, PROMPT), heads=HEADS, max_new_tokens=2)
+    assert np.array_equal(encoded.attention, trace.attention) and encoded.image is None
+    assert "<img" not in encoded._repr_html_()
+    with pytest.raises(GazeheadsError, match="does not know its picture"):
+        encoded.plot()
+
+
+def test_traces_are_read_back_as_they_were_written(vlm, strip, tmp_path) -> None:
+    trace = vlm.watch(strip.image, PROMPT, HEADS, max_new_tokens=2).without([1])
+    back = load_trace(save_trace(trace, tmp_path / "trace.npz"))
+    assert np.array_equal(back.attention, trace.attention.astype(np.float32))
+    assert (back.heads, back.pieces, back.dropped) == (trace.heads, trace.pieces, (1,))
+    assert (back.steered_to, back.tokens.sizes) == (trace.steered_to, trace.tokens.sizes)
+    assert np.array_equal(back.tokens.boxes, trace.tokens.boxes, equal_nan=True)
+    for content in (b"", b"PK", (tmp_path / "trace.npz").read_bytes()[:200]):
+        (tmp_path / "broken.npz").write_bytes(content)
+        with pytest.raises(GazeheadsError, match=r"broken\.npz"):
+            load_trace(tmp_path / "broken.npz")
+    with pytest.raises(GazeheadsError, match="cannot read"):
+        load_trace(tmp_path / "none.npz")

@@ -7,15 +7,19 @@ font lacks. Every figure of this package is made inside `plain_text` and saved b
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gazeheads.errors import GazeheadsError
+from gazeheads.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +36,9 @@ def plain_text() -> Iterator[None]:
     """Figures made inside take no text for mathematics."""
     from matplotlib import rc_context  # noqa: PLC0415 - only a figure pays for matplotlib
 
-    with rc_context({"text.parse_math": False, "text.usetex": False}):
+    # TrueType in PDF and PostScript: text that can be edited and searched, as journals ask
+    fonts: Any = {"pdf.fonttype": 42, "ps.fonttype": 42}
+    with rc_context({"text.parse_math": False, "text.usetex": False}), rc_context(fonts):
         yield
 
 
@@ -64,7 +70,7 @@ def fit_fonts(figure: Figure) -> None:
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str], **options: Any) -> None:
-    """Saves a figure; the ending of the path chooses the format.
+    """Saves a figure, whole or not at all; the ending of the path chooses the format.
 
     Args:
         figure: made inside `plain_text`.
@@ -74,14 +80,34 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], **options: Any) ->
     Raises:
         GazeheadsError: it cannot be drawn or written.
     """
-    fit_fonts(figure)
+    if not Path(path).parent.is_dir():
+        raise GazeheadsError(f"cannot save the figure to {path}: there is no such folder")
+    kind = Path(path).suffix.removeprefix(".").lower()
+    options = {"format": kind, **options} if kind else options
     try:
-        with plain_text(), warnings.catch_warnings():
-            # about glyphs in labels that are made while drawing, and about cramped layouts
-            warnings.simplefilter("ignore", UserWarning)
-            figure.savefig(path, **options)
+        data = _rendered(figure, **options)
     except (OSError, ValueError, RuntimeError) as error:
         raise GazeheadsError(f"cannot save the figure to {path}: {error}") from error
+    try:
+        write_bytes(path, data)
+    except GazeheadsError as error:
+        raise GazeheadsError(f"cannot save the figure to {path}: {error}") from error
+
+
+def png_uri(figure: Figure, dpi: int = 96) -> str:
+    """A figure as the address of a picture that holds it, for HTML."""
+    data = _rendered(figure, format="png", dpi=dpi)
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+
+
+def _rendered(figure: Figure, **options: Any) -> bytes:
+    fit_fonts(figure)
+    buffer = io.BytesIO()
+    with plain_text(), warnings.catch_warnings():
+        # about glyphs in labels that are made while drawing, and about cramped layouts
+        warnings.simplefilter("ignore", UserWarning)
+        figure.savefig(buffer, **options)
+    return buffer.getvalue()
 
 
 def _fit(text: Text) -> None:

@@ -23,6 +23,7 @@ from gazeheads.boxes import (
     text,
 )
 from gazeheads.masks import check_shape, mask_of
+from gazeheads.panel_columns import PanelRow
 from gazeheads.uncovered import CroppedError, TooSmallError, UncoveredError, why_uncovered
 
 __all__ = [
@@ -42,12 +43,14 @@ class Region:
         mask: (height, width) bool, the size of the image; instead of boxes.
         name: what the region is called in outputs.
         image: which image of the prompt it belongs to, from 0.
+        row: of a panel of a strip, the panels beside it: each has a column of tokens of its own.
     """
 
     boxes: tuple[Box, ...] = ()
     mask: np.ndarray | None = None
     name: str = ""
     image: int = 0
+    row: PanelRow | None = None
 
     def __post_init__(self) -> None:
         if (self.mask is None) == (not len(self.boxes)):
@@ -121,7 +124,7 @@ class Region:
 
     def _key(self) -> tuple[object, ...]:
         mask = None if self.mask is None else (self.mask.shape, self.mask.tobytes())
-        return (self.boxes, mask, self.name, self.image)
+        return (self.boxes, mask, self.name, self.image, self.row)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Region) and self._key() == other._key()
@@ -130,10 +133,7 @@ class Region:
         return hash(self._key())
 
     def check_inside(self, width: int, height: int) -> None:
-        """Raises RegionError unless the region lies inside an image of that size.
-
-        A box may stick out by a few pixels, which are cut off; see `boxes`.
-        """
+        """Raises RegionError unless it lies inside such an image, boxes but for a few pixels."""
         self.cut_to(width, height)
 
     def cut_to(self, width: int, height: int) -> Region:
@@ -206,8 +206,7 @@ class ImageTokens:
     ) -> ImageTokens:
         """One image whose tokens are the cells of a grid, row by row."""
         where = np.asarray(positions, dtype=np.int64)
-        index = np.zeros(len(where), dtype=np.int64)
-        return cls(where, grid_boxes(size, columns, rows), (size,), index)
+        return cls(where, grid_boxes(size, columns, rows), (size,), np.zeros_like(where))
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -226,8 +225,7 @@ class ImageTokens:
             threshold: in (0, 1], for "overlap" only.
 
         Raises:
-            RegionError: the region lies outside the image; an `UncoveredError` if no token
-                belongs to it.
+            RegionError: it lies outside the image; `UncoveredError`: no token belongs to it.
         """
         if not 0 <= region.image < len(self.sizes):
             raise RegionError(
@@ -240,6 +238,8 @@ class ImageTokens:
         if rule == "centre":
             centre_x, centre_y = boxes[:, [0, 2]].mean(1), boxes[:, [1, 3]].mean(1)
             chosen = own & region.contains(centre_x, centre_y)
+            if region.row is not None and (ends := region.row.columns(self.boxes[own])):
+                chosen = own & (ends[0] < centre_x) & (centre_x < ends[1])
         elif rule == "overlap":
             if not 0 < threshold <= 1:
                 raise RegionError(f"threshold must be in (0, 1], not {threshold}")

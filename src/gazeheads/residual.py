@@ -55,8 +55,64 @@ def probe(
         _check(vlm, additions[0], len(additions) == len(prompts))
 
     def read(part: Sequence[int]) -> list[Probed]:
-        own = None if additions is None else additions[list(part)]
+        own = None if additions is None else _adder(additions[list(part)])
         return _read(vlm, [prompts[i] for i in part], own)
+
+    return halving(read, range(len(prompts)), batch_size)
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """What is done to the residual stream of one prompt, after one layer, at one token.
+
+    Attributes:
+        layer: after which.
+        vector: (D,).
+        back: how many tokens before the last one.
+        replace: the vector takes the place of the state, instead of being added to it.
+    """
+
+    layer: int
+    vector: np.ndarray
+    back: int = 0
+    replace: bool = False
+
+
+def edited(
+    vlm: VLM, prompts: Sequence[Inputs], edits: Sequence[Edit | None], batch_size: int = 64
+) -> np.ndarray:
+    """(B, V) logits of the first new token, every prompt under its own edit.
+
+    Raises:
+        ProbeError: a layer, a token or a width that the model or the prompt does not have.
+    """
+    width = int(vlm.text_config.hidden_size)
+    for prompt, edit in zip(prompts, edits, strict=True):
+        if edit is None:
+            continue
+        length = int(prompt.inputs["input_ids"].shape[1])
+        within = 0 <= edit.layer < vlm.num_layers and 0 <= edit.back < length
+        if not within or edit.vector.shape != (width,):
+            raise ProbeError(
+                f"no edit of {edit.vector.shape} after layer {edit.layer}, {edit.back} tokens "
+                f"before the last: {vlm.name} has {vlm.num_layers} layers of width {width}, the "
+                f"prompt {length} tokens"
+            )
+
+    def read(part: Sequence[int]) -> list[np.ndarray]:
+        return [p.logits for p in _read(vlm, [prompts[i] for i in part], _editor(edits, part))]
+
+    logits: list[np.ndarray] = halving(read, range(len(prompts)), batch_size)
+    return np.stack(logits)
+
+
+def tail_states(
+    vlm: VLM, prompts: Sequence[Inputs], tail: int, batch_size: int = 64
+) -> list[np.ndarray]:
+    """(tail, L, D) per prompt: the residual stream after every layer at its last `tail` tokens."""
+
+    def read(part: Sequence[int]) -> list[np.ndarray]:
+        return [p.states for p in _read(vlm, [prompts[i] for i in part], None, tail)]
 
     return halving(read, range(len(prompts)), batch_size)
 
@@ -104,22 +160,45 @@ OnOutput = Callable[[int, torch.Tensor], torch.Tensor | None]
 """From a layer and its output (B, S, D) to what replaces it, if anything."""
 
 
-def _read(vlm: VLM, prompts: Sequence[Inputs], additions: np.ndarray | None) -> list[Probed]:
+def _read(
+    vlm: VLM, prompts: Sequence[Inputs], act: OnOutput | None, tail: int | None = None
+) -> list[Probed]:
+    """With a tail, states are (tail, L, D) and not of the last token alone."""
     states: dict[int, torch.Tensor] = {}
 
     def keep(layer: int, hidden: torch.Tensor) -> None:
-        states[layer] = hidden[:, -1].float().cpu()
+        states[layer] = (hidden[:, -1] if tail is None else hidden[:, -tail:]).float().cpu()
 
     with torch.no_grad(), ExitStack() as hooks:
         batch = make_batch(vlm.family, vlm.model, prompts, vlm.pad, vlm.device)
-        if additions is not None:
-            hooks.enter_context(_hooked(vlm, _adder(additions)))
+        if act is not None:
+            hooks.enter_context(_hooked(vlm, act))
         hooks.enter_context(_hooked(vlm, keep))
         inputs = batch.forward_inputs(vlm.family)
         out = vlm.model(**inputs, use_cache=False, logits_to_keep=1)
-    stacked = torch.stack([states[layer] for layer in sorted(states)], 1).numpy()
+    stacked = torch.stack([states[layer] for layer in sorted(states)], -2).numpy()
     logits = out.logits[:, -1].float().cpu().numpy()
     return [Probed(*each) for each in zip(stacked, logits, strict=True)]
+
+
+def _editor(edits: Sequence[Edit | None], rows: Sequence[int]) -> OnOutput:
+    """Does the edits of some prompts, one per row of the batch."""
+    by_layer: dict[int, list[tuple[int, Edit]]] = {}
+    for row, number in enumerate(rows):
+        if (edit := edits[number]) is not None:
+            by_layer.setdefault(edit.layer, []).append((row, edit))
+
+    def act(layer: int, hidden: torch.Tensor) -> torch.Tensor | None:
+        if layer not in by_layer:
+            return None
+        changed = hidden.clone()
+        for row, edit in by_layer[layer]:
+            vector = torch.from_numpy(np.asarray(edit.vector, dtype=np.float32)).to(hidden)
+            place = changed[row, -1 - edit.back]
+            place.copy_(vector if edit.replace else place + vector)
+        return changed
+
+    return act
 
 
 def _adder(additions: np.ndarray) -> OnOutput:

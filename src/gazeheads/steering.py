@@ -62,10 +62,21 @@ class Schedule:
 
     @classmethod
     def every(cls, steps: int, regions: Iterable[Region]) -> Schedule:
-        """The next region every `steps` tokens."""
-        if steps < 1:
-            raise SteeringError(f"a schedule switches every 1 or more steps, not every {steps}")
-        return cls(tuple((i * steps, region) for i, region in enumerate(regions)))
+        """The next region every `steps` tokens, the prefill's token counted.
+
+        When only decode steps are steered, the first region then gets one token fewer than the
+        others: `every_decoded` gives each the same number.
+        """
+        return cls(_entries(steps, regions, 0))
+
+    @classmethod
+    def every_decoded(cls, steps: int, regions: Iterable[Region]) -> Schedule:
+        """The next region every `steps` decode steps, as the study's released code counts.
+
+        The prefill, which writes the first token unsteered there, is not counted: the pass that
+        writes token `steps` + 2 (from 1) is the first of the second region.
+        """
+        return cls(_entries(steps, regions, 1))
 
     def at(self, step: int) -> Region | None:
         """The region at a step."""
@@ -75,6 +86,15 @@ class Schedule:
                 break
             current = region
         return current
+
+
+def _entries(
+    steps: int, regions: Iterable[Region], first: int
+) -> tuple[tuple[int, Region | None], ...]:
+    """A region every `steps` steps from step `first` on; the first one from the prefill on."""
+    if steps < 1:
+        raise SteeringError(f"a schedule switches every 1 or more steps, not every {steps}")
+    return tuple((i * steps + (first if i else 0), region) for i, region in enumerate(regions))
 
 
 @dataclass(frozen=True)
@@ -119,8 +139,8 @@ class Steering:
 
     @classmethod
     def paper_dynamic(cls, heads: HeadSet, regions: Sequence[Region]) -> Steering:
-        """The study's dynamic narration: decode only, the next region every 50 tokens."""
-        schedule = Schedule.every(PAPER_SWITCH, regions)
+        """The study's dynamic narration: decode only, the next region every 50 decode steps."""
+        schedule = Schedule.every_decoded(PAPER_SWITCH, regions)
         return cls(heads, schedule, mode="paper", when="decode")
 
     def value_at(self, step: int) -> LiveValue:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from html import escape
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from gazeheads.errors import GazeheadsError
-from gazeheads.figure_text import save_figure
+from gazeheads.figure_text import png_uri, save_figure
 from gazeheads.heads import Head, HeadSet
 from gazeheads.regions import ImageTokens, Region, Rule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from PIL import Image
+
+ELSEWHERE = "elsewhere"
+"""The image outside all regions."""
 
 
 class TraceError(GazeheadsError):
@@ -53,6 +58,8 @@ class GazeTrace:
         tokens: the T image tokens.
         pieces: text each step added.
         steered_to: per step, what the row was steered to.
+        image: the picture the text is about, upright RGB, if it is known.
+        dropped: indices of image tokens whose attention was left out, such as sinks.
     """
 
     attention: np.ndarray
@@ -61,6 +68,8 @@ class GazeTrace:
     tokens: ImageTokens
     pieces: tuple[str, ...]
     steered_to: tuple[str | None, ...] = ()
+    image: Image.Image | None = None
+    dropped: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.attention)
@@ -83,9 +92,20 @@ class GazeTrace:
             raise TraceError(f"head {missing[0]} was not watched")
         index = [self.heads.index(head) for head in heads]
         norms = None if self.norms is None else self.norms[index]
-        return GazeTrace(
-            self.attention[:, index], norms, heads.heads, self.tokens, self.pieces, self.steered_to
-        )
+        return replace(self, attention=self.attention[:, index], norms=norms, heads=heads.heads)
+
+    def without(self, tokens: Sequence[int] | np.ndarray) -> GazeTrace:
+        """The trace with no attention to some image tokens, such as `Sinks.tokens`.
+
+        Args:
+            tokens: indices among the T image tokens.
+        """
+        gone = tuple(sorted({*self.dropped, *(int(token) for token in tokens)}))
+        if gone and not 0 <= gone[0] <= gone[-1] < len(self.tokens):
+            raise TraceError(f"image tokens are 0..{len(self.tokens) - 1}, not {gone[-1]}")
+        attention = self.attention.copy()
+        attention[:, :, list(gone)] = 0
+        return replace(self, attention=attention, dropped=gone)
 
     def values(self, value_weighted: bool = True) -> np.ndarray:
         """(steps, T) attention summed over heads.
@@ -123,6 +143,28 @@ class GazeTrace:
         names = tuple(region.name or str(i + 1) for i, region in enumerate(regions))
         return PanelTrace(table, names, self.pieces, normalise)
 
+    def by_region(
+        self, regions: Sequence[Region], value_weighted: bool = True, rule: Rule = "centre"
+    ) -> PanelTrace:
+        """Share of the attention to the whole image that goes to every region, and elsewhere.
+
+        Regions may overlap: a token then counts for each.
+
+        Args:
+            regions: any, named in the result by their names.
+            value_weighted: see `values`.
+            rule: how regions pick tokens.
+        """
+        chosen = regions_of(regions)
+        values = self.values(value_weighted)
+        own = [self.tokens.indices(region, rule) for region in chosen]
+        rest = np.setdiff1d(np.arange(values.shape[1]), np.concatenate(own))
+        table = np.stack([values[:, tokens].sum(1) for tokens in (*own, rest)], 1)
+        total = values.sum(1, keepdims=True)
+        shares = np.divide(table, total, out=np.zeros_like(table), where=total > 0)
+        names = tuple(region.name or str(i + 1) for i, region in enumerate(chosen))
+        return PanelTrace(shares, (*names, ELSEWHERE), self.pieces)
+
     def steps_of(self, phrase: str, occurrence: int = 0) -> range:
         """The steps that wrote a phrase.
 
@@ -137,8 +179,13 @@ class GazeTrace:
                 raise TraceError(
                     f"the text has no such phrase (occurrence {occurrence}): {phrase!r}"
                 )
-        stop = start + len(phrase)
+        return self.steps_between(start, start + len(phrase))
+
+    def steps_between(self, start: int, stop: int) -> range:
+        """The steps that wrote the characters from `start` to `stop` of the text."""
         touched = [i for i, (a, b) in enumerate(self.offsets) if a < stop and b > start and b > a]
+        if not touched:
+            raise TraceError(f"no token wrote characters {start} to {stop}")
         return range(touched[0], touched[-1] + 1)
 
     def by_phrase(
@@ -171,6 +218,41 @@ class GazeTrace:
             raise TraceError(f"the trace has steps 0..{len(self) - 1}")
         values = self.values(value_weighted)[chosen].mean(0) / len(self.heads)
         return self.tokens.heatmap(values, image)
+
+    def plot(self, path: str | os.PathLike[str] | None = None, title: str = "") -> Figure:
+        """A contact sheet: the picture under a heatmap for the whole text, then phrase by phrase.
+
+        Args:
+            path: also save the figure there; the ending chooses the format.
+            title: above the figure.
+
+        Raises:
+            TraceError: it is not known what picture the text is about.
+            GazeheadsError: the figure cannot be saved.
+        """
+        from gazeheads.trace_figures import contact_sheet  # noqa: PLC0415 - figures need traces
+
+        figure = contact_sheet(self, self.known_image(), title)
+        if path is not None:
+            save_figure(figure, path, dpi=120)
+        return figure
+
+    def known_image(self) -> Image.Image:
+        """The picture; raises TraceError if it is not known."""
+        if self.image is None:
+            raise TraceError(
+                "the trace does not know its picture: watch the picture itself instead of an "
+                "encoded prompt, or set it with dataclasses.replace(trace, image=picture)"
+            )
+        return self.image
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the text, and its contact sheet if the picture is known."""
+        about = f"GazeTrace: {len(self)} tokens, {len(self.heads)} heads"
+        shown = f"<p>{escape(about)}</p><p>{escape(self.text)}</p>"
+        if self.image is None or not len(self):
+            return shown
+        return shown + f'<img alt="{escape(about)}" src="{png_uri(self.plot())}">'
 
 
 @dataclass(frozen=True, eq=False)

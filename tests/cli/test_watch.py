@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from gazeheads.heads import HeadSet
-from gazeheads.regions import ImageTokens, Region
-from gazeheads.trace import GazeTrace
+from gazeheads.trace_files import load_trace
 
 SIZE = (192, 64)
 
@@ -102,10 +101,56 @@ def test_the_text_and_the_numbers_are_kept_when_the_figure_fails(
     assert " ".join(data["text"].split()) == " ".join(out.split())
 
 
-def test_shares_of_boxes_that_overlap() -> None:
-    from gazeheads.cli.commands.watch import by_box
+def test_the_page_and_its_files_stand_where_the_user_said(
+    command: Any, model: str, heads: Path, photo: Path, tmp_path: Path
+) -> None:
+    about = ("--model", model, "--heads", heads, "--max-new-tokens", 5)
+    code, out, err = command("watch", photo, *about, "-o", tmp_path / "new" / "cow.html")
+    assert code == 0, err
+    made = {path.name for path in (tmp_path / "new").iterdir()}
+    assert made == {"cow.html", "cow.png", "cow.json", "cow.npz"}
+    assert f"Page: {tmp_path / 'new' / 'cow.html'}" in out
+    data, trace = (
+        numbers(tmp_path / "new", "cow.json"),
+        load_trace(tmp_path / "new" / "cow.npz"),
+    )
+    assert (trace.pieces, trace.heads) == (tuple(data["pieces"]), ((1, 0), (2, 3)))
+    mean = trace.without(data["sinks"]).values(value_weighted=False) / 2
+    assert mean == pytest.approx(np.array(data["attention"]), rel=2e-3)
 
-    tokens = ImageTokens.of_grid(range(4), (40, 10), 4, 1)
-    trace = GazeTrace(np.array([[[1.0, 2, 3, 4]]]), np.ones((1, 4)), (), tokens, ("x",))
-    boxes = [Region.from_box(0, 0, 20, 10, "a"), Region.from_box(10, 0, 30, 10, "b")]
-    assert by_box(trace, boxes).values == pytest.approx(np.array([[0.3, 0.5, 0.4]]))
+
+def test_another_text_is_never_replaced_unasked(watch: Any, photo: Path, tmp_path: Path) -> None:
+    assert watch(photo)[0] == 0
+    before = (tmp_path / "out" / "gaze.json").read_bytes()
+    assert watch(photo)[0] == 0  # the same again
+    code, _, err = watch(photo, "--prompt", "What else?")
+    assert code == 2 and "--overwrite" in err and len(err.strip().splitlines()) == 1
+    assert (tmp_path / "out" / "gaze.json").read_bytes() == before
+    assert watch(photo, "--prompt", "What else?", "--overwrite")[0] == 0
+    assert (tmp_path / "out" / "gaze.json").read_bytes() != before
+
+
+def test_spans_of_ones_own(watch: Any, photo: Path, tmp_path: Path) -> None:
+    assert watch(photo)[0] == 0
+    text = numbers(tmp_path / "out", "gaze.json")["text"].strip()
+    (tmp_path / "spans.txt").write_text(f"{text}\n", encoding="utf-8")
+    code, _, err = watch(photo, "--spans", tmp_path / "spans.txt")
+    page = (tmp_path / "out" / "page.html").read_text(encoding="utf-8")
+    assert code == 0 and page.count('class="span"') == 1, err
+    (tmp_path / "spans.txt").write_text("what it never says\n", encoding="utf-8")
+    code, out, err = watch(photo, "--spans", tmp_path / "spans.txt")
+    assert code == 2 and "does not say 'what it never says'" in err and text[:10] in out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--spans", "sentences"), "--spans is phrases, words, or a text file"),
+        (("--sinks", "hide"), "Invalid value for '--sinks'"),
+    ],
+)
+def test_wrong_choices_are_one_line(
+    watch: Any, photo: Path, tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    code, out, err = watch(photo, *words)
+    assert (code, out) == (2, "") and told in err and not (tmp_path / "out").exists()

@@ -39,6 +39,13 @@ def test_panel_boxes_tile_a_row(sizes: list[tuple[int, int]], height: int) -> No
     assert edge == strip.image.width
 
 
+@pytest.mark.parametrize("width", [79, 80, 81, 111, 112, 113])
+def test_a_width_loses_its_fraction_before_it_is_rounded_to_whole_tokens(width: int) -> None:
+    strip = plain((width * 3 + 2, 3 * 64), panel_height=64)  # brought to a width of `width` + 2/3
+
+    assert strip.image.width == 32 * round(width / 32)
+
+
 @settings(max_examples=30, deadline=None)
 @given(panels=st.integers(1, 8), columns=st.integers(1, 8))
 def test_grid_boxes_are_disjoint_and_inside(panels: int, columns: int) -> None:

@@ -76,18 +76,31 @@ def material(gqa: VLM, tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_directions_are_the_mean_differences(material: Any) -> None:
     found, own = material
     assert set(own.directions) == {"3 letters", "2 digits"}
-    assert all(direction.shape == (4, 32) for direction in own.directions.values())
+    assert own.directions["3 letters"].shape == (3, 4, 32)  # one per panel asked about
+    assert own.directions["2 digits"].shape == (2, 4, 32)
+    assert np.abs(own.directions["3 letters"][0] - own.directions["3 letters"][2]).max() > 0
     results = found.summary["results"]
     assert results["layouts"][0]["plain"]["total"] == 6
     assert len(results["positions"]["silhouette"]) == 4
 
 
 def test_a_whole_run_on_a_random_model(gqa: VLM, material: Any, tmp_path: Path) -> None:
-    settings = OrderSettings(LAYOUTS, orders=1, order_strips=1, max_new_tokens=6)
+    settings = OrderSettings(LAYOUTS, orders=1, order_strips=1, patch_strips=1, max_new_tokens=6)
     run = reading_order.run(gqa, material[1], settings, RunOptions(tmp_path))
     results = run.summary["results"]
     main = results["layouts"][0]
-    assert len(main["by_layer"]) == 4 and main["best"]["total"] == 4  # not the middle panel
+    assert len(main["by_layer"]) == 4 and main["best"]["total"] == 2  # the first panel of each
+    tried = {own["name"]: own["by_layer"] for own in main["tried"]}
+    assert tried["panel 1"] == main["by_layer"]
+    assert {name: own[0]["total"] for name, own in tried.items()} == {
+        "panel 1": 2,  # panel 2 of 3 is the same in both orders
+        "panel 3": 2,
+        "panel 1, asked about the others": 2,
+        "the mean of all, asked about every panel": 4,
+    }
+    patching = results["patching"]
+    assert patching["asked"] == 2 and np.shape(patching["flips"]) == (4, len(patching["words"]))
+    assert "k" in patching["words"]
     assert results["layer"] == main["best_layer"] and results["layer"] in results["band"]
     assert main["best"]["value"] == max(rate["value"] for rate in main["by_layer"])
     assert results["orders"][0]["order"] == [3, 2, 1]

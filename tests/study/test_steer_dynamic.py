@@ -14,7 +14,7 @@ from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadSet
 from gazeheads.judges import LabelJudge
-from gazeheads.study.experiments import steer_dynamic
+from gazeheads.study.experiments import scheduled, steer_dynamic
 from gazeheads.study.experiments.steer_dynamic import DynamicSettings, derangement, narration_record
 from gazeheads.study.runs import RunOptions
 
@@ -67,7 +67,7 @@ def summary_of(said: list[list[int | None]], schedule: list[list[int]]) -> dict[
         }
         for own, order in zip(said, schedule, strict=True)
     ]
-    return steer_dynamic.set_summary("gaze", 2, records)
+    return scheduled.sets_summary({"gaze": 2}, records)[0]
 
 
 def test_correlations_are_with_the_schedule_and_with_natural_order() -> None:
@@ -79,8 +79,15 @@ def test_correlations_are_with_the_schedule_and_with_natural_order() -> None:
     other = summary_of([[1, 2, 3], [None, 1, 1]], [[3, 1, 2], [2, 3, 1]])
     assert other["segments"]["hits"] == 1  # the last one of the second strip
     assert other["rho_natural"]["count"] == 1 and other["rho_natural"]["value"] == 1
+    assert other["rho_natural"]["constant"] == 0
     assert other["junk"] == 1
     assert summary_of([[None, None, 1]], [[3, 1, 2]])["rho_schedule"] is None
+
+
+def test_a_text_about_one_panel_alone_counts_as_zero_and_is_told() -> None:
+    own = summary_of([[2, 2, 2], [3, 1, 2]], [[3, 1, 2], [3, 1, 2]])
+    assert own["rho_schedule"]["value"] == pytest.approx(0.5)
+    assert (own["rho_schedule"]["count"], own["rho_schedule"]["constant"]) == (2, 1)
 
 
 def test_a_run_on_a_random_model(gqa: VLM, strip: Strip, tmp_path: Path) -> None:

@@ -15,11 +15,12 @@ from gazeheads.cli.terminal import ProgressBars, err, in_a_grid, load_quietly
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.folders import read_strips
 from gazeheads.data.layout import relaid, relaid_picture
+from gazeheads.data.pictures import open_image
 from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadError, HeadScores, HeadSet, HeadsWarning
 from gazeheads.regions import Region
-from gazeheads.study.experiments.steered_answers import GAZE_SHARE
+from gazeheads.study.experiments.controls import GAZE_SHARE
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
@@ -111,8 +112,6 @@ def shown_at(
     if path.is_dir():
         strip = relaid(_comic(path, comic)) if in_a_grid() else _comic(path, comic)
         return Shown(strip.id, strip.image, strip.regions)
-    from gazeheads.models.inputs import open_image
-
     image = open_image(path)
     cut = _cut(image.size, panels, columns) if panels else ()
     if cut and in_a_grid():

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from gazeheads.data.drawn.truth import PanelTruth
 from gazeheads.data.pictures import is_plain, open_image
 from gazeheads.errors import GazeheadsError
+from gazeheads.panel_columns import PanelRow
 from gazeheads.regions import Region
 
 PANEL_HEIGHT = 256
@@ -89,9 +90,12 @@ class Strip:
     @cached_property
     def regions(self) -> tuple[Region, ...]:
         """Where each panel is in `image`, in reading order."""
+        boxes = self._boxes
+        edges = (*(float(box[0]) for box in boxes), float(boxes[-1][2]))
+        one_row = all(box[1] == 0 for box in boxes)
         return tuple(
-            Region.from_box(*box, name=f"panel {number}")
-            for number, box in enumerate(self._boxes, 1)
+            Region((box,), name=f"panel {i + 1}", row=PanelRow(edges, i) if one_row else None)
+            for i, box in enumerate(boxes)
         )
 
     def panel(self, number: int) -> Region:
@@ -127,7 +131,8 @@ class Strip:
         for start in range(0, len(self), across):
             x, y = 0, start // across * height
             for panel in self.panels[start : start + across]:
-                width = _whole_steps(panel.width * height / panel.height)
+                # the released code cuts the fraction off before it rounds
+                width = _whole_steps(int(panel.width * height / panel.height))
                 boxes.append((x, y, x + width, y + height))
                 x += width
         return tuple(boxes)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from gazeheads.heads import HeadSet
 from gazeheads.models.families.family import Family, Fit
 from gazeheads.models.fingerprint import fingerprint_of
 from gazeheads.models.generate import Decoding, pad_id, stop_ids
-from gazeheads.models.inputs import Encoder, EncodingError, ImageLike, Inputs, question
+from gazeheads.models.inputs import Encoder, EncodingError, ImageLike, Inputs, open_image, question
 from gazeheads.models.living import living_heads
 from gazeheads.models.rows import (
     Generation,
@@ -265,10 +266,11 @@ class VLM:
             heads: which heads; None for all.
             norms: "value": of value vectors; "output": after the output projection; "none".
         """
-        encoded = image if isinstance(image, Inputs) else self.encode(image, prompt)
+        picture = None if isinstance(image, Inputs) else open_image(image)
+        encoded = self.encode(picture, prompt) if picture else cast(Inputs, image)
         chosen = "all" if heads is None else heads
         done = self.generate([(encoded, steering)], watch=chosen, norms=norms, **options)
-        return trace_of(done[0])
+        return replace(trace_of(done[0]), image=picture)
 
     def score_regions(
         self,

@@ -1,9 +1,12 @@
-"""``gazeheads watch``: a narration, and where the gaze heads looked while it was written."""
+"""``gazeheads watch``: a text, and where the gaze heads looked while it was written."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,19 +16,70 @@ from gazeheads import prompts
 from gazeheads.cli.heads_options import HeadsAnyway
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from collections.abc import Sequence
 
+    from gazeheads.cli.resolve import Shown
+    from gazeheads.discovery.sinks import Sinks
     from gazeheads.regions import Region
+    from gazeheads.spans import Span, SpanKind
     from gazeheads.trace import GazeTrace, PanelTrace
 
-ELSEWHERE = "elsewhere"
-"""What figure and numbers call the image outside all boxes."""
 _DIGITS = 4  # significant ones of an attention value per token
+
+
+class SinkChoice(StrEnum):
+    """What becomes of the attention to sinks."""
+
+    drop = "drop"
+    keep = "keep"
+    show = "show"
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Where everything of one text goes."""
+
+    folder: Path
+    page: Path
+    stem: str
+    staircase: str
+
+    @classmethod
+    def of(cls, out: Path) -> _Files:
+        """A folder, or a page with the other files beside it."""
+        if out.suffix.lower() in (".html", ".htm"):
+            return cls(out.parent, out, out.stem, f"{out.stem}-staircase")
+        return cls(out, out / "page.html", "gaze", "staircase")
+
+    def __call__(self, stem: str, ending: str) -> Path:
+        return self.folder / f"{stem}.{ending}"
+
+    def check_free(self, asked: dict[str, Any], overwrite: bool) -> None:
+        """Raises GazeheadsError if they hold another text, unless that may be lost."""
+        from gazeheads.errors import GazeheadsError
+
+        found = [self(self.stem, "json"), self(self.staircase, "json")]
+        there = [path for path in found if path.exists()]
+        if overwrite or (not there and not self.page.exists()):
+            return
+        differs = [path for path in there if _asked_in(path) != asked]
+        if differs or not there:
+            raise GazeheadsError(
+                f"{(differs or [self.page])[0]} is of another picture, question or model: choose "
+                "another --out, or replace it with --overwrite"
+            )
+
+
+def _asked_in(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("asked")
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def watch_command(
     image: Annotated[Path, typer.Argument(help="An image, or a folder of strips.")],
-    prompt: Annotated[str, typer.Option(help="Asks for a narration.")] = prompts.FREE_NARRATION,
+    prompt: Annotated[str, typer.Option(help="What is asked.")] = prompts.FREE_NARRATION,
     k: Annotated[int | None, typer.Option("--k", help="Number of heads.")] = None,
     heads: Annotated[
         Path | None, typer.Option(help="Scores or a head set, as JSON; default: discovered now.")
@@ -47,99 +101,173 @@ def watch_command(
         list[str] | None,
         typer.Option(help="Tell how much goes to x0,y0,x1,y1 in pixels; may be repeated."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the figure and the numbers.")] = Path(
-        "runs/watch"
-    ),
+    spans: Annotated[
+        str,
+        typer.Option(help="What to point at: phrases, words, or a text file, one span per line."),
+    ] = "phrases",
+    sinks: Annotated[
+        SinkChoice,
+        typer.Option(help="Tokens that draw attention whatever is said: leave out, keep, mark."),
+    ] = SinkChoice.drop,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Folder, or page.html; default: runs/watch and the picture's name."
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what lies there of another text.")
+    ] = False,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of the text.")] = 300,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
 ) -> None:
-    """Narrate a picture and show where the gaze heads look, word by word.
+    """Have a picture described and see where the gaze heads looked, phrase by phrase.
 
-    By panel for a strip, by box for an image with --box, else over the whole image.
+    Writes a page whose text shows on the picture where the heads looked, a contact sheet and the
+    numbers; by panel for a strip and by box for an image with --box, the shares as well.
     """
     from gazeheads.cli import resolve, terminal
     from gazeheads.errors import GazeheadsError
+    from gazeheads.files import file_name
     from gazeheads.study.runs import check_writable
 
-    check_writable(out)
     shown = resolve.shown_at(image, comic, panels, columns)
+    files = _Files.of(out if out is not None else Path("runs/watch") / file_name(shown.name))
+    check_writable(files.folder)
     if box and shown.panels:
         raise GazeheadsError(f"{shown.name} is told by its panels: leave --box out, or --panels")
     boxes = [region for each in box or () for region in shown.targets(None, each)]
+    chosen_spans = _spans(spans)
+    asked = {
+        "pixels": hashlib.sha256(shown.image.tobytes()).hexdigest()[:16],
+        "prompt": prompt,
+        "model": model,
+        "heads": None if heads is None else str(heads),
+        "k": k,
+        "max_new_tokens": max_new_tokens,
+        "seed": seed,
+    }
+    files.check_free(asked, overwrite)
     with terminal.ProgressBars() as bars:
         vlm, chosen = resolve.model_and_heads(model, heads, k, seed, bars, heads_anyway)
         terminal.print_resize_cost(vlm, shown.image)
         trace = vlm.watch(shown.image, prompt, chosen, max_new_tokens=max_new_tokens)
-    # the text first: nothing that goes wrong with a figure may lose it
-    terminal.out.print(terminal.plain(trace.text))
+        # the text first: nothing that goes wrong with a figure may lose it
+        terminal.out.print(terminal.plain(trace.text))
+        found = None
+        if trace.text.strip():
+            from gazeheads.discovery.sinks import find_sinks
+
+            found = find_sinks(vlm, shown.image, chosen, trace, seed=seed)
     about = {
         "model": vlm.name,
+        "fingerprint": vlm.fingerprint,
         "picture": shown.name,
         "prompt": prompt,
         "heads": [list(head) for head in chosen],
+        "heads_name": chosen.name,
         "text": trace.text,
         "pieces": list(trace.pieces),
+        "sinks": [] if found is None else found.tokens.tolist(),
+        "sinks_left_out": sinks is SinkChoice.drop,
+        "asked": asked,
     }
-    if shown.panels:
-        told = _by_region(trace.by_panel(shown.panels), about, out, shown.name, "panel")
-    elif boxes:
-        told = _by_region(by_box(trace, boxes), about, out, shown.name, "box")
+    if found is not None and len(found):
+        told = {"drop": "left out (--sinks keep)", "keep": "kept", "show": "marked in the page"}
+        terminal.err.print(f"Note: {found.told()}: {told[sinks]}", markup=False)
+    regions = shown.panels or boxes
+    _write(trace, found, sinks, shown, regions, chosen_spans, about, files)
+    terminal.out.print(f"Page: {files.page}", markup=False)
+
+
+def _spans(chosen: str) -> SpanKind | Sequence[str | Span]:
+    """The kind of spans, or those of a text file."""
+    from gazeheads.errors import GazeheadsError
+    from gazeheads.files import read_lines
+
+    if chosen == "phrases":
+        return "phrases"
+    if chosen == "words":
+        return "words"
+    if not Path(chosen).is_file():
+        raise GazeheadsError(f"--spans is phrases, words, or a text file, not {chosen!r}")
+    lines = [line.strip() for _, line in read_lines(chosen)]
+    if not lines:
+        raise GazeheadsError(f"{chosen} has no spans: one per line, as they stand in the text")
+    return lines
+
+
+def _write(
+    trace: GazeTrace,
+    found: Sinks | None,
+    choice: SinkChoice,
+    shown: Shown,
+    regions: Sequence[Region],
+    spans: SpanKind | Sequence[str | Span],
+    about: dict[str, Any],
+    files: _Files,
+) -> None:
+    """Numbers first, then the page, then the figures; says where they are."""
+    from gazeheads.cli import terminal
+    from gazeheads.transcript import write_transcript
+
+    dropped = found is not None and choice is SinkChoice.drop
+    counted = trace.without(found.tokens) if found is not None and dropped else trace
+    numbers = _numbers(trace, counted, shown, about, files)
+    if regions:
+        by_region = counted.by_panel(regions) if shown.panels else counted.by_region(regions)
+        what = "panel" if shown.panels else "box"
+        data = {
+            "kind": "gaze-by-panel",
+            **about,
+            "panels": list(by_region.names),
+            "attention": by_region.values.tolist(),
+        }
+        numbers.append(_staircase(by_region, data, what, shown.name, files))
     else:
-        told = _over_image(trace, shown.image, about, out, shown.name)
-    terminal.out.print(told, markup=False)
+        counted.plot(files(files.stem, "png"), shown.name)
+        numbers.insert(0, files(files.stem, "png"))
+    terminal.out.print("Files: " + ", ".join(map(str, numbers)), markup=False)
+    if trace.text.strip():
+        write_transcript(
+            trace,
+            files.page,
+            spans=spans,
+            sinks=found,
+            sink_choice=choice.value,
+            regions=regions,
+            title=shown.name,
+            prompt=about["prompt"],
+            about={"model": about["model"], "heads": f"{len(trace.heads)}: {about['heads_name']}"},
+        )
 
 
-def by_box(trace: GazeTrace, boxes: Sequence[Region]) -> PanelTrace:
-    """Share of the attention to the whole image that goes to every box, and to none of them.
-
-    Boxes may overlap: a token then counts for each.
-    """
-    import numpy as np
-
-    from gazeheads.trace import PanelTrace
-
-    values = trace.values()
-    own = [trace.tokens.indices(region) for region in boxes]
-    rest = np.setdiff1d(np.arange(values.shape[1]), np.concatenate(own))
-    table = np.stack([values[:, tokens].sum(1) for tokens in (*own, rest)], 1)
-    total = values.sum(1, keepdims=True)
-    shares = np.divide(table, total, out=np.zeros_like(table), where=total > 0)
-    return PanelTrace(shares, (*(region.name for region in boxes), ELSEWHERE), trace.pieces)
-
-
-def _by_region(trace: PanelTrace, about: dict[str, Any], out: Path, name: str, what: str) -> str:
-    """Writes numbers and staircase; says where they are."""
+def _staircase(
+    shares: PanelTrace, data: dict[str, Any], what: str, name: str, files: _Files
+) -> Path:
     from gazeheads.files import write_json
 
-    data = {
-        "kind": "gaze-by-panel",
-        **about,
-        "panels": list(trace.names),
-        "attention": trace.values.tolist(),
-    }
-    numbers = write_json(out / "staircase.json", data)
-    trace.plot(out / "staircase.png", name, what)
-    return f"Staircase: {out / 'staircase.png'}, {numbers}"
+    write_json(files(files.staircase, "json"), data)
+    shares.plot(files(files.staircase, "png"), name, what)
+    return files(files.staircase, "png")
 
 
-def _over_image(
-    trace: GazeTrace, image: Image.Image, about: dict[str, Any], out: Path, name: str
-) -> str:
-    """Writes the attention to every image token at every step, and heatmaps of it."""
-    from gazeheads.figure_text import save_figure
+def _numbers(
+    trace: GazeTrace, counted: GazeTrace, shown: Shown, about: dict[str, Any], files: _Files
+) -> list[Path]:
+    """The attention to every image token at every step: averaged as JSON, by head as NPZ."""
     from gazeheads.files import write_json
-    from gazeheads.trace_figures import contact_sheet
+    from gazeheads.trace_files import save_trace
 
-    values = trace.values(value_weighted=False) / len(trace.heads)
+    values = counted.values(value_weighted=False) / len(trace.heads)
     data = {
         "kind": "gaze-over-image",
         **about,
-        "size": list(image.size),
+        "size": list(shown.image.size),
         # of a token that stands for no part of the image: none
         "boxes": [None if math.isnan(b[0]) else [round(float(x), 2) for x in b]
                   for b in trace.tokens.boxes],
         "attention": [[float(f"{x:.{_DIGITS}g}") for x in step] for step in values],
     }  # fmt: skip
-    numbers = write_json(out / "gaze.json", data)
-    save_figure(contact_sheet(trace, image, name), out / "gaze.png", dpi=120)
-    return f"Heatmaps: {out / 'gaze.png'}, {numbers}"
+    whole = save_trace(trace, files(files.stem, "npz"))
+    return [write_json(files(files.stem, "json"), data), whole]

@@ -1,7 +1,9 @@
 """Where the order of reading is kept: states under "read in reverse" minus states under plain ones.
 
-At the last token of every question about a label the residual stream after each layer is kept;
-the difference of means over (plain, reverse) pairs is the direction that `reading_order` adds.
+At the last token of every question about a label the residual stream after each layer is kept.
+For every panel k asked about, the mean difference over (plain, reverse) pairs of THAT k is the
+direction that `reading_order` adds: it says "go to that panel". Averaged over all k it says
+nothing, because plain and reverse questions are about the same panels.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ class DirectionRecord(Record):
 
     Attributes:
         layout: its name.
-        direction: (L, D) from plain reading to reading in reverse.
+        direction: (panels, L, D) from plain reading to reading in reverse, by panel asked about.
         plain_right, reverse_right: answers that name the label asked for.
         states: (panels, L, D) of the plain questions, of the first strips of the main layout.
     """
@@ -117,7 +119,9 @@ def _record(vlm: VLM, strip: Strip, layout: Layout, kept: bool, batch: int) -> d
     questions = [*forward_questions(layout), *reverse_questions(layout)]
     done = probe(vlm, asked(vlm, strip, questions), batch_size=batch)
     plain, reverse = done[:panels], done[panels:]
-    direction = difference_of_means([p.states for p in reverse], [p.states for p in plain])
+    direction = np.stack(
+        [difference_of_means([b.states], [a.states]) for a, b in zip(plain, reverse, strict=True)]
+    )
     record = {
         "layout": layout.name,
         "direction": packed(direction),
@@ -193,7 +197,7 @@ def positions(states: Sequence[np.ndarray]) -> dict[str, Any]:
 
 
 def load_directions(path: Path) -> dict[str, np.ndarray]:
-    """(L, D) by layout, from the folder of a finished run."""
+    """(panels, L, D) by layout, from the folder of a finished run."""
     data = read_json(path / DIRECTIONS, "reading-directions")
     return {name: unpacked(data, name) for name in data if name != "kind"}
 

@@ -1,42 +1,41 @@
 """Turning the order of reading: one direction added to the residual stream, nothing said in text.
 
 A plain question about the label of the k-th panel is answered while the direction "read in
-reverse" is added after ONE layer; the answer flips when it names the label that reverse reading
-would. The same with other orders, and during a free narration.
+reverse" found on questions about the k-th panel is added after ONE layer; the answer flips when it
+names the label that reverse reading would. The study's figures are of the first panel. The same
+with other orders, and during a free narration; and where in the prompt the order is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from gazeheads import prompts
 from gazeheads.data.drawn.strips import draw_strips
-from gazeheads.data.strip import Strip
 from gazeheads.judges import Judge, chosen_judge
-from gazeheads.judges.narration import narrated, order_narrated
 from gazeheads.study import published
 from gazeheads.study.experiment import Command, Experiment, Option, Work, register
 from gazeheads.study.experiments import reading_directions
-from gazeheads.study.experiments.labelled import Layout, labelled
+from gazeheads.study.experiments.labelled import Layout
 from gazeheads.study.experiments.reading_directions import LAYOUTS, SEED, TUNING_SEED
-from gazeheads.study.experiments.reading_probe import (
-    flip_record,
-    follow,
-    order_direction,
-    orders_of,
-)
+from gazeheads.study.experiments.reading_probe import orders_of as orders_of  # noqa: PLC0414
 from gazeheads.study.experiments.reading_summary import (
     FLIP,
-    NARRATION,
-    ORDER,
     ReadingRecord,
     chosen_layers,
     of_kind,
     results,
+)
+from gazeheads.study.experiments.reading_work import (
+    Material,
+    OrderSettings,
+    flips,
+    narrations,
+    orders,
+    patches,
 )
 from gazeheads.study.identity import model_fingerprint, strips_fingerprint
 from gazeheads.study.runs import RunFolder, RunOptions
@@ -46,44 +45,6 @@ if TYPE_CHECKING:
     from gazeheads.study.context import ExperimentContext
 
 EXPERIMENT = "reading-order"
-
-
-@dataclass(frozen=True)
-class OrderSettings:
-    """Settings of `run`.
-
-    Attributes:
-        layouts: kinds of strips, the main one first.
-        alpha: factor of the direction.
-        orders: orders tried besides the reverse one; None: all there are.
-        order_strips: strips each order is built on, and as many it is tried on.
-        max_new_tokens: of narrations.
-        seed: of labels and orders.
-        judge: name of the judge of narrations.
-    """
-
-    layouts: tuple[Layout, ...] = LAYOUTS
-    alpha: float = 1.0
-    orders: int | None = 23
-    order_strips: int = 4
-    max_new_tokens: int = 300
-    seed: int = 0
-    judge: str = "label"
-
-
-@dataclass(frozen=True)
-class Material:
-    """What `run` works on.
-
-    Attributes:
-        strips: by name of the layout, to try directions on.
-        tuning: of the main layout, to build the directions of other orders on.
-        directions: (L, D) "read in reverse" by name of the layout.
-    """
-
-    strips: Mapping[str, Sequence[Strip]]
-    tuning: Sequence[Strip]
-    directions: Mapping[str, np.ndarray]
 
 
 def run(
@@ -112,100 +73,18 @@ def run(
 
     def work(folder: RunFolder) -> Iterator[Work[Any]]:
         batch = options.batch_size
-        yield _flips(vlm, material, settings, batch, settings.layouts[:1], shared=True)
-        yield _flips(vlm, material, settings, batch, settings.layouts[1:])
+        yield flips(vlm, material, settings, batch, settings.layouts[:1], shared=True)
+        yield flips(vlm, material, settings, batch, settings.layouts[1:])
         layer, band = chosen_layers(of_kind(folder.ordered(), FLIP, settings.layouts[0].name))
-        yield _orders(vlm, material, settings, batch, layer)
-        yield _narrations(vlm, material, settings, band, judge)
+        yield patches(vlm, material, settings, batch)
+        yield orders(vlm, material, settings, batch, layer)
+        yield narrations(vlm, material, settings, band, judge)
 
     return READING_ORDER.carry_out(vlm.name, whole, options, work)
 
 
 def _directions_sums(directions: Mapping[str, np.ndarray]) -> dict[str, float]:
     return {name: round(float(np.abs(own).sum()), 3) for name, own in directions.items()}
-
-
-def _flips(
-    vlm: VLM,
-    material: Material,
-    settings: OrderSettings,
-    batch: int,
-    layouts: Sequence[Layout],
-    shared: bool = False,
-) -> Work[tuple[Layout, int, Strip]]:
-    def do(part: Sequence[tuple[Layout, int, Strip]]) -> list[dict[str, Any]]:
-        ((layout, number, strip),) = part
-        shown = labelled(strip, layout, settings.seed + 1, number)
-        direction = settings.alpha * material.directions[layout.name]
-        record = flip_record(vlm, shown, layout, direction, batch)
-        return [{"kind": FLIP, **record}]
-
-    units = [
-        (f"{FLIP} {layout.name}: {strip.id}", (layout, number, strip))
-        for layout in layouts
-        for number, strip in enumerate(material.strips[layout.name])
-    ]
-    return Work(units, do, shared=shared)
-
-
-def _orders(
-    vlm: VLM,
-    material: Material,
-    settings: OrderSettings,
-    batch: int,
-    layer: int,
-) -> Work[tuple[int, ...]]:
-    layout = settings.layouts[0]
-    count = settings.order_strips
-    strips = material.strips[layout.name][:count]
-    built_on = [
-        labelled(s, layout, settings.seed, i) for i, s in enumerate(material.tuning[:count])
-    ]
-    tried_on = [labelled(s, layout, settings.seed + 1, i) for i, s in enumerate(strips)]
-
-    def do(part: Sequence[tuple[int, ...]]) -> list[dict[str, Any]]:
-        (order,) = part
-        direction, prompted = order_direction(vlm, built_on, layout, order, batch)
-        chosen = np.zeros_like(direction)
-        chosen[layer] = settings.alpha * direction[layer]
-        steered = follow(vlm, tried_on, layout, order, chosen, batch)
-        told = {"kind": ORDER, "order": list(order), "layer": layer}
-        return [{**told, "prompted": prompted, "steered": steered}]
-
-    units = [
-        (f"{ORDER} {'-'.join(map(str, order))}", order)
-        for order in orders_of(layout.panels, settings.orders, settings.seed)
-    ]
-    return Work(units, do)
-
-
-def _narrations(
-    vlm: VLM,
-    material: Material,
-    settings: OrderSettings,
-    band: Sequence[int],
-    judge: Judge,
-) -> Work[Strip]:
-    from gazeheads.residual import adding  # noqa: PLC0415 - loads torch
-
-    main = settings.layouts[0].name
-    direction = settings.alpha * material.directions[main]
-
-    def do(part: Sequence[Strip]) -> list[dict[str, Any]]:
-        (strip,) = part
-        prompt = vlm.encode(strip.image, prompts.FREE_NARRATION)
-        length = settings.max_new_tokens
-        (plain,) = vlm.generate(prompt, max_new_tokens=length)
-        with adding(vlm, direction, band):
-            (turned,) = vlm.generate(prompt, max_new_tokens=length)
-        told = {
-            name: {"text": g.text, "order": order_narrated(narrated(judge, strip, g.text))}
-            for name, g in (("plain", plain), ("turned", turned))
-        }
-        return [{"kind": NARRATION, "layers": list(band), "panels": len(strip), **told}]
-
-    units = [(f"{NARRATION}: {strip.id}", strip) for strip in material.strips[main]]
-    return Work(units, do)
 
 
 @dataclass(frozen=True)
@@ -216,8 +95,9 @@ class ReadingOptions:
         orders: tried besides the reverse one.
         all_orders: try all there are.
         alpha: factor of the direction.
-        layouts, each, order_strips, max_new_tokens: for `reproduce`: kinds of strips and strips of
-            each kind, strips each order is built on, and the length of narrations.
+        layouts, each, order_strips, patch_strips, max_new_tokens: for `reproduce`: kinds of strips
+            and strips of each kind, strips each order is built on and states are moved on, and the
+            length of narrations.
     """
 
     orders: Annotated[int, Option("Orders tried besides the reverse.", least=0)] = 23
@@ -226,6 +106,7 @@ class ReadingOptions:
     layouts: tuple[Layout, ...] = LAYOUTS
     each: int | None = None
     order_strips: int = OrderSettings.order_strips
+    patch_strips: int = OrderSettings.patch_strips
     max_new_tokens: int = OrderSettings.max_new_tokens
 
 
@@ -251,6 +132,7 @@ def _turned(context: ExperimentContext, options: ReadingOptions) -> list[RunFold
         options.alpha,
         None if options.all_orders else options.orders,
         options.order_strips,
+        options.patch_strips,
         options.max_new_tokens,
         seed,
         context.judge.name,
@@ -275,13 +157,14 @@ READING_ORDER = register(
             ReadingOptions,
             draws_strips=True,
             place=70,
-            full=(ReadingOptions(each=8),),
+            full=(ReadingOptions(each=12),),
             quick=(
                 ReadingOptions(
                     orders=2,
                     layouts=(Layout(6), Layout(3)),
                     each=2,
                     order_strips=1,
+                    patch_strips=1,
                     max_new_tokens=80,
                 ),
             ),

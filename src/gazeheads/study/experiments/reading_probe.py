@@ -32,51 +32,76 @@ def orders_of(panels: int, count: int | None, seed: int) -> list[tuple[int, ...]
 
 
 def flip_record(
-    vlm: VLM, strip: Strip, layout: Layout, direction: np.ndarray, batch: int
+    vlm: VLM, strip: Strip, layout: Layout, directions: np.ndarray, batch: int, crossed: bool
 ) -> dict[str, Any]:
-    """Per layer how many answers flip, and the mean logit of the reverse label over the plain."""
-    from gazeheads.residual import probe  # noqa: PLC0415 - loads torch
+    """What the directions do to the answers about one strip, layer by layer.
 
-    labels, layers = label_tokens(vlm, strip), len(direction)
-    one_layer = direction * np.eye(layers)[:, :, None]  # (L, L, D): row l adds at layer l only
-    flips, gaps, before, plain_right, counted = np.zeros(layers, int), np.zeros(layers), 0.0, 0, 0
+    Args:
+        vlm: the model.
+        strip: with labels.
+        layout: its kind.
+        directions: (panels, L, D), by the panel asked about.
+        batch: prompts at once.
+        crossed: also try the first panel's direction on questions about the others, and the mean
+            of all directions.
+
+    Returns:
+        Per layer and panel asked about whether the answer flips, and the logit of the reverse label
+        over the plain one; of the first panel, as in the study, beside it by themselves.
+    """
+    from gazeheads.residual import Edit, edited  # noqa: PLC0415 - loads torch
+
+    labels, layers = label_tokens(vlm, strip), directions.shape[1]
+    tried: dict[str, list[tuple[int, list[int], list[float]]]] = {}
+    before, right = {}, 0
     for k, prompt in enumerate(asked(vlm, strip, forward_questions(layout))):
         plain, reverse = labels[k], labels[-1 - k]
-        additions = np.concatenate([np.zeros_like(one_layer[:1]), one_layer])
-        unsteered, *steered = probe(vlm, [prompt] * (layers + 1), additions, batch)
-        plain_right += int(unsteered.logits.argmax()) == plain
-        if plain == reverse:  # the middle panel is the same in both orders
-            continue
-        counted += 1
-        before += float(unsteered.logits[reverse] - unsteered.logits[plain])
-        flips += [int(p.logits.argmax()) == reverse for p in steered]
-        gaps += [float(p.logits[reverse] - p.logits[plain]) for p in steered]
-    return {
+        used = {"own": directions[k]} if plain != reverse else {}  # the middle panel stays
+        if crossed and plain != reverse:
+            used |= {"first": directions[0]} if k else {}
+            used |= {"averaged": directions.mean(0)}
+        edits = [Edit(layer, own[layer]) for own in used.values() for layer in range(layers)]
+        unsteered, *logits = edited(vlm, [prompt] * (len(edits) + 1), [None, *edits], batch)
+        right += int(unsteered.argmax()) == plain
+        before[k] = float(unsteered[reverse] - unsteered[plain])
+        for i, name in enumerate(used):
+            own = logits[i * layers : (i + 1) * layers]
+            flips = [int(each.argmax() == reverse) for each in own]
+            gaps = [round(float(each[reverse] - each[plain]), 4) for each in own]
+            tried.setdefault(name, []).append((k + 1, flips, gaps))
+    first = tried["own"][0]
+    record = {
         "layout": layout.name,
-        "asked": counted,
-        "flips": flips.tolist(),
-        "gap": (gaps / counted).round(4).tolist(),
-        "gap_unsteered": round(before / counted, 4),
-        "plain_right": int(plain_right),
+        "asked": 1,
+        "flips": first[1],
+        "gap": first[2],
+        "gap_unsteered": round(before[0], 4),
+        "plain_right": int(right),
+        "by_panel": {str(k): flips for k, flips, _ in tried["own"]},
     }
+    for name in ("first", "averaged"):
+        if several := tried.get(name):
+            total = np.sum([flips for _, flips, _ in several], axis=0)
+            record[name] = {"asked": len(several), "flips": total.tolist()}
+    return record
 
 
-def order_direction(
+def order_directions(
     vlm: VLM, strips: Sequence[Strip], layout: Layout, order: Sequence[int], batch: int
 ) -> tuple[np.ndarray, list[int]]:
-    """The direction of an order, and [hits, asked] when the order is asked for in text."""
-    from gazeheads.residual import difference_of_means, probe  # noqa: PLC0415 - loads torch
+    """(panels, L, D) of an order, and [hits, asked] when the order is asked for in text."""
+    from gazeheads.residual import probe  # noqa: PLC0415 - loads torch
 
-    plain, other, hits = [], [], 0
+    panels, found, hits = layout.panels, [], 0
     for strip in strips:
         labels = label_tokens(vlm, strip)
         questions = [*forward_questions(layout), *ordered_questions(layout, order)]
         done = probe(vlm, asked(vlm, strip, questions), batch_size=batch)
-        plain += [p.states for p in done[: layout.panels]]
-        other += [p.states for p in done[layout.panels :]]
-        answers = [int(p.logits.argmax()) for p in done[layout.panels :]]
+        states = np.stack([p.states for p in done])
+        found.append(states[panels:] - states[:panels])
+        answers = [int(p.logits.argmax()) for p in done[panels:]]
         hits += sum(a == labels[panel - 1] for a, panel in zip(answers, order, strict=True))
-    return difference_of_means(other, plain), [hits, layout.panels * len(strips)]
+    return np.mean(found, axis=0), [hits, panels * len(strips)]
 
 
 def follow(
@@ -84,19 +109,29 @@ def follow(
     strips: Sequence[Strip],
     layout: Layout,
     order: Sequence[int],
-    addition: np.ndarray,
+    directions: np.ndarray,
+    layer: int,
     batch: int,
 ) -> list[int]:
-    """[hits, asked] of plain questions under a direction, where the order says another panel."""
-    from gazeheads.residual import probe  # noqa: PLC0415 - loads torch
+    """[hits, asked] of plain questions, each under its own direction after one layer.
 
-    hits = total = 0
+    Args:
+        vlm: the model.
+        strips: with labels.
+        layout: their kind.
+        order: counts where it says another panel than the natural one.
+        directions: (panels, L, D).
+        layer: after which they are added.
+        batch: prompts at once.
+    """
+    from gazeheads.residual import Edit, edited  # noqa: PLC0415 - loads torch
+
+    moved = [k for k, panel in enumerate(order, 1) if panel != k]
+    hits = 0
     for strip in strips:
-        labels = label_tokens(vlm, strip)
-        rows = asked(vlm, strip, forward_questions(layout))
-        done = probe(vlm, rows, np.repeat(addition[None], len(rows), 0), batch)
-        for k, (panel, probed) in enumerate(zip(order, done, strict=True), 1):
-            if panel != k:
-                total += 1
-                hits += int(probed.logits.argmax()) == labels[panel - 1]
-    return [hits, total]
+        labels, rows = label_tokens(vlm, strip), asked(vlm, strip, forward_questions(layout))
+        edits = [Edit(layer, directions[k - 1, layer]) for k in moved]
+        logits = edited(vlm, [rows[k - 1] for k in moved], edits, batch)
+        named = [labels[order[k - 1] - 1] for k in moved]
+        hits += sum(int(a.argmax()) == b for a, b in zip(logits, named, strict=True))
+    return [hits, len(moved) * len(strips)]

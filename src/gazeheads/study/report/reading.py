@@ -15,6 +15,7 @@ from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock, colo
 from gazeheads.study.report.dynamic import rho
 from gazeheads.study.report.figures import WIDTH
 from gazeheads.study.report.numbers import Results, Runs, percent
+from gazeheads.study.report.reading_map import flips_by_panel, layer_sentence, patching_map
 from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import write_csv
 from gazeheads.study.report.theme import Theme, save
@@ -90,13 +91,16 @@ def order_section(runs: Runs) -> Section:
         "Turning the order of reading without a word",
         (
             "The direction from plain reading to reading in reverse is added to the residual "
-            "stream after one layer while a plain question is asked. An answer flips when it names "
-            "the label that reading in reverse would find.",
-            f"{_best(main)} Unsteered, {percent(main['plain'])} of the answers are right at all.",
+            "stream after one layer while the plain question about the first panel is asked. An "
+            "answer flips when it names the label of the last panel, as reading in reverse would.",
+            f"{_best(main)} {layer_sentence(main['by_layer'])} Unsteered, "
+            f"{percent(main['plain'])} of the answers about all panels are right.{_unread(main)}",
         ),
         (
             _by_layer(run.path, layouts),
             _flip_table(run.model, layouts),
+            *([flips_by_panel(run.path, main["tried"])] if main.get("tried") else []),
+            *([patching_map(run.path, own)] if (own := results.get("patching")) else []),
             _orders_table(run.path, results["orders"]),
             _narration_table(results["narration"], results["band"]),
         ),
@@ -108,6 +112,13 @@ def _best(main: Results) -> str:
         return "Here no answer flips at any layer."
     rate = percent(main["best"], interval=True)
     return f"Here {rate} flip at layer {main['best_layer']}, the best one."
+
+
+def _unread(main: Results) -> str:
+    """Said when flips mean little, because the labels are not read to begin with."""
+    if main["plain"]["value"] >= 0.5:
+        return ""
+    return " That is too few: the model does not read these labels, and flips say little about it."
 
 
 def _by_layer(folder: Path, layouts: Sequence[Results]) -> FigureBlock:
@@ -134,8 +145,8 @@ def _by_layer(folder: Path, layouts: Sequence[Results]) -> FigureBlock:
             ),
         ),
         "Flip rate by layer.",
-        "Share of answers that flip when the direction is added after one layer. The file also has "
-        "the difference of the two labels' logits.",
+        "Share of answers about the first panel that flip when the direction is added after one "
+        "layer. The file also has the difference of the two labels' logits.",
         (write_csv(folder / "flips.csv", head, rows),),
     )
 
@@ -206,8 +217,9 @@ def _orders_table(folder: Path, orders: Sequence[Results]) -> TableBlock:
     )
     head = ("order", "follow the direction", "published", "follow when asked in text")
     note = (
-        "Directions of other orders are built the same way, from the order asked for in text. In "
-        f"the study every order asked for in text is followed. {ANOTHER_MODEL}"
+        "Directions of other orders are built the same way, for every panel asked about, from the "
+        "order asked for in text; a model that does not follow an order in text has no direction "
+        f"for it. In the study every order asked for in text is followed. {ANOTHER_MODEL}"
     )
     return TableBlock(head, table, note)
 
@@ -232,4 +244,11 @@ def _narration_table(narration: Results, band: Sequence[int]) -> TableBlock:
         "free narration", "rho with reverse order", "published", "start at the last panel",
         "published, start",
     )  # fmt: skip
-    return TableBlock(head, rows, f"The direction is added after {layers}. {ANOTHER_MODEL}")
+    told = narration["turned"]["rho_reverse"]
+    counted = told["count"] if told else 0
+    total = narration["turned"]["starts_at_last"]["total"]
+    note = (
+        f"The first panel's direction is added after {layers}, at every token. With it {counted} "
+        f"of {total} texts tell three panels or more, which rho needs. {ANOTHER_MODEL}"
+    )
+    return TableBlock(head, rows, note)
