@@ -105,8 +105,9 @@ class Steering:
         heads: which heads.
         target: a region, a schedule of regions, or a live steering.
         delta: strength; infinite means only the target counts.
-        mode: "hard", "soft" or "paper" (see `Intervention`); None: hard for an infinite delta, soft
-            for a finite one. The paper mode turns an infinite delta into the paper's 10,000.
+        mode: "hard", "soft", "paper" or "within" (see `Intervention`); None: hard for an infinite
+            delta, soft for a finite one. The paper mode turns an infinite delta into the paper's
+            10,000.
         when: steer the prefill, the decode steps, or both.
         rule, threshold: how the region picks tokens (see `ImageTokens.indices`).
     """

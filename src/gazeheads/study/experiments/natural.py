@@ -44,7 +44,7 @@ class NaturalSettings:
     source: str
     prompt: str = prompts.COCO
     max_new_tokens: int = 15
-    mode: Literal["soft", "hard", "paper"] = "paper"
+    mode: Literal["soft", "hard", "paper", "within"] = "paper"
     delta: float = 10_000.0
     seed: int = 0
 

@@ -42,7 +42,7 @@ class SteerVqaSettings:
     conditions: tuple[str, ...] = (GAZE, RANDOM, ALL)
     prompt: str = prompts.VQA
     max_new_tokens: int = 15
-    mode: Literal["soft", "hard", "paper"] = "paper"
+    mode: Literal["soft", "hard", "paper", "within"] = "paper"
     delta: float = 10_000.0
     when: Literal["prefill", "decode", "both"] = "both"
     pool: ControlPool = "matched"

@@ -67,7 +67,7 @@ class DynamicSettings:
 
     segment: int = STUDY_SEGMENT
     prompt: str = prompts.FREE_NARRATION
-    mode: Literal["soft", "hard", "paper"] = "paper"
+    mode: Literal["soft", "hard", "paper", "within"] = "paper"
     delta: float = 10_000.0
     draw_strips: int | None = LONG_TEXT_STRIPS
     seed: int = 0
