@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +107,8 @@ def test_a_whole_run_on_a_random_model(gqa: VLM, material: Any, tmp_path: Path) 
     page = order_section({run.experiment: run})
     assert any("flip after" in text for text in page.text)
     for name in ("flips_by_panel", "patching"):
-        lines = (run.path / f"{name}.csv").read_text().splitlines()
+        with (run.path / f"{name}.csv").open(newline="") as file:
+            lines = list(csv.reader(file))
         counted = len(main["tried"]) if name == "flips_by_panel" else len(patching["words"])
         assert len(lines) == 1 + 4 * counted
     assert results["layer"] == main["best_layer"] and results["layer"] in results["band"]
