@@ -13,7 +13,7 @@ import gazeheads
 ROOT = Path(gazeheads.__file__).parent
 VALUES = {
     "errors", "files", "prompts", "heads", "head_set", "regions", "gazeheads", "figure_text",
-    "progress",
+    "progress", "control_draws",
 }  # fmt: skip
 """Plain values: anybody may know them."""
 MAY_KNOW: dict[str, set[str]] = {
@@ -33,7 +33,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "progress": set(),
     "files": {"errors"},
     "head_set": {"errors", "files"},
-    "heads": {"errors", "files", "head_set"},
+    "control_draws": {"head_set"},
+    "heads": {"errors", "files", "head_set", "control_draws"},
     "regions": {"errors", "boxes", "masks", "uncovered", "panel_columns"},
     "panel_columns": set(),
     "figure_text": {"errors", "files"},
@@ -53,7 +54,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "models": VALUES | {"attention", "steering", "live_steering", "trace", "data"},
     "residual": VALUES | {"attention", "models"},
     "discovery": VALUES | {"models", "attention"},
-    "judges": VALUES | {"data", "services"},
+    "judges": VALUES | {"data", "services", "spans"},
     "study": VALUES
     | {"attention", "steering", "trace", "models", "residual", "discovery", "data", "judges"}
     | {"services", "data.written", "boxes"},

@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gazeheads import GazeheadsError, Head, HeadScores, HeadSet
-from gazeheads.heads import HeadsWarning
+from gazeheads.control_draws import in_their_layers
+from gazeheads.heads import HeadError, HeadsWarning
 
 
 def make_scores(layers=4, heads=5, regions=3, seed=0, **provenance) -> HeadScores:
@@ -271,3 +272,47 @@ def test_no_head_alive():
 def test_living_heads_of_another_shape():
     with pytest.raises(GazeheadsError, match="do not fit"):
         HeadScores(np.zeros((2, 2)), living=np.zeros((2, 3)))
+
+
+def layered(living: list[list[bool]]) -> HeadScores:
+    """Scores that fall from head to head, and which heads live."""
+    alive = np.array(living)
+    scores = -np.arange(alive.size, dtype=float).reshape(alive.shape)
+    return HeadScores(scores, living=alive)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 10), st.integers(1, 8))
+def test_matched_controls_live_are_none_of_the_set_and_match_its_layers(
+    seed: int, k: int, draws: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    scores = layered((rng.random((5, 8)) < 0.8).tolist())
+    k = min(k, len(scores.living_ranking()))
+    tested = scores.top(k)
+    others = set(scores.living_ranking()) - set(tested)
+    if len(others) < k:
+        with pytest.raises(HeadError, match="cannot draw"):
+            scores.matched(tested, draws, seed)
+        return
+    sets = scores.matched(tested, draws, seed)
+    assert sets == scores.matched(tested, draws, seed)
+    assert 1 <= len(sets) <= draws and len({each.heads for each in sets}) == len(sets)
+    wanted = {layer: len(heads) for layer, heads in tested.by_layer().items()}
+    free = {layer: sum(h.layer == layer for h in others) for layer in range(5)}
+    best = sum(min(count, free[layer]) for layer, count in wanted.items())
+    for each in sets:
+        assert len(each) == k and set(each) <= others
+        assert in_their_layers(each, tested) == best
+
+
+def test_what_a_layer_lacks_comes_from_its_neighbours() -> None:
+    scores = layered([[True] * 4, [True] * 2 + [False] * 2, [True] * 4, [True] * 4])
+    for drawn in scores.matched(HeadSet.of([(1, 0), (1, 1)]), 20, 3):
+        assert {head.layer for head in drawn} <= {0, 2}
+
+
+def test_no_more_sets_are_drawn_than_there_are() -> None:
+    scores = layered([[True] * 4])
+    assert len(scores.matched(HeadSet.of([(0, 0)]), 20)) == 3
+    protected = scores.matched(HeadSet.of([(0, 0)]), 20, protected=[Head(0, 1), Head(0, 2)])
+    assert [each.heads for each in protected] == [((0, 3),)]

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gazeheads.control_draws import draw_matched
 from gazeheads.files import write_json
 from gazeheads.head_set import FORMAT, Head, HeadError, HeadSet, HeadsWarning, read_heads_file
 
@@ -32,6 +33,8 @@ class HeadScores:
         provenance: where the numbers come from: model, fingerprint, strips, seed, versions, ...
         living: (L, H) bool: heads whose output can be other than zero (`VLM.living_heads`). None
             if unknown: then every head counts as living.
+        q: (L, H) false-discovery rates of the scores, 1 for heads not tested (see
+            `discovery.nulls`). None if unknown.
     """
 
     scores: np.ndarray
@@ -39,6 +42,7 @@ class HeadScores:
     name: str = "gaze"
     provenance: dict[str, Any] = field(default_factory=dict)
     living: np.ndarray | None = None
+    q: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         scores = np.asarray(self.scores, dtype=np.float64)
@@ -57,6 +61,11 @@ class HeadScores:
             if living.shape != scores.shape:
                 raise HeadError(f"living heads of shape {living.shape} do not fit {scores.shape}")
             object.__setattr__(self, "living", living)
+        if self.q is not None:
+            q = np.asarray(self.q, dtype=np.float64)
+            if q.shape != scores.shape:
+                raise HeadError(f"q of shape {q.shape} does not fit {scores.shape}")
+            object.__setattr__(self, "q", q)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -146,6 +155,35 @@ class HeadScores:
         drawn = np.random.default_rng(seed).choice(len(candidates), size=k, replace=False)
         return self._set([candidates[int(i)] for i in drawn], f"random {k} ({where}, seed {seed})")
 
+    def matched(
+        self,
+        heads: HeadSet,
+        draws: int = 20,
+        seed: int = 0,
+        protected: Iterable[Head] = (),
+    ) -> tuple[HeadSet, ...]:
+        """Control sets with as many heads in every layer as a set has: see `draw_matched`.
+
+        Args:
+            heads: the set under test; none of its heads is drawn.
+            draws: how many sets, no two alike; fewer if so many do not exist.
+            seed: of the draws.
+            protected: further heads that are never drawn.
+
+        Raises:
+            HeadError: too few living heads are left.
+        """
+        heads.check(*self.shape)
+        living = self.living_ranking()
+        drawn = draw_matched(living, heads.heads, draws, seed, protected)
+        if drawn is None:
+            raise HeadError(
+                f"cannot draw {len(heads)} control heads: of {self.living_text()} "
+                f"{len(set(living) - set(heads) - set(protected))} are left outside the set"
+            )
+        name = f"random {len(heads)} (matched, seed {seed}, draw"
+        return tuple(self._set(each, f"{name} {n})") for n, each in enumerate(drawn, 1))
+
     def _nearest(self, k: int, excluded: HeadSet) -> list[Head]:
         """The living heads of the excluded ones' layers and of the nearest others, until `k`."""
         layers = [head.layer for head in excluded]
@@ -187,7 +225,7 @@ class HeadScores:
         rest = matrices.sum((-2, -1)) - diagonal * regions
         off_diagonal = rest / max(regions * (regions - 1), 1)
         name = "normalised selectivity" if normalise else "selectivity"
-        return replace(self, scores=diagonal - off_diagonal, name=name)
+        return replace(self, scores=diagonal - off_diagonal, name=name, q=None)
 
     def _set(self, heads: Iterable[Head], name: str) -> HeadSet:
         return HeadSet(tuple(heads), name, self.model, self.shape, self.fingerprint)
@@ -219,6 +257,7 @@ class HeadScores:
                 "scores": self.scores.tolist(),
                 "matrices": None if self.matrices is None else self.matrices.tolist(),
                 "living": None if self.living is None else self.living.tolist(),
+                "q": None if self.q is None else self.q.tolist(),
             },
         )
 
@@ -233,12 +272,13 @@ class HeadScores:
                 data["name"],
                 data["provenance"],
                 _array(data, "living"),
+                _array(data, "q"),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise HeadError(f"{path} is not a complete head-scores file: {error!r}") from error
 
 
 def _array(data: Mapping[str, Any], name: str) -> np.ndarray | None:
-    """A table of a file; 0.1 wrote no living heads."""
+    """A table of a file; 0.1 wrote no living heads and no q."""
     found = data[name] if name == "matrices" else data.get(name)
     return None if found is None else np.asarray(found)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 DISCOVERY = (
     "Look carefully at this {count}-panel comic strip. "
-    "What is happening in the {k}-th panel from the left? Answer briefly."
+    "What is happening in the {ordinal} panel from the left? Answer briefly."
 )
 VQA = "What is the main action or event happening in this comic strip? Answer briefly."
 VQA_VARIANTS = (
@@ -29,13 +29,20 @@ LIST_OBJECTS = "List all the objects present in this image:"
 COCO = "What is the main object in this part of the image? Answer in a few words."
 NAME_PANELS = "Name the panels."
 
+_SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
 _COUNTS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
 
 def discovery(k: int, panels: int) -> str:
     """The discovery question for panel ``k`` (from 1) of a strip with that many panels."""
     count = _COUNTS[panels] if panels < len(_COUNTS) else str(panels)
-    return DISCOVERY.format(count=count, k=k)
+    return DISCOVERY.format(count=count, ordinal=ordinal(k))
+
+
+def ordinal(k: int) -> str:
+    """A number as the study's code writes it: "1st", "2nd", "3rd", "4th", "11th", "21st"."""
+    last = 0 if k % 100 in (11, 12, 13) else k % 10
+    return f"{k}{_SUFFIXES.get(last, 'th')}"
 
 
 def _label_question(k: int, noun: str) -> str:

@@ -42,7 +42,7 @@ def phrases(text: str) -> list[Span]:
         word = text[start:stop].lower()
         joined = not text[last:start].strip() and "\n" not in text[last:start]
         last = stop
-        if word in _function_words():
+        if word in function_words():
             lead = start if word in _LEADING else None
             open_run = False
             continue
@@ -55,7 +55,8 @@ def phrases(text: str) -> list[Span]:
 
 
 @cache
-def _function_words() -> frozenset[str]:
+def function_words() -> frozenset[str]:
+    """English words without content of their own (scikit-learn's list), in lower case."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # noqa: PLC0415 - loads slowly
 
     return frozenset(ENGLISH_STOP_WORDS) | _LEADING

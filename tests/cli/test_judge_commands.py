@@ -15,8 +15,8 @@ from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.strip import Strip
 from gazeheads.judges import LabelJudge
 from gazeheads.study.experiments import steer_dynamic
+from gazeheads.study.experiments.counting import conditions_summary, unsteered_summary
 from gazeheads.study.experiments.steer_dynamic import narration_record
-from gazeheads.study.experiments.steered_answers import conditions_summary, unsteered_summary
 from gazeheads.study.pictures import keep_picture
 from gazeheads.study.runs import RunFolder, RunOptions
 

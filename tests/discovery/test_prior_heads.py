@@ -32,10 +32,23 @@ def test_entropy_counts_clumps_touching_at_corners_as_one() -> None:
     one = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0.0]])
     two = np.array([[1, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0.0]])
     uneven = np.array([[1, 0, 0, 1], [1, 0, 0, 0], [1, 0, 0, 0.0]])
+    assert spatial_entropy(one, "paper") == 0
+    assert spatial_entropy(two, "paper") == pytest.approx(np.log(2))
+    quarter = -0.75 * np.log(0.75) - 0.25 * np.log(0.25)
+    assert spatial_entropy(uneven, "paper") == pytest.approx(quarter)
+    assert spatial_entropy(np.ones((2, 2)), "paper") == np.inf
     assert spatial_entropy(one) == 0
     assert spatial_entropy(two) == pytest.approx(np.log(2))
-    assert spatial_entropy(uneven) == pytest.approx(-0.75 * np.log(0.75) - 0.25 * np.log(0.25))
     assert spatial_entropy(np.ones((2, 2))) == np.inf
+
+
+def test_entropy_of_the_authors_code_weighs_clumps_by_their_excess_over_twice_the_mean() -> None:
+    attention = np.zeros((4, 4))
+    attention[0, 0], attention[0, 3], attention[3, 0] = 0.5, 0.3, 0.08
+    # the mean is 0.055: excess 0.39, 0.19 and none
+    shares = np.array([0.39, 0.19]) / 0.58
+    assert spatial_entropy(attention) == pytest.approx(-(shares * np.log(shares)).sum())
+    assert spatial_entropy(attention, "paper") == pytest.approx(np.log(3))
 
 
 def test_the_bottom_row_is_told_from_the_others() -> None:
@@ -78,3 +91,14 @@ def test_averaged_maps_are_judged_once() -> None:
     maps[2, 1, 3, 0] = 0.9  # the bottom row
     ranking = averaged_localization_heads(maps).ranking()
     assert ranking[:2] == (Head(3, 2), Head(3, 4))
+
+
+def test_averaged_heads_of_excluded_layers_come_last_and_those_that_pass_are_counted() -> None:
+    maps = np.random.default_rng(0).random((5, 6, 4, 4)) * 0.001
+    maps[3, 2, 1, 1] = maps[0, 0, 1, 1] = maps[1, 3, 0, 0] = 0.9
+    maps[2, 1, 3, 0] = 0.9
+    scores = averaged_localization_heads(maps)
+    assert {head.layer for head in scores.ranking()[-12:]} == {0, 1}
+    passed = scores.provenance["passed"]
+    assert passed["layers"] == 18
+    assert passed["layers"] >= passed["mass"] > passed["bottom"] >= passed["all"] >= 1

@@ -14,7 +14,7 @@ from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadSet
 from gazeheads.judges import LabelJudge
-from gazeheads.study.experiments import steer_dynamic
+from gazeheads.study.experiments import scheduled, steer_dynamic
 from gazeheads.study.experiments.steer_dynamic import DynamicSettings, derangement, narration_record
 from gazeheads.study.runs import RunOptions
 
@@ -67,7 +67,7 @@ def summary_of(said: list[list[int | None]], schedule: list[list[int]]) -> dict[
         }
         for own, order in zip(said, schedule, strict=True)
     ]
-    return steer_dynamic.set_summary("gaze", 2, records)
+    return scheduled.sets_summary({"gaze": 2}, records)[0]
 
 
 def test_correlations_are_with_the_schedule_and_with_natural_order() -> None:

@@ -15,8 +15,10 @@ from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError, GazeheadsWarning
 from gazeheads.heads import HeadScores
 from gazeheads.study.experiments import steer_vqa
-from gazeheads.study.experiments.steer_vqa import SteerVqaSettings, default_ks, peak_of
-from gazeheads.study.experiments.steered_answers import conditions_of, control_heads
+from gazeheads.study.experiments.controls import control_heads
+from gazeheads.study.experiments.counting import peak_of
+from gazeheads.study.experiments.question import SteerVqaSettings, default_ks
+from gazeheads.study.experiments.steered_answers import conditions_of
 from gazeheads.study.runs import RunError, RunFolder, RunOptions
 
 PANELS, STRIPS = 4, 3
@@ -180,9 +182,11 @@ def test_controls_that_do_not_exist_are_left_out_and_it_is_said() -> None:
     assert [condition.key for condition in found] == ["gaze-12", "all-16"]
 
 
-def test_strips_take_the_draws_in_turn() -> None:
-    (_, random), *_ = [conditions_of(scores(), (2,), ("gaze", "random"), 3, 0, "layers")]
-    assert [random.heads(i) for i in range(4)] == [*random.draws, random.draws[0]]
+def test_every_draw_is_measured_on_the_same_strips() -> None:
+    gaze, random = conditions_of(scores(), (2,), ("gaze", "random"), 3, 0, "matched")
+    assert [len(random.draws_on(strip, 2)) for strip in range(4)] == [3, 3, 0, 0]
+    assert [len(random.draws_on(strip, None)) for strip in range(4)] == [3] * 4
+    assert [len(gaze.draws_on(strip, 1)) for strip in range(4)] == [1] * 4
 
 
 def test_the_peak_prefers_accuracy_then_content_then_few_heads() -> None:

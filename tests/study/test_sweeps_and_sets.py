@@ -13,7 +13,7 @@ from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadScores
 from gazeheads.study.experiments import head_sets, sweeps
-from gazeheads.study.experiments.steer_vqa import SteerVqaSettings
+from gazeheads.study.experiments.question import SteerVqaSettings
 from gazeheads.study.runs import RunError, RunOptions
 
 BASE = SteerVqaSettings((2,))

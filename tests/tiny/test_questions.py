@@ -59,7 +59,9 @@ def test_the_studys_discovery_prompt_is_asked():
     asked = {panel_question(words(seed), Page(TRUTHS)).question for seed in range(200)}
     assert prompts.discovery(2, 3) in asked
     assert "three-panel" in prompts.discovery(2, 3)
-    assert "2-th panel from the left" in prompts.discovery(2, 3)
+    assert "2nd panel from the left" in prompts.discovery(2, 3)
+    written = [prompts.ordinal(k) for k in (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)]
+    assert " ".join(written) == "1st 2nd 3rd 4th 11th 12th 13th 21st 102nd 111th"
 
 
 @pytest.mark.parametrize("seed", range(80))

@@ -7,7 +7,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 
 from gazeheads.attention.head_groups import HeadGroup, RowHeads
 from gazeheads.attention.intervention import Mode
-from gazeheads.attention.weights import limit, softmax, wide
+from gazeheads.attention.weights import limit, softmax, wide, within
 
 CHUNK = 1 << 23  # elements of scores or masks held at once: memory stays linear in the keys
 GATHERED = 1 << 24  # elements of a layer's target keys and values that a text may keep gathered
@@ -143,6 +143,8 @@ class AttentionCall:
             scores = self.scores(query, key)
             return softmax(scores + (sign * delta).to(scores.dtype), visible).to(query.dtype)
         scores = self.scores(wide(query), wide(key))
+        if mode == "within":
+            return within(scores, sign, delta, visible)
         if mode == "soft":
             return softmax(scores + sign * delta, visible)
         return softmax(scores, limit(sign, visible))
@@ -153,7 +155,7 @@ class AttentionCall:
         key = self.key[part.row, part.kv_heads, : self.keys]
         value = self.value[part.row, part.kv_heads, : self.keys]
         sign = self._signs(part.key_sign)
-        explicit = group.mode == "paper" or self.softcap is not None
+        explicit = group.mode in ("paper", "within") or self.softcap is not None
         step = max(1, CHUNK // (self.keys * (len(part.heads) if explicit else 1)))
         for start in range(*group.queries, step):
             stop = min(start + step, group.queries[1])

@@ -19,10 +19,10 @@ import numpy as np
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import Head
 
-Mode = Literal["soft", "hard", "paper"]
+Mode = Literal["soft", "hard", "paper", "within"]
 When = Literal["prefill", "decode", "both"]
 Norms = Literal["none", "value", "output"]
-MODES: tuple[Mode, ...] = ("soft", "hard", "paper")
+MODES: tuple[Mode, ...] = ("soft", "hard", "paper", "within")
 WHEN: tuple[When, ...] = ("prefill", "decode", "both")
 
 
@@ -46,12 +46,15 @@ class Intervention:
             else (only other image tokens in sight) as in the plain model.
         "paper": delta (10,000) added in the model's own dtype, as the study did: in bfloat16 the
             attention inside the target becomes uniform.
+        "within": mass moves inside the image only. Text keys keep their plain weights and the image
+            its plain total, for every query; finite or infinite delta. A query that sees none of
+            the target attends as in the plain model.
 
     Attributes:
         head_mask: (L, H) bool, the heads.
         key_sign: (K,) int8 over the prompt's keys: 1 target, -1 the image's other tokens, 0 text.
             Keys after them (generated tokens) count as text.
-        delta: strength in units of attention scores; infinite for "hard" only.
+        delta: strength in units of attention scores; infinite for "hard" and, if wanted, "within".
         mode: see above.
         name: of the target, in outputs.
     """
@@ -136,12 +139,12 @@ def check_strength(delta: float, mode: Mode, when: When) -> None:
     if when not in WHEN:
         raise InterventionError(f"unknown phase {when!r}: use prefill, decode or both")
     if mode not in MODES:
-        raise InterventionError(f"unknown mode {mode!r}: use soft, hard or paper")
+        raise InterventionError(f"unknown mode {mode!r}: use soft, hard, paper or within")
     if math.isnan(delta):
         raise InterventionError("delta is NaN")
     if mode == "hard" and delta != math.inf:
         raise InterventionError(f"mode 'hard' means delta = infinity, not {delta}: use mode 'soft'")
-    if mode != "hard" and not math.isfinite(delta):
+    if mode not in ("hard", "within") and not math.isfinite(delta):
         raise InterventionError(f"mode {mode!r} needs a finite delta: use mode 'hard' for infinity")
 
 

@@ -20,6 +20,33 @@ def limit(key_sign: torch.Tensor, visible: torch.Tensor | None) -> torch.Tensor:
     return torch.where(target.any(-1, keepdim=True), target, rest)
 
 
+def within(
+    scores: torch.Tensor,
+    key_sign: torch.Tensor,
+    delta: torch.Tensor | float,
+    visible: torch.Tensor | None,
+) -> torch.Tensor:
+    """Softmax whose mass on the image is shared out anew among the image's keys alone.
+
+    Args:
+        scores: (..., Q, K) before the softmax.
+        key_sign: 1 target, -1 the image's others, 0 text.
+        delta: strength, may be infinite.
+        visible: keys that each query sees; None for all.
+    """
+    plain = softmax(scores, visible)
+    image, others = key_sign != 0, key_sign == -1
+    target = key_sign == 1
+    seen = image if visible is None else image & visible
+    sees_target = (target & seen).any(-1, keepdim=True)
+    # +delta and -delta differ from 0 and -2 delta by a constant, which infinity would not survive
+    strength = torch.as_tensor(delta, dtype=scores.dtype, device=scores.device)
+    bias = torch.where(others & sees_target, -2 * strength, torch.zeros_like(strength))
+    share = softmax(scores + bias, seen)
+    mass = plain.masked_fill(~image, 0.0).sum(-1, keepdim=True)
+    return torch.where(image & sees_target, share * mass, plain)
+
+
 def softmax(scores: torch.Tensor, visible: torch.Tensor | None) -> torch.Tensor:
     """Softmax over the visible keys, in float32 at least.
 

@@ -20,7 +20,7 @@ from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadError, HeadScores, HeadSet, HeadsWarning
 from gazeheads.regions import Region
-from gazeheads.study.experiments.steered_answers import GAZE_SHARE
+from gazeheads.study.experiments.controls import GAZE_SHARE
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM

@@ -10,7 +10,7 @@ import numpy as np
 from gazeheads.heads import HeadError, HeadScores
 
 THRESHOLD = 2.5
-"""From this z-score on a head counts as an image head (arXiv 2510.02790)."""
+"""Above this z-score a head counts as an image head (arXiv 2510.02790)."""
 
 
 def image_heads(
@@ -25,7 +25,7 @@ def image_heads(
         provenance, living: kept with the scores.
 
     Returns:
-        Scores whose ranking is that of the published method; those of at least `THRESHOLD` are
+        Scores whose ranking is that of the published method; those above `THRESHOLD` are
         its image heads.
 
     Raises:

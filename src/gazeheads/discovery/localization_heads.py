@@ -7,7 +7,8 @@ those whose attention map has the lowest spatial entropy.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from scipy.ndimage import label
@@ -20,22 +21,59 @@ FIRST_LAYER = 2
 """Layers below this one are never chosen."""
 
 
-def spatial_entropy(attention: np.ndarray) -> float:
-    """Entropy of the sizes of a map's clumps.
+Entropy = Literal["paper", "code"]
+LEAST_EXCESS = 0.001
+"""Of the authors' code: cells that exceed twice the mean by no more than this are in no clump."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """How many of a model's heads pass each criterion for the averaged maps.
+
+    Attributes:
+        layers: not in the first layers.
+        mass: of these, those with more attention to the image than at the elbow.
+        bottom: of these, those not focused on the bottom row.
+        all: of these, those with a clump: the localization heads.
+    """
+
+    layers: int
+    mass: int
+    bottom: int
+    all: int
+
+
+def spatial_entropy(attention: np.ndarray, variant: Entropy = "code") -> float:
+    """Entropy of a map's clumps, -sum P ln P over 8-connected clumps.
 
     Args:
         attention: (rows, columns) attention per image token.
+        variant: "code", as the authors' code has it: what exceeds twice the map's mean, clumps
+            of cells where that is more than `LEAST_EXCESS`, P a clump's share of all excess;
+            "paper": clumps of cells above the mean, P a clump's share of those cells.
 
     Returns:
-        -sum P ln P over the 8-connected clumps of cells above the map's mean, P being a clump's
-        share of those cells; infinite if no cell is above the mean.
+        The entropy; infinite if no cell exceeds what is asked for.
     """
+    if variant == "code":
+        return _entropy_of_excess(attention)
     clumps, count = label(attention > attention.mean(), structure=np.ones((3, 3)))
     if not count:
         return float("inf")
     sizes = np.bincount(clumps.ravel())[1:]
     shares = sizes / sizes.sum()
     return float(-(shares * np.log(shares)).sum())
+
+
+def _entropy_of_excess(attention: np.ndarray) -> float:
+    excess = np.maximum(attention - 2 * attention.mean(), 0)
+    total = float(excess.sum())
+    if total <= 0:
+        return float("inf")
+    clumps, count = label(excess > LEAST_EXCESS, structure=np.ones((3, 3)))
+    # cells below the least excess are in no clump but in the total: the shares may add to less
+    shares = np.bincount(clumps.ravel(), excess.ravel(), count + 1)[1:] / total
+    return float(-(shares * np.log(shares)).sum()) + 0.0
 
 
 def looks_at_bottom(attention: np.ndarray) -> bool:
@@ -91,26 +129,43 @@ def averaged_localization_heads(
     maps: np.ndarray,
     provenance: Mapping[str, Any] | None = None,
     living: np.ndarray | None = None,
+    variant: Entropy = "code",
 ) -> HeadScores:
     """The gaze study's variant: the criteria applied once, to maps averaged over everything.
 
     Args:
         maps: (L, H, rows, columns) mean attention per image token.
         provenance, living: kept with the scores.
+        variant: see `spatial_entropy`.
 
     Returns:
-        Scores by falling entropy, those of heads that fail a criterion below all others.
+        Scores by falling entropy, those of heads that fail a criterion below all others, those of
+        excluded layers below these. The provenance says how many heads pass ("passed", see
+        `Passed`).
     """
     flat = maps.reshape(-1, *maps.shape[2:])
     shape = maps.shape[:2]
-    entropy = np.array([spatial_entropy(each) for each in flat]).reshape(shape)
+    entropy = np.array([spatial_entropy(each, variant) for each in flat]).reshape(shape)
     bottom = np.array([looks_at_bottom(each) for each in flat]).reshape(shape)
     mass = maps.sum((-2, -1))
-    passed = (mass > elbow(mass)) & ~bottom & np.isfinite(entropy)
-    passed[:FIRST_LAYER] = False
-    scores = passed - _tie_break(entropy[None])
+    steps = _steps(mass, bottom, entropy, living)
+    scores = steps[-1] - _tie_break(entropy[None])
+    scores[:FIRST_LAYER] -= 2
     name = "localization heads, averaged"
-    return HeadScores(scores, None, name, dict(provenance or {}), living)
+    counts = Passed(*(int(step.sum()) for step in steps))
+    return HeadScores(scores, None, name, {**(provenance or {}), "passed": vars(counts)}, living)
+
+
+def _steps(
+    mass: np.ndarray, bottom: np.ndarray, entropy: np.ndarray, living: np.ndarray | None
+) -> list[np.ndarray]:
+    """(L, H) bool, criterion by criterion: the living heads that pass it and those before it."""
+    allowed = np.ones(mass.shape, dtype=bool) if living is None else np.array(living, dtype=bool)
+    allowed[:FIRST_LAYER] = False
+    steps = [allowed]
+    for criterion in (mass > elbow(mass), ~bottom, np.isfinite(entropy)):
+        steps.append(steps[-1] & criterion)
+    return steps
 
 
 def _tie_break(entropy: np.ndarray) -> np.ndarray:

@@ -54,7 +54,19 @@ def _verdict(truths: Sequence[PanelTruth], answer: str) -> Verdict:
     (best, most), *rest = counts.most_common(2)
     if most == 0:
         return JUNK
-    return TIE if rest and rest[0][1] == most else Verdict(best, "described")
+    if rest and rest[0][1] == most:
+        return TIE
+    return Verdict(best, "described", mixed=_names_another(truths, best, text))
+
+
+def _names_another(truths: Sequence[PanelTruth], described: int, text: str) -> bool:
+    """Whether a text names an attribute of another panel that the described one does not have."""
+    own = truths[described - 1].attributes()
+    return any(
+        own.get(attribute) != truth.attributes()[attribute]
+        for truth in truths
+        for attribute in named(truth, text)
+    )
 
 
 def _truths(strip: Strip) -> tuple[PanelTruth, ...]:

@@ -7,10 +7,11 @@ asking the judge. The denominator is always all pairs, so every answer gets a ve
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gazeheads.data.strip import Strip
 from gazeheads.judges.verdict import JUNK, Judge, TextJudge, Verdict
-from gazeheads.judges.wording import is_junk, jaccard
+from gazeheads.judges.wording import is_junk, jaccard, repeats
 
 BASELINE_MATCH = 0.9
 
@@ -34,7 +35,13 @@ def judge_answers(
     asked = worth_asking(baseline, answers)
     known = dict(zip(asked, judge.judge(strip, asked), strict=True)) if asked else {}
     own = known.get(baseline, JUNK)
-    return own, [_by_rules(text, baseline, own, known) for text in answers]
+    found = [_by_rules(text, baseline, own, known) for text in answers]
+    told = [_with_repeats(text, each) for text, each in zip(answers, found, strict=True)]
+    return _with_repeats(baseline, own), told
+
+
+def _with_repeats(text: str, verdict: Verdict) -> Verdict:
+    return replace(verdict, repeats=repeats(text))
 
 
 def judge_segments(judge: Judge, strip: Strip, segments: Sequence[str]) -> list[Verdict]:
@@ -48,7 +55,7 @@ def judge_segments(judge: Judge, strip: Strip, segments: Sequence[str]) -> list[
         return [JUNK for _ in segments]
     ask = judge.judge_text if isinstance(judge, TextJudge) else judge.judge
     found = iter(ask(strip, shown))
-    return [JUNK if is_junk(text) else next(found) for text in segments]
+    return [_with_repeats(t, JUNK if is_junk(t) else next(found)) for t in segments]
 
 
 def segments_shown(segments: Sequence[str]) -> tuple[str, ...]:
@@ -66,5 +73,5 @@ def _by_rules(answer: str, baseline: str, own: Verdict, known: dict[str, Verdict
     if is_junk(answer):
         return JUNK
     if matches_baseline(answer, baseline):
-        return Verdict(own.panel, "baseline")
+        return Verdict(own.panel, "baseline", own.mixed)
     return known[answer]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from gazeheads.data.strip import Strip
@@ -23,10 +23,15 @@ class Verdict:
             empty, numbers only, or about no panel; "baseline": the answer matches the unsteered
             one (`panel` is then the panel that one describes); "unjudged": the judge declined to
             say, which counts as a miss.
+        mixed: whether the answer also names something of another panel, which the described one
+            does not show; None: this judge cannot say.
+        repeats: whether it says one thing twice; None: nobody looked.
     """
 
     panel: int | None
     reason: Reason
+    mixed: bool | None = field(default=None, compare=False)
+    repeats: bool | None = field(default=None, compare=False)
 
     def hits(self, target: int) -> bool:
         """Whether steering to `target` worked by the study's rules."""
@@ -36,18 +41,27 @@ class Verdict:
         """Whether the content is the target's, matching the unsteered answer or not."""
         return self.panel == target
 
+    @property
+    def clean(self) -> bool | None:
+        """Whether the answer says one thing of one panel, once; None if that is not known."""
+        if self.mixed or self.repeats:
+            return False
+        return None if self.mixed is None or self.repeats is None else True
+
     def as_record(self) -> dict[str, Any]:
         """The fields of a record."""
-        return {"panel": self.panel, "reason": self.reason}
+        known = {"mixed": self.mixed, "repeats": self.repeats}
+        told = {name: value for name, value in known.items() if value is not None}
+        return {"panel": self.panel, "reason": self.reason, **told}
 
     @classmethod
     def of_record(cls, record: dict[str, Any]) -> Verdict:
         """From the fields of a record."""
-        return cls(record["panel"], record["reason"])
+        return cls(record["panel"], record["reason"], record.get("mixed"), record.get("repeats"))
 
 
 JUNK = Verdict(None, "junk")
-TIE = Verdict(None, "tie")
+TIE = Verdict(None, "tie", mixed=True)
 UNJUDGED = Verdict(None, "unjudged")
 
 

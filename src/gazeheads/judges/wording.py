@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 import re
 
+from gazeheads.spans import function_words
+
 LOOP = 2.5
 """A phrase said this many times running is a loop; the last time may be cut off."""
 _LEAST = 3
 """Words that a loop says again at least: a single word is a loop when said four times."""
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_CLAUSE = re.compile(r"[.,;:!?\n]+|\b(?:and then|then)\b", re.IGNORECASE)
+_JOINING = frozenset({"and", "then"})
 _STUCK = re.compile(r"(\S)\1{7}")  # one character eight times running
 _JOINT = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NUMBERING = re.compile(
@@ -47,6 +51,33 @@ def loops(said: list[str]) -> bool:
             if run == again:
                 return True
     return False
+
+
+def repeats(text: str) -> bool:
+    """Whether a text says one thing twice: "Cow balances the drum, then cow balances the drum."
+
+    It does if two of its clauses have the same words, or if words are said again right after
+    themselves, with at most a "then" or an "and" between. Clauses and words said again count from
+    two content words on: "the cat and the cat food" repeats nothing.
+    """
+    clauses = [_told(words(part)) for part in _CLAUSE.split(without_numbering(text))]
+    said = [clause for clause in clauses if len(clause) > 1]
+    return len(set(said)) < len(said) or _said_again(words(without_numbering(text)))
+
+
+def _told(said: list[str]) -> tuple[str, ...]:
+    """The content words of a clause."""
+    return tuple(word for word in said if word not in function_words())
+
+
+def _said_again(said: list[str]) -> bool:
+    told = [word for word in said if word not in _JOINING]
+    return any(
+        told[start : start + size] == told[start + size : start + 2 * size]
+        and len(_told(told[start : start + size])) > 1
+        for size in range(2, len(told) // 2 + 1)
+        for start in range(len(told) - 2 * size + 1)
+    )
 
 
 def jaccard(one: str, other: str) -> float:

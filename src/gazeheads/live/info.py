@@ -38,6 +38,7 @@ def model_info(scores: HeadScores, default_k: int, seed: int = 0) -> dict[str, A
         "matrices": [np.round(scores.matrices[head], 4).tolist() for head in best],
         "gazeScores": np.round(scores.scores, 4).tolist(),
         "randomHeads": [list(head) for head in control_heads(scores, default_k, seed)],
+        "living": len(scores.living_ranking()),
         "defaultK": default_k,
     }
 
@@ -45,14 +46,11 @@ def model_info(scores: HeadScores, default_k: int, seed: int = 0) -> dict[str, A
 def control_heads(scores: HeadScores, k: int, seed: int) -> list[tuple[int, int]]:
     """Living heads to compare with, in random order: up to `k`, none of the top `k`.
 
-    From the layers of the top `k` as in the study while they hold enough others, else from all.
+    As many in every layer as the top `k` has, from the nearest layers where one has too few; all
+    others if there are fewer than `k`.
     """
     top = scores.top(k)
-    layers = {head.layer for head in top}
-    living = scores.living_ranking()
-    nearby = sum(min(layers) <= h.layer <= max(layers) and h not in top for h in living)
-    if nearby >= k:
-        return list(scores.random(k, seed))
-    rest = [head for head in sorted(living) if head not in top]
-    order = np.random.default_rng(seed).permutation(len(rest))
-    return [rest[int(i)] for i in order[:k]]
+    rest = [head for head in sorted(scores.living_ranking()) if head not in top]
+    drawn = list(scores.matched(top, 1, seed)[0]) if len(rest) >= k else rest
+    order = np.random.default_rng(seed).permutation(len(drawn))
+    return [drawn[int(i)] for i in order]

@@ -111,11 +111,13 @@ class KeptStrip(Stored):
 
 
 class JudgedText(Stored):
-    """A text and the verdict on it."""
+    """A text and the verdict on it; see `Verdict`. Runs of before tell no `mixed` and `repeats`."""
 
     text: str
     panel: int | None
     reason: Reason
+    mixed: bool | None = None
+    repeats: bool | None = None
 
 
 _TYPES: dict[str, type[Record]] = {}

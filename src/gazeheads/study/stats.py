@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,7 +22,7 @@ class Estimate:
 
     Attributes:
         value: hits over total, from 0 to 1.
-        low, high: ends of the 95% bootstrap interval.
+        low, high: ends of the 95% interval: see `share`.
         hits, total: what was counted.
     """
 
@@ -70,7 +71,8 @@ def share(hits: Sequence[int], totals: Sequence[int], seed: int = 0) -> Estimate
     """Share of hits over all strips, with a percentile bootstrap over strips.
 
     The six answers about one strip are not independent, so whole strips are drawn again and not
-    single answers.
+    single answers. Where all strips have the same share, as at 0 and 100%, a bootstrap has no
+    width: the interval is then Wilson's, of as many observations as there are strips.
 
     Args:
         hits, totals: per strip.
@@ -84,8 +86,29 @@ def share(hits: Sequence[int], totals: Sequence[int], seed: int = 0) -> Estimate
     if not len(own):
         return Estimate(0.0, 0.0, 0.0, 0, 0)
     value = float(own.sum() / all_.sum())
+    if len(set((own / all_).tolist())) == 1:
+        # the bootstrap of equal strips has no width; strips are what was drawn
+        low, high = wilson(value * len(own), len(own))
+        return Estimate(value, min(low, value), max(high, value), int(own.sum()), int(all_.sum()))
     low, high = _interval(own, all_, value, seed)
     return Estimate(value, low, high, int(own.sum()), int(all_.sum()))
+
+
+def add_one_p(value: float, null: Sequence[float]) -> float:
+    """Empirical p of a value among those of a null: (1 + how many are at least it) / (1 + n).
+
+    Never 0: with 20 draws the smallest is 1/21.
+    """
+    return (1 + sum(other >= value for other in null)) / (1 + len(null))
+
+
+def wilson(successes: float, total: int) -> tuple[float, float]:
+    """Ends of Wilson's 95% interval of a share of `total` independent observations."""
+    z = 1.959963984540054
+    share_, spread = successes / total, z * z / total
+    middle = (share_ + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share_ * (1 - share_) / total + spread / (4 * total)) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _interval(sums: np.ndarray, totals: np.ndarray, value: float, seed: int) -> tuple[float, float]:

@@ -40,6 +40,11 @@ def run(
     judge_model: judges.JudgeModel = None,
     judge_base_url: judges.JudgeBaseUrl = None,
     judge_key_env: judges.JudgeKeyEnv = None,
+    draws: Annotated[int, typer.Option(min=1, help="Random head sets to compare with.")] = 20,
+    draw_strips: Annotated[
+        int | None,
+        typer.Option(min=1, help="Measure them on so many strips; default: all, of the sweep 10."),
+    ] = None,
     fresh: Fresh = False,
 ) -> None:
     """The main job: find the gaze heads, steer them with controls, narrate, write a report."""
@@ -59,7 +64,9 @@ def run(
             shown = given or resolve.strips_for(None, limit, seed)
             tuning = resolve.tuning_strips(shown, seed)
         terminal.print_resize_cost(vlm, shown[0].image)
-        job = main_job.MainJob(k=k, seed=seed, fresh=fresh, judge=judging)
+        job = main_job.MainJob(
+            k=k, seed=seed, fresh=fresh, judge=judging, draws=draws, draw_strips=draw_strips
+        )
         runs = main_job.run(vlm, tuning, shown, job, out, bars)
         with bars.busy("Drawing figures and the report"):
             report = write_report(runs, out / "report.html")
@@ -115,6 +122,10 @@ def discover(
     scores = experiment.load_scores(folder.path)
     for number, head in enumerate(scores.ranking()[:k], 1):
         terminal.out.print(f"{number:>4}  {head!s:<8} {scores[head]:.3f}", markup=False)
+    results = folder.summary["results"]
+    if "null" in results:
+        terminal.out.print(experiment.count_text(results), markup=False)
+        terminal.out.print(experiment.stability_text(results), markup=False)
     terminal.out.print(f"Scores: {folder.path / experiment.SCORES}", markup=False)
 
 

@@ -13,8 +13,9 @@ from gazeheads.data.objects import ObjectPictures, drawn_pictures
 from gazeheads.study import published
 from gazeheads.study.experiment import Command, Experiment, Option, register
 from gazeheads.study.experiments import natural
+from gazeheads.study.experiments.controls import control_heads
+from gazeheads.study.experiments.counting import GAZE, RANDOM
 from gazeheads.study.experiments.natural import NaturalSettings
-from gazeheads.study.experiments.steered_answers import GAZE, RANDOM, control_heads
 from gazeheads.study.runs import RunFolder
 from gazeheads.study.schema import Record, Stored
 
@@ -82,7 +83,7 @@ def _pointed(context: ExperimentContext, options: CocoOptions) -> list[RunFolder
     else:
         source, pictures = "COCO val2017", coco_pictures(options.folder, count, context.seed)
     sets = {GAZE: context.scores.top(context.k)}
-    if drawn := control_heads(context.scores, context.k, 1, context.seed, "layers"):
+    if drawn := control_heads(context.scores, context.k, 1, context.seed, "matched"):
         sets[RANDOM] = drawn[0]
     settings = NaturalSettings(source, seed=context.seed)
     announced = context.announced(f"Pointing at objects of {source}")

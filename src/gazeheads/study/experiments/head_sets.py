@@ -12,14 +12,9 @@ from gazeheads.judges import Judge
 from gazeheads.study import published
 from gazeheads.study.experiment import Command, Experiment, NoOptions, register
 from gazeheads.study.experiments import prior_heads, steer_vqa
-from gazeheads.study.experiments.steer_vqa import SteerVqaSettings
-from gazeheads.study.experiments.steered_answers import (
-    ANSWERS_AGAIN,
-    GAZE,
-    RANDOM,
-    AnswersRecord,
-    Condition,
-)
+from gazeheads.study.experiments.counting import GAZE, RANDOM
+from gazeheads.study.experiments.question import SteerVqaSettings, check_sizes
+from gazeheads.study.experiments.steered_answers import ANSWERS_AGAIN, AnswersRecord, Condition
 from gazeheads.study.runs import RunFolder, RunOptions
 
 if TYPE_CHECKING:
@@ -48,7 +43,7 @@ def run(
         others: rankings to compare with, by name.
         settings: of the question; the sets are compared at each of its `ks`.
     """
-    steer_vqa.check_sizes(settings.ks, len(scores))
+    check_sizes(settings.ks, len(scores))
     own = settings.conditions_of(scores)
     prior = [
         Condition(name, k, (ranking.top(k),))

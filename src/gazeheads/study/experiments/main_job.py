@@ -11,7 +11,13 @@ from gazeheads.data.strip import Strip
 from gazeheads.judges import Judge, LabelJudge
 from gazeheads.study.context import Announce
 from gazeheads.study.experiments import discover, staircase, steer_vqa
-from gazeheads.study.experiments.steered_answers import GAZE, RANDOM
+from gazeheads.study.experiments.controls import DRAWS
+from gazeheads.study.experiments.question import (
+    SteerVqaSettings,
+    check_sizes,
+    default_ks,
+    sweep_settings,
+)
 from gazeheads.study.runs import RunFolder, RunOptions
 
 if TYPE_CHECKING:
@@ -29,6 +35,8 @@ class MainJob:
         fresh: start over instead of going on with an earlier run.
         batch_size: rows generated at once.
         judge: of all answers.
+        draws: random head sets to compare with.
+        draw_strips: they are measured on so many of the first strips; None: see `steer_vqa`.
     """
 
     k: int | None = None
@@ -37,6 +45,8 @@ class MainJob:
     fresh: bool = False
     batch_size: int = 64
     judge: Judge = field(default_factory=LabelJudge)
+    draws: int = DRAWS
+    draw_strips: int | None = None
 
 
 def run(
@@ -58,8 +68,8 @@ def run(
         announce: announces what is being done.
     """
     heads = vlm.num_layers * vlm.num_heads
-    sizes = job.ks or steer_vqa.default_ks(heads)
-    steer_vqa.check_sizes((job.k,) if job.k is not None else sizes, heads)
+    sizes = job.ks or default_ks(heads)
+    check_sizes((job.k,) if job.k is not None else sizes, heads)
     options = RunOptions(out, fresh=job.fresh, batch_size=job.batch_size)
 
     def announced(name: str) -> RunOptions:
@@ -79,7 +89,10 @@ def run(
             vlm,
             tuning,
             scores,
-            steer_vqa.SteerVqaSettings(sizes, (GAZE, RANDOM), seed=job.seed, judge=job.judge.name),
+            replace(
+                sweep_settings(sizes, job.seed, job.draws, job.draw_strips),
+                judge=job.judge.name,
+            ),
             announced("Trying how many heads to steer"),
             experiment=steer_vqa.SWEEP,
             judge=job.judge,
@@ -87,10 +100,18 @@ def run(
         )
         runs.append(sweep)
         k = int(sweep.summary["results"]["peak"]["k"])
-    chosen = steer_vqa.SteerVqaSettings((k,), seed=job.seed, judge=job.judge.name)
+    chosen = SteerVqaSettings(
+        (k,),
+        draws=job.draws,
+        draw_strips=job.draw_strips,
+        seed=job.seed,
+        judge=job.judge.name,
+    )
     steering = announced(f"Steering {k} heads to every panel")
     runs.append(steer_vqa.run(vlm, strips, scores, chosen, steering, judge=job.judge))
-    narrations = staircase.StaircaseSettings(k, seed=job.seed, judge=job.judge.name)
+    narrations = staircase.StaircaseSettings(
+        k, draws=job.draws, seed=job.seed, judge=job.judge.name
+    )
     watching = announced("Watching narrations")
     runs.append(staircase.run(vlm, strips, scores, narrations, watching, judge=job.judge))
     return runs

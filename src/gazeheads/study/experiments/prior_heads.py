@@ -16,6 +16,7 @@ from gazeheads import prompts
 from gazeheads.data.strip import Strip
 from gazeheads.discovery.image_heads import THRESHOLD, image_heads
 from gazeheads.discovery.localization_heads import (
+    Entropy,
     averaged_localization_heads,
     localization_heads,
     looks_at_bottom,
@@ -41,9 +42,15 @@ KINDS = (IMAGE, LOCALIZATION, AVERAGED)
 
 @dataclass(frozen=True)
 class PriorHeadsSettings:
-    """Settings of `run`: the seed names the strips, nothing is drawn."""
+    """Settings of `run`: the seed names the strips, nothing is drawn.
+
+    Attributes:
+        seed: see above.
+        entropy: "code" or "paper", see `spatial_entropy`.
+    """
 
     seed: int = 0
+    entropy: Entropy = "code"
 
 
 class PriorHeadsRecord(Record):
@@ -54,12 +61,14 @@ class PriorHeadsRecord(Record):
         entropy: (Q, L, H) how clumped it is.
         bottom: (Q, L, H) whether it is focused on the bottom row.
         map: (L, H, rows, columns) its mean over the questions.
+        layers_without_heads: of models that have such.
     """
 
     mass: PackedArray
     entropy: PackedArray
     bottom: PackedArray
     map: PackedArray
+    layers_without_heads: list[int] | None = None
 
 
 def run(
@@ -79,21 +88,28 @@ def _carried_out(
     vlm: VLM, strips: Sequence[Strip], whole: dict[str, Any], options: RunOptions
 ) -> RunFolder:
     def work(folder: RunFolder) -> list[Work[Strip]]:
-        return [Work([(strip.id, strip) for strip in strips], lambda part: [_record(vlm, part[0])])]
+        return [
+            Work(
+                [(strip.id, strip) for strip in strips], lambda part: [_record(vlm, part[0], whole)]
+            )
+        ]
 
     return PRIOR_HEADS.carry_out(vlm.name, whole, options, work)
 
 
-def _record(vlm: VLM, strip: Strip) -> dict[str, Any]:
+def _record(vlm: VLM, strip: Strip, whole: dict[str, Any]) -> dict[str, Any]:
     from gazeheads.discovery.maps import attention_maps  # noqa: PLC0415 - loads torch
 
     panels = len(strip)
     questions = [prompts.discovery(k, panels) for k in range(1, panels + 1)]
     maps = attention_maps(vlm, strip.image, questions)
     flat = maps.reshape(-1, *maps.shape[-2:])
-    entropy = np.array([spatial_entropy(each) for each in flat]).reshape(maps.shape[:3])
+    entropy = np.array([spatial_entropy(each, whole["entropy"]) for each in flat])
+    entropy = entropy.reshape(maps.shape[:3])
     bottom = np.array([looks_at_bottom(each) for each in flat]).reshape(maps.shape[:3])
+    without = sorted(set(range(vlm.num_layers)) - set(vlm.attention_layers))
     return {
+        **({"layers_without_heads": without} if without else {}),
         "mass": packed(maps.sum((-2, -1))),
         "entropy": packed(entropy),
         "bottom": packed(bottom, "u1"),
@@ -114,16 +130,20 @@ def results(folder: RunFolder) -> dict[str, Any]:
         "strips": [record["unit"] for record in records],
         "versions": folder.versions,
     }
+    if without := records[0].get("layers_without_heads"):
+        provenance["layers_without_heads"] = without
     living = living_of(folder)
+    variant = folder.settings.get("entropy", "paper")  # earlier versions had the paper's
     found = {
         IMAGE: image_heads(mass, provenance, living),
         LOCALIZATION: localization_heads(mass, entropy, bottom > 0, provenance, living),
-        AVERAGED: averaged_localization_heads(_mean_map(records), provenance, living),
+        AVERAGED: averaged_localization_heads(_mean_map(records), provenance, living, variant),
     }
     for kind, scores in found.items():
         scores.save(folder.path / _file(kind))
     return {
         "image_heads": int((found[IMAGE].scores > THRESHOLD).sum()),
+        "localization_passed": found[AVERAGED].provenance["passed"],
         "top": {kind: [str(h) for h in scores.ranking()[:10]] for kind, scores in found.items()},
     }
 

@@ -8,14 +8,21 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
+from pydantic import Field
+
 from gazeheads.data.strip import Strip
 from gazeheads.judges import Judge, judge_segments
 from gazeheads.judges.narration import narrated, panel_per_step, sentences
 from gazeheads.judges.rules import segments_shown
 from gazeheads.judges.verdict import Asked
 from gazeheads.study.experiment import Rejudging, Values
+from gazeheads.study.experiments.controls import distribution
+from gazeheads.study.experiments.counting import GAZE
 from gazeheads.study.schema import JudgedText, KeptStrip, Record, Stored
 from gazeheads.study.stats import constant, mean, share, spearman
+
+NOTHING = {"value": 0.0, "low": 0.0, "high": 0.0, "count": 0, "constant": 0}
+"""The correlation of texts that never tell three panels: they follow nothing."""
 
 
 class ScheduledNarration(Stored):
@@ -41,12 +48,14 @@ class ScheduledRecord(Record):
         schedule: the panels that the heads were pointed at, in their order.
         unsteered: the text without steering.
         narrations: by head set.
+        controls: by name the narrations of a control's draws, on the strips they are measured on.
     """
 
     strip: KeptStrip
     schedule: list[int]
     unsteered: str
     narrations: dict[str, ScheduledNarration]
+    controls: dict[str, list[ScheduledNarration]] = Field(default_factory=dict)
 
 
 def narration_record(
@@ -83,9 +92,38 @@ def _delay(told: Sequence[int | None], panel: int) -> int | None:
     return told.index(panel) if panel in told else None
 
 
-def set_summary(name: str, k: int, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """How well the narrations of one head set of `k` heads follow their schedules."""
-    pairs = [(record["schedule"], record["narrations"][name]) for record in records]
+def sets_summary(
+    sizes: Mapping[str, int], records: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """How well the narrations of every head set follow their schedules.
+
+    Those of several draws count together, and stand one by one under "controls".
+
+    Args:
+        sizes: heads by name of the set.
+        records: of the strips.
+    """
+    return [_of_draws(name, k, records) or _alone(name, k, records) for name, k in sizes.items()]
+
+
+def _alone(name: str, k: int, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    pairs = [(r["schedule"], r["narrations"][name]) for r in records if name in r["narrations"]]
+    return _summary(name, k, pairs)
+
+
+def _of_draws(name: str, k: int, records: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    own = [record for record in records if name in record.get("controls", {})]
+    if not own:
+        return None
+    several = [[(r["schedule"], told) for told in r["controls"][name]] for r in own]
+    draws = [_summary(name, k, list(pairs)) for pairs in zip(*several, strict=True)]
+    rhos = [draw["rho_schedule"] or NOTHING for draw in draws]
+    gaze = _alone(GAZE, k, own)["rho_schedule"] if GAZE in own[0]["narrations"] else None
+    pooled = _summary(name, k, [pair for pairs in several for pair in pairs])
+    return {**pooled, "controls": distribution(rhos, gaze, len(own))}
+
+
+def _summary(name: str, k: int, pairs: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
     judged = [(order, [s["panel"] for s in told["segments"]]) for order, told in pairs]
     reasons = Counter(s["reason"] for _, told in pairs for s in told["segments"])
     delays = [d for _, told in pairs for d in told["follows_after"][1:]]
@@ -134,7 +172,8 @@ def _mean_rho(
 def _texts(record: Values) -> list[Asked]:
     """All segments of every narration together, and its sentences for the delays."""
     several: list[Asked] = []
-    for told in record["narrations"].values():
+    drawn = [told for several in record.get("controls", {}).values() for told in several]
+    for told in (*record["narrations"].values(), *drawn):
         shown = segments_shown([segment["text"] for segment in told["segments"]])
         several += [*([shown] if shown else []), *sentences(told["text"])]
     return list(dict.fromkeys(several))
@@ -143,18 +182,21 @@ def _texts(record: Values) -> list[Asked]:
 def _judged_again(
     record: Values, strip: Strip, judge: Judge, settings: Mapping[str, Any]
 ) -> Values:
-    narrations = {
-        name: narration_record(
+    def again(told: Values) -> Values:
+        return narration_record(
             judge, strip, record["schedule"], told["text"], told["pieces"], settings["segment"]
         )
-        for name, told in record["narrations"].items()
+
+    drawn = record.get("controls", {})
+    return {
+        "narrations": {name: again(told) for name, told in record["narrations"].items()},
+        "controls": {name: [again(told) for told in own] for name, own in drawn.items()},
     }
-    return {"narrations": narrations}
 
 
 def _results_again(before: Values, records: Sequence[Values]) -> Values:
     sizes = {own["name"]: own["k"] for own in before["sets"]}
-    return {"sets": [set_summary(name, k, records) for name, k in sizes.items()]}
+    return {"sets": sets_summary(sizes, records)}
 
 
 SCHEDULED_AGAIN = Rejudging(

@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+from pydantic import Field
+
 from gazeheads import prompts
 from gazeheads.data.strip import Strip
-from gazeheads.heads import HeadScores, HeadSet, Pool
+from gazeheads.heads import HeadScores, HeadSet
 from gazeheads.judges import Judge, chosen_judge
 from gazeheads.judges.narration import narrated, order_narrated, panel_per_step, sentences
 from gazeheads.judges.verdict import Asked
@@ -26,12 +28,17 @@ from gazeheads.study.experiment import (
     Work,
     register,
 )
-from gazeheads.study.experiments.steered_answers import control_heads
+from gazeheads.study.experiments.controls import (
+    DRAWS,
+    ControlPool,
+    check_draws,
+    control_heads,
+)
+from gazeheads.study.experiments.tracking import CONTROL, GAZE, summary_of
 from gazeheads.study.identity import whole_settings
 from gazeheads.study.pictures import keep_picture
 from gazeheads.study.runs import RunFolder, RunOptions
 from gazeheads.study.schema import KeptStrip, Record
-from gazeheads.study.stats import share
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
@@ -39,7 +46,6 @@ if TYPE_CHECKING:
     from gazeheads.trace import GazeTrace
 
 EXPERIMENT = "staircase"
-GAZE, CONTROL = "gaze", "control"
 REVERSE = "staircase-reverse"
 STRIPS_AT_ONCE = 5
 _DIGITS = 4  # of attention shares in records
@@ -53,7 +59,7 @@ class StaircaseSettings:
         k: number of gaze heads, and of control heads.
         prompt: asks for a narration.
         max_new_tokens: at most so many.
-        pool: where control heads come from.
+        pool, draws: of the control heads: where from, and how many sets.
         seed: of the control heads.
         judge: name of the judge.
     """
@@ -61,7 +67,8 @@ class StaircaseSettings:
     k: int
     prompt: str = prompts.FREE_NARRATION
     max_new_tokens: int = 300
-    pool: Pool = "layers"
+    pool: ControlPool = "matched"
+    draws: int = DRAWS
     seed: int = 0
     judge: str = "label"
 
@@ -74,7 +81,10 @@ class StaircaseRecord(Record):
         text, pieces: whole, and as the tokens wrote it.
         narrated: the panel that each step is about.
         order: the panels told, in their order.
-        attention, raw: by head set and step the share of attention per panel, weighted and raw.
+        attention, raw: by head set and step the share of attention per panel, weighted and raw;
+            of the control heads those of the first draw.
+        looked_at, looked_at_raw: by draw of the control heads and by step the panel that gets
+            most of it.
     """
 
     strip: KeptStrip
@@ -84,6 +94,8 @@ class StaircaseRecord(Record):
     order: list[int]
     attention: dict[str, list[list[float]]]
     raw: dict[str, list[list[float]]]
+    looked_at: list[list[int]] = Field(default_factory=list)
+    looked_at_raw: list[list[int]] = Field(default_factory=list)
 
 
 def run(
@@ -108,11 +120,11 @@ def run(
         judge: default: the label judge.
     """
     judge = chosen_judge(judge, settings.judge)
-    sets = {GAZE: scores.top(settings.k)}
-    if drawn := control_heads(scores, settings.k, 1, settings.seed, settings.pool):
-        sets[CONTROL] = drawn[0]
-    drawn_sets = {name: (heads,) for name, heads in sets.items()}
-    whole = whole_settings(settings, vlm, strips, drawn_sets, judge)
+    check_draws(settings.draws, None)
+    sets: dict[str, tuple[HeadSet, ...]] = {GAZE: (scores.top(settings.k),)}
+    if drawn := control_heads(scores, settings.k, settings.draws, settings.seed, settings.pool):
+        sets[CONTROL] = drawn
+    whole = whole_settings(settings, vlm, strips, sets, judge)
 
     def work(folder: RunFolder) -> list[Work[Strip]]:
         def do(part: Sequence[Strip]) -> list[dict[str, Any]]:
@@ -137,17 +149,21 @@ def results(folder: RunFolder) -> dict[str, Any]:
 
 
 def _watch(
-    vlm: VLM, strips: Sequence[Strip], sets: dict[str, HeadSet], settings: StaircaseSettings
+    vlm: VLM,
+    strips: Sequence[Strip],
+    sets: Mapping[str, Sequence[HeadSet]],
+    settings: StaircaseSettings,
 ) -> list[GazeTrace]:
     """Narrates several strips in one batch."""
-    every = HeadSet.of(head for heads in sets.values() for head in heads)
+    each = (head for draws in sets.values() for heads in draws for head in heads)
+    every = HeadSet.of(dict.fromkeys(each))
     rows = [vlm.encode(strip.image, settings.prompt) for strip in strips]
     done = vlm.generate(rows, watch=every, max_new_tokens=settings.max_new_tokens)
     return [generation.trace for generation in done if generation.trace is not None]
 
 
 def record_of(
-    trace: GazeTrace, strip: Strip, sets: dict[str, HeadSet], judge: Judge
+    trace: GazeTrace, strip: Strip, sets: Mapping[str, Sequence[HeadSet]], judge: Judge
 ) -> dict[str, Any]:
     """The text, the panel narrated per step, and the share of attention per step and panel.
 
@@ -157,9 +173,15 @@ def record_of(
 
     def by_panel(value_weighted: bool) -> dict[str, list[list[float]]]:
         return {
-            name: trace.of(heads).by_panel(strip, value_weighted).values.round(_DIGITS).tolist()
-            for name, heads in sets.items()
+            name: trace.of(draws[0]).by_panel(strip, value_weighted).values.round(_DIGITS).tolist()
+            for name, draws in sets.items()
         }
+
+    def looked_at(value_weighted: bool) -> list[list[int]]:
+        return [
+            (trace.of(heads).by_panel(strip, value_weighted).gaze() + 1).tolist()
+            for heads in sets.get(CONTROL, ())
+        ]
 
     return {
         "text": trace.text,
@@ -168,47 +190,9 @@ def record_of(
         "order": order_narrated(passages),
         "attention": by_panel(True),
         "raw": by_panel(False),
+        "looked_at": looked_at(True),
+        "looked_at_raw": looked_at(False),
     }
-
-
-def summary_of(
-    records: Sequence[dict[str, Any]], head_sets: Mapping[str, Sequence[Sequence[str]]]
-) -> dict[str, Any]:
-    """Tracking of both head sets, and how the strips were narrated."""
-    panels = len(records[0]["strip"]["panels"])
-    natural = [record["order"] == sorted(set(record["order"])) for record in records]
-    return {
-        "panels": panels,
-        "chance": 1 / panels,
-        "heads": {name: list(draws[0]) for name, draws in head_sets.items()},
-        "tracking": {name: _tracking(records, "attention", name) for name in head_sets},
-        "tracking_raw": {name: _tracking(records, "raw", name) for name in head_sets},
-        "steps": sum(len(record["narrated"]) for record in records),
-        "judged_steps": sum(
-            panel is not None for record in records for panel in record["narrated"]
-        ),
-        "panels_narrated": sum(len(set(record["order"])) for record in records),
-        "panels_shown": sum(len(record["strip"]["panels"]) for record in records),
-        "in_order": sum(natural),
-        "in_reverse": sum(
-            record["order"] == sorted(set(record["order"]), reverse=True) for record in records
-        ),
-        "strips": len(records),
-    }
-
-
-def _tracking(records: Sequence[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
-    """Share of decode steps whose most-attended panel is the one being narrated."""
-    hits, totals = [], []
-    for record in records:
-        judged = [
-            (panel, row.index(max(row)) + 1)
-            for panel, row in zip(record["narrated"], record[kind][name], strict=True)
-            if panel is not None
-        ]
-        hits.append(sum(panel == seen for panel, seen in judged))
-        totals.append(len(judged))
-    return share(hits, totals).as_dict()
 
 
 def _judged_again(record: Values, strip: Strip, judge: Judge, _: Mapping[str, Any]) -> Values:
@@ -227,11 +211,18 @@ class StaircaseOptions:
     """Options of the command."""
 
     reverse: Annotated[bool, Option("Ask for the reverse order.", name="--reverse")] = False
+    draws: Annotated[int, Option("Control head sets to compare with.", least=1)] = DRAWS
 
 
 def _watched(context: ExperimentContext, options: StaircaseOptions) -> list[RunFolder]:
     prompt = prompts.REVERSE_NARRATION if options.reverse else prompts.FREE_NARRATION
-    settings = StaircaseSettings(context.k, prompt, seed=context.seed, judge=context.judge.name)
+    settings = StaircaseSettings(
+        context.k,
+        prompt,
+        draws=options.draws,
+        seed=context.seed,
+        judge=context.judge.name,
+    )
     announced = context.announced(
         "Watching narrations" + (" in reverse" if options.reverse else "")
     )

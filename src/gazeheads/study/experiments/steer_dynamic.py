@@ -22,13 +22,21 @@ from gazeheads.judges import Judge, chosen_judge
 from gazeheads.study import published
 from gazeheads.study.experiment import Command, Experiment, Option, Work, register
 from gazeheads.study.experiments import prior_heads
+from gazeheads.study.experiments.controls import (
+    DRAWS,
+    Draws,
+    DrawStrips,
+    check_draws,
+    control_heads,
+)
+from gazeheads.study.experiments.counting import GAZE, RANDOM
+from gazeheads.study.experiments.question import LONG_TEXT_STRIPS
 from gazeheads.study.experiments.scheduled import (
     SCHEDULED_AGAIN,
     ScheduledRecord,
     narration_record,
-    set_summary,
+    sets_summary,
 )
-from gazeheads.study.experiments.steered_answers import GAZE, RANDOM, control_heads
 from gazeheads.study.identity import whole_settings
 from gazeheads.study.pictures import keep_picture
 from gazeheads.study.runs import RunFolder, RunOptions
@@ -52,6 +60,7 @@ class DynamicSettings:
         segment: decode steps between two switches, and tokens of a judged segment; the study's 50.
         prompt: asks for a narration.
         mode, delta: of the steering; the defaults are the study's.
+        draw_strips: random heads of several draws are measured on so many of the first strips.
         seed: of the schedules.
         judge: name of the judge.
     """
@@ -60,6 +69,7 @@ class DynamicSettings:
     prompt: str = prompts.FREE_NARRATION
     mode: Literal["soft", "hard", "paper"] = "paper"
     delta: float = 10_000.0
+    draw_strips: int | None = LONG_TEXT_STRIPS
     seed: int = 0
     judge: str = "label"
 
@@ -86,7 +96,7 @@ def derangement(panels: int, rng: np.random.Generator) -> list[int]:
 def run(
     vlm: VLM,
     strips: Sequence[Strip],
-    head_sets: Mapping[str, HeadSet],
+    head_sets: Mapping[str, HeadSet | Sequence[HeadSet]],
     settings: DynamicSettings,
     options: RunOptions,
     judge: Judge | None = None,
@@ -96,7 +106,8 @@ def run(
     Args:
         vlm: the model.
         strips: to narrate.
-        head_sets: heads to steer, by name; "gaze" first.
+        head_sets: heads to steer, by name; "gaze" first. Several sets under one name are draws of
+            a control, measured on the first strips.
         settings: see there.
         options: where to and how.
         judge: default: the label judge.
@@ -104,7 +115,11 @@ def run(
     judge = chosen_judge(judge, settings.judge)
     if settings.segment < 1:
         raise GazeheadsError(f"a segment has at least 1 token, not {settings.segment}")
-    sets = {name: (heads,) for name, heads in head_sets.items()}
+    check_draws(1, settings.draw_strips)
+    sets = {
+        name: (heads,) if isinstance(heads, HeadSet) else tuple(heads)
+        for name, heads in head_sets.items()
+    }
     whole = whole_settings(settings, vlm, strips, sets, judge)
     whole["panels"] = len(strips[0])
 
@@ -112,16 +127,23 @@ def run(
         def do(part: Sequence[tuple[int, Strip]]) -> list[dict[str, Any]]:
             ((number, strip),) = part
             order = derangement(len(strip), np.random.default_rng((settings.seed, number)))
-            told = _narrate(vlm, strip, order, head_sets, settings)
+            few = settings.draw_strips is not None and number >= settings.draw_strips
+            asked = {n: draws for n, draws in sets.items() if len(draws) == 1 or not few}
+            unsteered, told = _narrate(vlm, strip, order, asked, settings, options.batch_size)
+            judged = {
+                name: [
+                    narration_record(judge, strip, order, *parts, settings.segment)
+                    for parts in several
+                ]
+                for name, several in told.items()
+            }
             return [
                 {
                     "strip": keep_picture(folder.path, strip),
                     "schedule": order,
-                    "unsteered": told.pop("")[0],
-                    "narrations": {
-                        name: narration_record(judge, strip, order, *parts, settings.segment)
-                        for name, parts in told.items()
-                    },
+                    "unsteered": unsteered,
+                    "narrations": {n: own[0] for n, own in judged.items() if len(sets[n]) == 1},
+                    "controls": {n: own for n, own in judged.items() if len(sets[n]) > 1},
                 }
             ]
 
@@ -134,20 +156,24 @@ def _narrate(
     vlm: VLM,
     strip: Strip,
     order: Sequence[int],
-    head_sets: Mapping[str, HeadSet],
+    sets: Mapping[str, Sequence[HeadSet]],
     settings: DynamicSettings,
-) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Text and pieces per head set, and of the unsteered model under an empty name."""
+    batch_size: int,
+) -> tuple[str, dict[str, list[tuple[str, tuple[str, ...]]]]]:
+    """The unsteered text; text and pieces of every head set, by name."""
+    from gazeheads.models.score import halving  # noqa: PLC0415 - loads torch
     from gazeheads.steering import Schedule, Steering  # noqa: PLC0415 - loads torch
 
     encoded = vlm.encode(strip.image, settings.prompt)
     schedule = Schedule.every_decoded(settings.segment, [strip.panel(panel) for panel in order])
     rows: list[Any] = [(encoded, None)]
-    for heads in head_sets.values():
+    for heads in (each for several in sets.values() for each in several):
         rows.append((encoded, Steering(heads, schedule, settings.delta, settings.mode, "decode")))
-    done = vlm.generate(rows, max_new_tokens=settings.segment * len(order))
-    names = ["", *head_sets]
-    return {name: (g.text, _pieces(vlm, g)) for name, g in zip(names, done, strict=True)}
+    length = settings.segment * len(order)
+    done = halving(lambda part: vlm.generate(part, max_new_tokens=length), rows, batch_size)
+    unsteered, *rest = done
+    told = iter([(g.text, _pieces(vlm, g)) for g in rest])
+    return unsteered.text, {name: [next(told) for _ in sets[name]] for name in sets}
 
 
 def _pieces(vlm: VLM, generation: Generation) -> tuple[str, ...]:
@@ -162,7 +188,7 @@ def results(folder: RunFolder) -> dict[str, Any]:
     sets = folder.settings["head_sets"]
     return {
         "chance": 1 / folder.settings["panels"],
-        "sets": [set_summary(name, len(heads[0]), records) for name, heads in sets.items()],
+        "sets": sets_summary({name: len(heads[0]) for name, heads in sets.items()}, records),
     }
 
 
@@ -173,18 +199,23 @@ class DynamicOptions:
     segment: Annotated[
         int | None, Option("Tokens between switches; default: 50, comic-tiny: 10.", least=1)
     ] = None
+    draws: Draws = DRAWS
+    draw_strips: DrawStrips = None
 
 
 def _moved(context: ExperimentContext, options: DynamicOptions) -> list[RunFolder]:
     """A gaze that moves while the text is written, for every way of choosing heads."""
     scored = prior_heads.scored(context)
     scores, k = context.scores, context.k
-    sets = {GAZE: scores.top(k)}
+    sets: dict[str, HeadSet | tuple[HeadSet, ...]] = {GAZE: scores.top(k)}
     sets |= {name: own.top(k) for name, own in prior_heads.load_rankings(scored).items()}
-    if drawn := control_heads(scores, k, 1, context.seed, "layers"):
-        sets[RANDOM] = drawn[0]
+    if drawn := control_heads(scores, k, options.draws, context.seed, "matched"):
+        sets[RANDOM] = drawn
     segment = options.segment or segment_for(context.vlm.name)
-    settings = DynamicSettings(segment, seed=context.seed, judge=context.judge.name)
+    few = options.draw_strips or LONG_TEXT_STRIPS
+    settings = DynamicSettings(
+        segment, draw_strips=few, seed=context.seed, judge=context.judge.name
+    )
     announced = context.announced("Moving the gaze while a text is written")
     moved = run(context.vlm, context.strips, sets, settings, announced, context.judge)
     return [scored, moved]

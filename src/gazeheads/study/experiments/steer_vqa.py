@@ -6,31 +6,29 @@ curve and its peak.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
-from gazeheads import prompts
 from gazeheads.data.strip import Strip
-from gazeheads.errors import GazeheadsError
-from gazeheads.heads import HeadScores, Pool
+from gazeheads.heads import HeadScores
 from gazeheads.judges import Judge, chosen_judge
 from gazeheads.study import published
 from gazeheads.study.experiment import Command, Experiment, Option, Work, register
+from gazeheads.study.experiments.controls import DRAWS, Draws, DrawStrips
+from gazeheads.study.experiments.counting import conditions_summary, peak_of, unsteered_summary
+from gazeheads.study.experiments.question import (
+    SteerVqaSettings,
+    check_sizes,
+    default_ks,
+    narration,
+    sweep_settings,
+)
 from gazeheads.study.experiments.steered_answers import (
-    ALL,
     ANSWERS_AGAIN,
-    GAZE,
-    RANDOM,
     AnswersRecord,
     Condition,
-    Question,
     ask_strip,
-    conditions_of,
-    conditions_summary,
-    peak_of,
-    unsteered_summary,
 )
 from gazeheads.study.identity import whole_settings
 from gazeheads.study.runs import RunFolder, RunOptions
@@ -41,54 +39,6 @@ if TYPE_CHECKING:
     from gazeheads.study.context import ExperimentContext
 
 EXPERIMENT, SWEEP, NARRATION = "steer-vqa", "sweep-k", "steer-narration"
-SWEEP_SHARES = (0.0125, 0.025, 0.05, 0.075, 0.1, 0.12, 0.15, 0.25, 0.5)
-"""Default sizes of the sweep, as shares of all heads; the study's peak is at 0.087."""
-
-
-@dataclass(frozen=True)
-class SteerVqaSettings:
-    """Settings of `run`.
-
-    Attributes:
-        ks: numbers of heads to steer.
-        conditions: which of "gaze", "random" and "all".
-        prompt, max_new_tokens: the question.
-        mode, delta, when: of the steering; the defaults are the study's.
-        pool, draws: of the random heads: where from, and how many sets the strips take in turn.
-        seed: of the random heads.
-        judge: name of the judge.
-    """
-
-    ks: tuple[int, ...]
-    conditions: tuple[str, ...] = (GAZE, RANDOM, ALL)
-    prompt: str = prompts.VQA
-    max_new_tokens: int = 15
-    mode: Literal["soft", "hard", "paper"] = "paper"
-    delta: float = 10_000.0
-    when: Literal["prefill", "decode", "both"] = "both"
-    pool: Pool = "layers"
-    draws: int = 5
-    seed: int = 0
-    judge: str = "label"
-
-    @property
-    def question(self) -> Question:
-        """What is asked, and how the heads are steered meanwhile."""
-        return Question(self.prompt, self.max_new_tokens, self.mode, self.delta, self.when)
-
-    def conditions_of(self, scores: HeadScores) -> list[Condition]:
-        """The heads to steer."""
-        return conditions_of(scores, self.ks, self.conditions, self.draws, self.seed, self.pool)
-
-
-def narration(ks: tuple[int, ...], seed: int = 0) -> SteerVqaSettings:
-    """Settings of the static narration: "this panel" without saying which, a hundred tokens."""
-    return SteerVqaSettings(ks, prompt=prompts.STATIC_NARRATION, max_new_tokens=100, seed=seed)
-
-
-def default_ks(heads: int) -> tuple[int, ...]:
-    """Sizes of a sweep that suit a model with so many heads."""
-    return tuple(sorted({max(1, math.floor(share * heads)) for share in SWEEP_SHARES}))
 
 
 def run(
@@ -143,8 +93,8 @@ def ask_strips(
         def do(part: Sequence[tuple[int, Strip]]) -> list[dict[str, Any]]:
             ((number, strip),) = part
             asked = settings.question
-            size = options.batch_size
-            return [ask_strip(vlm, strip, number, conditions, asked, judge, folder.path, size)]
+            size, few = options.batch_size, settings.draw_strips
+            return [ask_strip(vlm, strip, number, conditions, asked, judge, folder.path, size, few)]
 
         return [Work([(strip.id, (i, strip)) for i, strip in enumerate(strips)], do)]
 
@@ -164,19 +114,15 @@ def results(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def check_sizes(ks: Sequence[int], heads: int) -> None:
-    """Raises GazeheadsError unless every K is between 1 and the number of heads."""
-    if not ks:
-        raise GazeheadsError("no number of heads given: K must be at least 1")
-    for k in ks:
-        if not 1 <= k <= heads:
-            raise GazeheadsError(f"K = {k} does not exist: the model has {heads} heads")
-
-
-def sweep_k(context: ExperimentContext, shared: bool = False) -> RunFolder:
+def sweep_k(
+    context: ExperimentContext,
+    shared: bool = False,
+    draws: int = DRAWS,
+    draw_strips: int | None = None,
+) -> RunFolder:
     """How many heads to steer, tried on the tuning strips; `shared` if other runs take its peak."""
     sizes = default_ks(len(context.scores))
-    settings = SteerVqaSettings(sizes, (GAZE, RANDOM), seed=context.seed)
+    settings = sweep_settings(sizes, context.seed, draws, draw_strips)
     told = "Trying how many heads to steer"
     return _asked(context, context.tuning, settings, told, SWEEP, shared)
 
@@ -214,10 +160,19 @@ class QuestionOptions:
 
     prompt: Annotated[str | None, Option("The question; default: the study's.")] = None
     delta: Annotated[float, Option("Strength; the study's is 10,000.", least=0)] = 10_000.0
+    draws: Draws = DRAWS
+    draw_strips: DrawStrips = None
 
     def changed(self, settings: SteerVqaSettings) -> SteerVqaSettings:
         """The settings with what was asked for."""
-        return replace(settings, prompt=self.prompt or settings.prompt, delta=self.delta)
+        few = settings.draw_strips if self.draw_strips is None else self.draw_strips
+        return replace(
+            settings,
+            prompt=self.prompt or settings.prompt,
+            delta=self.delta,
+            draws=self.draws,
+            draw_strips=few,
+        )
 
 
 def _main_table(context: ExperimentContext, options: QuestionOptions) -> list[RunFolder]:

@@ -18,16 +18,15 @@ from gazeheads.heads import HeadScores, Pool
 from gazeheads.judges import Judge, chosen_judge
 from gazeheads.study import published
 from gazeheads.study.experiment import Command, Experiment, Option, Values, Work, register
-from gazeheads.study.experiments.steer_vqa import SWEEP, SteerVqaSettings, check_sizes, sweep_k
+from gazeheads.study.experiments.controls import DRAWS, MATCHED, ControlPool, Draws, DrawStrips
+from gazeheads.study.experiments.counting import GAZE, RANDOM, conditions_summary, counted
+from gazeheads.study.experiments.question import SWEEP_STRIPS, SteerVqaSettings, check_sizes
+from gazeheads.study.experiments.steer_vqa import SWEEP, sweep_k
 from gazeheads.study.experiments.steered_answers import (
-    GAZE,
-    RANDOM,
     AnswersRecord,
     Condition,
     answers_again,
     ask_strip,
-    conditions_summary,
-    counted,
 )
 from gazeheads.study.identity import model_fingerprint, strips_fingerprint
 from gazeheads.study.runs import RunFolder, RunOptions
@@ -93,9 +92,10 @@ def over_prompts(base: SteerVqaSettings, strips: Sequence[Strip]) -> list[Varian
 
 
 def over_pools(base: SteerVqaSettings, strips: Sequence[Strip]) -> list[Variant]:
-    """Where random heads come from."""
-    own = replace(base, conditions=(RANDOM,))
-    return [Variant(pool, replace(own, pool=pool), tuple(strips)) for pool in get_args(Pool)]
+    """Where random heads come from, the gaze heads beside them."""
+    own = replace(base, conditions=(GAZE, RANDOM))
+    pools: tuple[ControlPool, ...] = (MATCHED, *get_args(Pool))
+    return [Variant(pool, replace(own, pool=pool), tuple(strips)) for pool in pools]
 
 
 def over_panels(base: SteerVqaSettings, strips: Sequence[Strip]) -> list[Variant]:
@@ -147,8 +147,8 @@ def run(
         def do(part: Sequence[tuple[Variant, int, Strip]]) -> list[dict[str, Any]]:
             ((variant, number, strip),) = part
             own, asked = conditions[variant.name], variant.settings.question
-            size = options.batch_size
-            record = ask_strip(vlm, strip, number, own, asked, judge, folder.path, size)
+            size, few = options.batch_size, variant.settings.draw_strips
+            record = ask_strip(vlm, strip, number, own, asked, judge, folder.path, size, few)
             return [{"variant": variant.name, **record}]
 
         units = [
@@ -204,6 +204,8 @@ class SweepOptions:
     names: Annotated[
         list[str] | None, Option("k, delta, prompts, pools, panels; default: all.", argument=True)
     ] = None
+    draws: Draws = DRAWS
+    draw_strips: DrawStrips = None
     lengths: tuple[int, ...] = LENGTHS
     each: int | None = None
 
@@ -221,7 +223,9 @@ class SweepOptions:
 
 def _swept(context: ExperimentContext, options: SweepOptions) -> list[RunFolder]:
     return [
-        sweep_k(context) if name == SWEEP else _sweep(context, name, options)
+        sweep_k(context, draws=options.draws, draw_strips=options.draw_strips)
+        if name == SWEEP
+        else _sweep(context, name, options)
         for name in options.chosen
     ]
 
@@ -231,7 +235,14 @@ def _sweep(context: ExperimentContext, name: str, options: SweepOptions) -> RunF
     strips = context.strips
     if name == PANELS:
         strips = strips_of_lengths(options.each or context.limit, context.seed, options.lengths)
-    settings = SteerVqaSettings((context.k,), seed=context.seed, judge=context.judge.name)
+    few = SWEEP_STRIPS if options.draw_strips is None else options.draw_strips
+    settings = SteerVqaSettings(
+        (context.k,),
+        draws=options.draws,
+        draw_strips=few,
+        seed=context.seed,
+        judge=context.judge.name,
+    )
     announced = context.announced(f"Sweep over {name.removeprefix('sweep-')}")
     return run(name, context.vlm, strips, context.scores, settings, announced, context.judge)
 

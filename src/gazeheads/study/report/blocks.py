@@ -46,7 +46,7 @@ class AnswerCell:
 
     Attributes:
         text: what the model said.
-        mark: "hit", "miss" or "same".
+        mark: "hit", "part" (a hit that is not clean), "miss" or "same"; empty for none.
         told: the verdict in words.
         colour: of the panel it describes; empty if none.
     """
@@ -118,6 +118,9 @@ class Section:
     blocks: tuple[Block, ...] = ()
 
 
+NOT_ASKED = AnswerCell("", "", "not asked on this strip", "")
+
+
 def colour_of(panel: int | None) -> str:
     """The colour of a panel (from 1), or nothing."""
     return "" if panel is None else PANEL_COLOURS[(panel - 1) % len(PANEL_COLOURS)]
@@ -127,7 +130,7 @@ def answer_of(record: dict[str, Any], target: int | None = None) -> AnswerCell:
     """An answer as a record keeps it; without a target it is the unsteered one."""
     panel, reason = record["panel"], record["reason"]
     if reason == "described":
-        told = f"describes panel {panel}"
+        told = f"describes panel {panel}{_blemish(record)}"
     elif reason == "baseline":
         told = "same as unsteered"
     else:
@@ -139,10 +142,16 @@ def answer_of(record: dict[str, Any], target: int | None = None) -> AnswerCell:
     if target is None:
         mark = ""
     elif reason == "described" and panel == target:
-        mark = "hit"
+        mark = "part" if record.get("mixed") or record.get("repeats") else "hit"
     else:
         mark = "same" if reason == "baseline" and panel == target else "miss"
     return AnswerCell(record["text"], mark, told, colour_of(panel))
+
+
+def _blemish(record: dict[str, Any]) -> str:
+    """What else is to be said of an answer that describes a panel."""
+    told = ", with something of another" if record.get("mixed") else ""
+    return told + (", says it twice" if record.get("repeats") else "")
 
 
 def example_of(record: dict[str, Any], folder: Path, conditions: Sequence[str]) -> Example:
@@ -154,14 +163,18 @@ def example_of(record: dict[str, Any], folder: Path, conditions: Sequence[str]) 
         conditions: keys of the conditions, in the order of the answers.
     """
     strip = record["strip"]
-    by_place = {(a["condition"], a["target"]): a for a in record["answers"]}
+    first = [answer for answer in record["answers"] if not answer.get("draw", 0)]
+    by_place = {(a["condition"], a["target"]): a for a in first}
     cards = tuple(
         PanelCard(
             number,
             colour_of(number),
             crop_css(box, strip["aspect"]),
             (strip["captions"] or [""] * number)[number - 1],
-            tuple(answer_of(by_place[key, number], number) for key in conditions),
+            tuple(
+                answer_of(by_place[key, number], number) if (key, number) in by_place else NOT_ASKED
+                for key in conditions
+            ),
         )
         for number, box in enumerate(strip["panels"], 1)
     )

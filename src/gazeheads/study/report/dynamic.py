@@ -14,6 +14,7 @@ from gazeheads.study.report.blocks import (
     TableBlock,
     colour_of,
 )
+from gazeheads.study.report.controls import controls_blocks
 from gazeheads.study.report.numbers import Results, Runs, percent
 from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import write_csv
@@ -57,6 +58,10 @@ def dynamic_section(runs: Runs) -> Section:
         f"Published: rho with the schedule, and what a judge blind to it found. {ANOTHER_MODEL}"
     )
     record = next(iter(run.ordered()))
+    distributions = {f"{own['name']} heads": own["controls"] for own in sets if own.get("controls")}
+    drawn = controls_blocks(
+        run.path, "controls", distributions, None, "rho with the schedule", scale=1
+    )
     return Section(
         "dynamic",
         "A gaze that moves while the text is written",
@@ -65,7 +70,7 @@ def dynamic_section(runs: Runs) -> Section:
             "tokens, in an order in which no panel has its own place. The judge "
             f"({run.settings['judge']}) sees the segments, not the schedule.",
         ),
-        (figure, TableBlock(head, rows, note), _example(record, sets[0]["name"])),
+        (figure, *drawn, TableBlock(head, rows, note), _example(record, sets[0]["name"])),
     )
 
 
@@ -74,7 +79,7 @@ def _row(own: Results, unjudged: bool) -> tuple[str, ...]:
     return (
         f"{name} ({own['k']})",
         percent(own["segments"], interval=True),
-        rho(own["rho_schedule"]),
+        _rho_of(own),
         rho(own["rho_natural"]),
         f"{own['followed']} of {own['switches']}",
         "never" if delay is None else f"{delay:g}",
@@ -90,6 +95,18 @@ def rho(own: Results | None) -> str:
         return "none"
     same = f", {own['constant']} of {own['count']} constant" if own.get("constant") else ""
     return f"{own['value']:+.2f} ({own['low']:+.2f} to {own['high']:+.2f}{same})"
+
+
+def _rho_of(own: Results) -> str:
+    """The correlation with the schedule; of many draws their median and range, and p."""
+    drawn = own.get("controls")
+    if drawn is None:
+        return rho(own["rho_schedule"])
+    p = "" if drawn["p"] is None else f", p = {drawn['p']:.3f}"
+    return (
+        f"{drawn['median']:+.2f} ({drawn['least']:+.2f} to {drawn['most']:+.2f}, "
+        f"{len(drawn['draws'])} draws{p})"
+    )
 
 
 def _published(name: str) -> str:

@@ -122,10 +122,15 @@ def k_curve(
         value, low, high = (
             [100 * c["accuracy"][x] for c in curve] for x in ("value", "low", "high")
         )
-        colour = theme.of(name)
+        colour, label = theme.of(name), CONDITIONS[name]
+        if all(c.get("controls") for c in curve):  # many draws: their median and whole range
+            value, low, high = (
+                [100 * c["controls"][x] for c in curve] for x in ("median", "least", "most")
+            )
+            label += f", {max(len(c['controls']['draws']) for c in curve)} draws: median and range"
         axes.fill_between(shares, low, high, color=colour, alpha=0.16, linewidth=0)
         axes.plot(
-            shares, value, "o-", color=colour, markersize=4.5, label=CONDITIONS[name],
+            shares, value, "o-", color=colour, markersize=4.5, label=label,
             clip_on=False,
         )  # fmt: skip
         if name == "gaze":
@@ -158,7 +163,7 @@ def k_curve(
     axes.set_xticklabels(labels, fontsize=8)
     axes.set_xlabel("heads steered, and their share of all heads")
     axes.set_ylabel("answers that follow")
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=2, columnspacing=1.4)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=1)
     return figure
 
 
@@ -177,8 +182,11 @@ def condition_bars(theme: Theme, conditions: Sequence[dict[str, Any]], chance: f
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1.1, 1])
     for i, condition in enumerate(conditions):
         colour = theme.of(condition["condition"])
+        drawn = condition.get("controls")
         for shift, key, alpha in ((-0.2, "accuracy", 1.0), (0.2, "content", 0.45)):
             own = condition[key]
+            if drawn and key == "accuracy":  # many draws: their median, and as bar their range
+                own = {"value": drawn["median"], "low": drawn["least"], "high": drawn["most"]}
             value = 100 * own["value"]
             spread = [[value - 100 * own["low"]], [100 * own["high"] - value]]
             left.bar(i + shift, value, 0.36, color=colour, alpha=alpha)

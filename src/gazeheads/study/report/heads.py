@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -52,6 +54,7 @@ def heads_section(runs: Runs) -> Section:
         (listed,),
     )
     units = run.summary["units"]
+    null = _null(run, results)
     return Section(
         "heads",
         "The heads that look",
@@ -61,9 +64,49 @@ def heads_section(runs: Runs) -> Section:
             f"{best['head']}, gives that panel {best['score']:.2f} of its attention on average and "
             f"at most {best['largest_off_diagonal']:.2f} to any other; "
             f"{100 * results['low_share']:.0f}% of all heads score {results['low_score']} or less.",
+            *((discover.count_text(results), discover.stability_text(results)) if null else ()),
         ),
-        (shown, mapped, counted, _by_layer(run, results), *_tables(results, len(scores))),
+        (shown, mapped, counted, *null, _by_layer(run, results), *_tables(results, len(scores))),
     )
+
+
+def _null(run: RunFolder, results: Results) -> tuple[FigureBlock, ...]:
+    """The p values of the heads tested; nothing for runs of earlier versions."""
+    if "null" not in results:
+        return ()
+    scores, own = load_scores(run.path), results["null"]
+    rows = [
+        (h.layer, h.head, f"{scores[h]:.6f}", own["p"][h.layer][h.head], own["q"][h.layer][h.head])
+        for h in scores.living_ranking()
+    ]
+    return (
+        FigureBlock(
+            save(run.path, "null", lambda theme: _null_figure(theme, rows, own["rate"])),
+            "Which heads look more than chance.",
+            "p of every living head: how often its score is as high with the panels asked about "
+            "shuffled within each strip. Dotted: the largest p counted at a false-discovery rate "
+            f"of {100 * own['rate']:.0f}%. Heads that give all panels much attention whatever is "
+            "asked are not counted. Dead heads are not tested.",
+            (tables.write_csv(run.path / "null.csv", ("layer", "head", "score", "p", "q"), rows),),
+        ),
+    )
+
+
+def _null_figure(
+    theme: Theme, rows: Sequence[tuple[int, int, str, float, float]], rate: float
+) -> Figure:
+    figure = Figure(figsize=(figures.WIDTH, 2.4))
+    axes = figure.subplots()
+    edges = [i / 40 for i in range(41)]
+    axes.hist([row[3] for row in rows], edges, color=theme.gaze, alpha=0.85, rwidth=0.92)
+    if counted := [row[3] for row in rows if row[4] <= rate]:
+        axes.axvline(max(counted), color=theme.all, linewidth=1.2, linestyle=":")
+    axes.set_xlim(-0.01, 1)
+    axes.set_xlabel("p")
+    axes.set_ylabel("heads")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(axis="y")
+    return figure
 
 
 def _by_layer(run: RunFolder, results: Results) -> FigureBlock:

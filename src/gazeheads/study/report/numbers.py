@@ -21,26 +21,42 @@ def percent(own: Results, interval: bool = False) -> str:
     return text
 
 
+def followed(condition: Results) -> str:
+    """Accuracy of a condition with its interval; of many draws their median and range."""
+    own = condition.get("controls")
+    if own is None:
+        return percent(condition["accuracy"], interval=True)
+    least, most = (f"{100 * own[end]:.1f}" for end in ("least", "most"))
+    return f"{100 * own['median']:.1f}% ({least}\N{EN DASH}{most}, {len(own['draws'])} draws)"
+
+
+def clean(condition: Results) -> str:
+    """Clean hits: share of all answers, or "not known" where the judge cannot say."""
+    own = condition.get("clean")
+    return "not known" if own is None else percent(own, interval=True)
+
+
 def counts(conditions: Sequence[Results]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """What became of the answers: column names, and the cells of every condition.
 
     Answers that a judge declined to judge get a column only if there are any.
     """
     numbers = {
-        "pairs": "pairs", "no panel": "junk", "several panels": "ties",
+        "answers": "pairs", "no panel": "junk", "several panels": "ties",
         "as unsteered": "baseline_matches", "unjudged": "unjudged",
     }  # fmt: skip
     if not any(condition["unjudged"] for condition in conditions):
         del numbers["unjudged"]
     cells = [
         (
-            percent(condition["accuracy"], interval=True),
+            followed(condition),
+            clean(condition),
             percent(condition["content"], interval=True),
             *(str(condition[key]) for key in numbers.values()),
         )
         for condition in conditions
     ]
-    return ("follow", "by content alone", *numbers), cells
+    return ("follow", "of them clean", "by content alone", *numbers), cells
 
 
 def steered_heads(runs: Runs) -> int | None:

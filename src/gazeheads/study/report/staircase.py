@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from gazeheads.study.experiments import staircase
+from gazeheads.study.experiments.tracking import CONTROL, GAZE
 from gazeheads.study.report import figures, tables
 from gazeheads.study.report.blocks import (
+    Block,
     FigureBlock,
     NarrationBlock,
     Section,
@@ -15,11 +17,12 @@ from gazeheads.study.report.blocks import (
     Tile,
     colour_of,
 )
+from gazeheads.study.report.controls import controls_blocks
 from gazeheads.study.report.numbers import Results, Runs, percent
 from gazeheads.study.report.sections import headline_of, section
 from gazeheads.study.report.theme import save
 
-_NAMES = {staircase.CONTROL: "random"}
+_NAMES = {CONTROL: "random"}
 _TITLES = {
     staircase.EXPERIMENT: "Nobody steering: where the heads look during a narration",
     staircase.REVERSE: "The same in reverse order",
@@ -30,14 +33,24 @@ _TITLES = {
 def tracking_tiles(runs: Runs) -> list[Tile]:
     """How much of a narration is written with the gaze heads on the panel it tells."""
     tracking = runs[staircase.EXPERIMENT].summary["results"]["tracking"]
-    other = tracking.get(staircase.CONTROL)
     return [
         Tile(
-            percent(tracking[staircase.GAZE]),
+            percent(tracking[GAZE]),
             "of a free narration is written with the gaze heads on the panel it tells",
-            f"random heads: {percent(other)}" if other else "",
+            _random_told(runs[staircase.EXPERIMENT].summary["results"]),
         )
     ]
+
+
+def _random_told(results: Results) -> str:
+    own, alone = results.get("controls"), results["tracking"].get(CONTROL)
+    if own is not None:
+        p = "" if own["p"] is None else f", p = {own['p']:.3f}"
+        return (
+            f"{len(own['draws'])} sets of random heads: median {100 * own['median']:.1f}%, "
+            f"{100 * own['least']:.1f} to {100 * own['most']:.1f}%{p}"
+        )
+    return f"random heads: {percent(alone)}" if alone else ""
 
 
 def _registered(name: str, place: int) -> None:
@@ -64,7 +77,19 @@ def _registered(name: str, place: int) -> None:
         told = NarrationBlock(
             pieces, "The narration, coloured by the panel each sentence is about."
         )
-        return Section(name, _TITLES[name], _told(results), (figure, told, _table(results)))
+        drawn = {
+            label: own
+            for label, own in (
+                ("weighted", results.get("controls")),
+                ("raw attention", results.get("controls_raw")),
+            )
+            if own is not None
+        }
+        controls = controls_blocks(
+            run.path, "controls", drawn, results["chance"], "tokens on the panel told"
+        )
+        blocks: tuple[Block, ...] = (figure, told, *controls, _table(results))
+        return Section(name, _TITLES[name], _told(results), blocks)
 
 
 _registered(staircase.EXPERIMENT, 100)
@@ -73,7 +98,8 @@ _registered(staircase.REVERSE, 110)
 
 def _told(results: Results) -> tuple[str, ...]:
     tracking = {name: percent(own, interval=True) for name, own in results["tracking"].items()}
-    against = f", random heads for {tracking[staircase.CONTROL]}" if len(tracking) > 1 else ""
+    random = _random_told(results)
+    against = f" ({random})" if random else ""
     return (
         f"Asked to tell the whole strip, the model is only watched. For {tracking['gaze']} of "
         "the tokens that describe a panel the gaze heads look at that panel more than at any "

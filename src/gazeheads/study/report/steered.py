@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from gazeheads.study import published
 from gazeheads.study.experiments import steer_vqa
-from gazeheads.study.experiments.steered_answers import GAZE
-from gazeheads.study.report import figures, tables
+from gazeheads.study.experiments.counting import GAZE
+from gazeheads.study.report import figures, profiles, tables
 from gazeheads.study.report.blocks import (
     FigureBlock,
     Section,
@@ -16,7 +16,8 @@ from gazeheads.study.report.blocks import (
     Tile,
     example_of,
 )
-from gazeheads.study.report.numbers import Results, Runs, counts, percent
+from gazeheads.study.report.controls import controls_blocks, controls_told
+from gazeheads.study.report.numbers import Results, Runs, counts, followed, percent
 from gazeheads.study.report.sections import headline_of, section
 from gazeheads.study.report.theme import save
 
@@ -31,10 +32,20 @@ def steering_tiles(runs: Runs) -> list[Tile]:
     for condition in results["conditions"]:
         name, k = condition["condition"], condition["k"]
         share = 100 * k / results["heads"]
-        own = condition["accuracy"]
+        own, drawn = condition["accuracy"], condition.get("controls")
         who = f"{k} {'gaze' if name == GAZE else name} heads" if name != "all" else "all heads"
         note = f"{share:.3g}% of {results['heads']}; {own['hits']} of {own['total']} answers"
-        tiles.append(Tile(percent(own), f"of answers follow when {who} are steered", note))
+        value = percent(own)
+        if drawn is not None:
+            value = f"{100 * drawn['median']:.1f}%"
+            p = "" if drawn["p"] is None else f", p = {drawn['p']:.3f}"
+            note = (
+                f"median of {len(drawn['draws'])} sets of living heads in the same layers, "
+                f"{100 * drawn['least']:.1f} to {100 * drawn['most']:.1f}%{p}"
+            )
+        elif name == GAZE and condition.get("clean") is not None:
+            note += f", {condition['clean']['hits']} of them clean"
+        tiles.append(Tile(value, f"of answers follow when {who} are steered", note))
     return tiles
 
 
@@ -62,7 +73,9 @@ def steering_section(runs: Runs) -> Section:
             "time. All that changes is where its gaze heads are made to look: under each panel "
             "stands what it answers then.",
             f"These are the first of {count} strips, not picked. The colour of an answer tells "
-            "which panel it describes.",
+            "which panel it describes; a tick in brackets stands for a hit that is not clean: it "
+            "says something twice, or something of another panel too. Of the random heads the "
+            "first draw is shown.",
         ),
         (block,),
     )
@@ -79,8 +92,12 @@ def conditions_section(runs: Runs) -> Section:
         "conditions",
         lambda theme: figures.condition_bars(theme, conditions, results["chance"]),
     )
-    told = "; ".join(
-        f"{figures.CONDITIONS[c['condition']]} {percent(c['accuracy'])}" for c in conditions
+    told = "; ".join(f"{figures.CONDITIONS[c['condition']]} {followed(c)}" for c in conditions)
+    distributions = {
+        f"{c['k']} random heads": c["controls"] for c in conditions if c.get("controls")
+    }
+    drawn = controls_blocks(
+        folder, "controls", distributions, results["chance"], "answers that follow"
     )
     data = (
         tables.write_conditions(folder, "conditions.csv", conditions),
@@ -101,12 +118,29 @@ def conditions_section(runs: Runs) -> Section:
             "By the study's rules an incoherent answer is a miss, and so is one that equals the "
             "unsteered answer, even where that describes the panel in question. The pale bars "
             "count content alone.",
-            f"Unsteered, the {unsteered['strips']} answers describe "
-            f"{_counts(unsteered['by_panel'])}; {unsteered['ties']} of them mix several panels and "
-            f"{unsteered['junk']} describe none.",
+            *(controls_told(own) for own in distributions.values()),
+            _unsteered_told(unsteered),
         ),
-        (bars, _counts_table(conditions), _beside_published(run.model, results)),
+        (
+            bars,
+            *drawn,
+            _counts_table(conditions),
+            *profiles.profile_blocks(folder, conditions, unsteered),
+            _beside_published(run.model, results),
+        ),
     )
+
+
+def _unsteered_told(own: Results) -> str:
+    """What the unsteered answers describe, from the same numbers as the table."""
+    described = sum(own["by_panel"])
+    parts = [f"{described} describe one panel"]
+    if described:
+        parts[0] += f" ({_counts(own['by_panel'])})"
+    parts += [f"{own['ties']} fit several panels equally"] if own["ties"] else []
+    parts += [f"{own['junk']} describe none"] if own["junk"] else []
+    parts += [f"{own['unjudged']} were not judged"] if own.get("unjudged") else []
+    return f"Of the {own['strips']} unsteered answers {', '.join(parts)}."
 
 
 def _counts(by_panel: Sequence[int]) -> str:
@@ -132,8 +166,7 @@ def _beside_published(model: str, results: Results) -> TableBlock:
     gaze = by_name.get(GAZE)
     k = gaze["k"] if gaze else 0
     ours = [
-        percent(by_name[name]["accuracy"], interval=True) if name in by_name else "not run"
-        for name in published.VQA_ACCURACY
+        followed(by_name[name]) if name in by_name else "not run" for name in published.VQA_ACCURACY
     ]
     theirs = [f"{value:.1f}%" for value in published.VQA_ACCURACY.values()]
     rows = (

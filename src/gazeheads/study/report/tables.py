@@ -47,7 +47,8 @@ def write_conditions(folder: Path, name: str, conditions: Sequence[dict[str, Any
     head = (
         "condition", "heads", "accuracy", "low", "high", "content_only", "content_low",
         "content_high", "pairs", "junk", "ties", "baseline_matches",
-        "unjudged",
+        "unjudged", "clean", "clean_low", "clean_high", "mixed_hits", "repeating_hits", "draws",
+        "draws_median", "draws_least", "draws_most", "draw_strips", "p",
     )  # fmt: skip
     rows = [
         [
@@ -56,10 +57,27 @@ def write_conditions(folder: Path, name: str, conditions: Sequence[dict[str, Any
             *(f"{c['content'][x]:.6f}" for x in ("value", "low", "high")),
             c["pairs"], c["junk"], c["ties"], c["baseline_matches"],
             c["unjudged"],
+            *_clean(c), *_draws(c),
         ]
         for c in conditions
     ]  # fmt: skip
     return write_csv(folder / name, head, rows)
+
+
+def _clean(condition: dict[str, Any]) -> list[Any]:
+    own = condition.get("clean")
+    shares = [f"{own[x]:.6f}" for x in ("value", "low", "high")] if own else [""] * 3
+    counts = [condition.get(name) for name in ("mixed_hits", "repeating_hits")]
+    return [*shares, *("" if count is None else count for count in counts)]
+
+
+def _draws(condition: dict[str, Any]) -> list[Any]:
+    own = condition.get("controls")
+    if own is None:
+        return [""] * 6
+    p = "" if own["p"] is None else f"{own['p']:.6f}"
+    range_ = (f"{own[x]:.6f}" for x in ("median", "least", "most"))
+    return [len(own["draws"]), *range_, own["strips"], p]
 
 
 def write_by_panel(folder: Path, conditions: Sequence[dict[str, Any]]) -> Path:

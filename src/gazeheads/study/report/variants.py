@@ -7,7 +7,8 @@ from pathlib import Path
 from gazeheads.study import published
 from gazeheads.study.experiments import head_sets, steer_vqa, sweeps
 from gazeheads.study.report import charts, figures, tables
-from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
+from gazeheads.study.report.blocks import Block, FigureBlock, Section, TableBlock
+from gazeheads.study.report.controls import controls_blocks, controls_told
 from gazeheads.study.report.numbers import Results, Runs, counts
 from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import write_csv
@@ -82,7 +83,7 @@ def _registered(name: str, place: int) -> None:
         names = list(dict.fromkeys(c["condition"] for v in variants for c in v["conditions"]))
         series = {
             f"{each} heads": [
-                next((c["accuracy"] for c in v["conditions"] if c["condition"] == each), None)
+                next((shown_estimate(c) for c in v["conditions"] if c["condition"] == each), None)
                 for v in variants
             ]
             for each in names
@@ -106,7 +107,8 @@ def _registered(name: str, place: int) -> None:
                 ),
             ),
             f"Accuracy by {xlabel}.",
-            "Share of answers that follow, with 95% bootstrap intervals over strips.",
+            "Share of answers that follow, with 95% bootstrap intervals over strips; of random "
+            "heads the median of all draws with their range.",
             (write_csv(run.path / f"{short}.csv", head, rows),),
         )
         note = ANOTHER_MODEL if known else ""
@@ -115,6 +117,14 @@ def _registered(name: str, place: int) -> None:
 
 for _place, _name in enumerate(_SWEEPS, 60):
     _registered(_name, _place)
+
+
+def shown_estimate(condition: Results) -> Results:
+    """What a figure shows of a condition: its accuracy, or the median and range of its draws."""
+    drawn = condition.get("controls")
+    if drawn is None:
+        return dict(condition["accuracy"])
+    return {"value": drawn["median"], "low": drawn["least"], "high": drawn["most"]}
 
 
 def _published(sweep: str, names: list[str]) -> list[float | None]:
@@ -130,13 +140,22 @@ def _shown(value: float | None) -> str:
 def narration_section(runs: Runs) -> Section:
     """Static narration: a hundred tokens about "this panel"."""
     run = runs[steer_vqa.NARRATION]
-    table = _conditions_table(run.path, run.summary["results"], published.NARRATION_ACCURACY)
+    results = run.summary["results"]
+    table = _conditions_table(run.path, results, published.NARRATION_ACCURACY)
+    distributions = {
+        f"{c['k']} random heads": c["controls"] for c in results["conditions"] if c.get("controls")
+    }
+    drawn = controls_blocks(
+        run.path, "controls", distributions, results["chance"], "texts that follow"
+    )
     figure = _by_panel(run.path, run.summary["results"])
     text = (
         f"Asked “{run.settings['prompt']}” without being told which panel, the model describes "
         "the panel its heads are pointed at, or not."
     )
-    return Section("narration", "“This panel”: steering a longer text", (text,), (figure, table))
+    told = tuple(controls_told(own, "of the texts follow") for own in distributions.values())
+    blocks: tuple[Block, ...] = (figure, *drawn, table)
+    return Section("narration", "“This panel”: steering a longer text", (text, *told), blocks)
 
 
 @section(head_sets.EXPERIMENT, place=70)

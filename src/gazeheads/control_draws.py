@@ -1,0 +1,72 @@
+"""Random control heads, matched in layers to a set of heads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from gazeheads.head_set import Head
+
+_TRIES = 50  # draws per set asked for, before it is taken that no other set exists
+
+
+def draw_matched(
+    living: Sequence[Head],
+    heads: Sequence[Head],
+    draws: int,
+    seed: int,
+    protected: Iterable[Head] = (),
+) -> tuple[tuple[Head, ...], ...] | None:
+    """Random sets with as many heads in every layer as `heads` has.
+
+    A layer may hold too few others; the rest then comes from the layers nearest to it.
+
+    Args:
+        living: the heads to draw from.
+        heads: the set under test; none of them is drawn.
+        draws: how many sets, no two alike; fewer if so many do not exist.
+        seed: of the draws.
+        protected: further heads that are never drawn.
+
+    Returns:
+        The sets, each in order of layer and head; None if fewer living heads are left than `heads`
+        has.
+    """
+    others = sorted(set(living) - set(heads) - set(protected))
+    if not heads or len(others) < len(heads):
+        return None
+    rng = np.random.default_rng(seed)
+    found: dict[tuple[Head, ...], None] = {}
+    for _ in range(_TRIES * draws):
+        found.setdefault(_one(others, heads, rng))
+        if len(found) == draws:
+            break
+    return tuple(found)
+
+
+def _one(
+    others: Sequence[Head], heads: Sequence[Head], rng: np.random.Generator
+) -> tuple[Head, ...]:
+    free = [others[int(i)] for i in rng.permutation(len(others))]
+    wanted = Counter(head.layer for head in heads)
+    drawn: list[Head] = []
+    for layer, count in sorted(wanted.items()):
+        own = [head for head in free if head.layer == layer][:count]
+        drawn += own
+        wanted[layer] -= len(own)
+    left = [head for head in free if head not in set(drawn)]
+    # the layers take turns, in random order, so that none has the first choice of the neighbours
+    short = [layer for layer, count in wanted.items() for _ in range(count)]
+    for place in rng.permutation(len(short)):
+        nearest = min(left, key=lambda head: abs(head.layer - short[int(place)]))
+        left.remove(nearest)
+        drawn.append(nearest)
+    return tuple(sorted(drawn))
+
+
+def in_their_layers(drawn: Iterable[Head], heads: Iterable[Head]) -> int:
+    """How many of a control set stand in for a head of their own layer."""
+    wanted, found = (Counter(head.layer for head in each) for each in (heads, drawn))
+    return sum((wanted & found).values())

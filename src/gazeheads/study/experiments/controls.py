@@ -1,0 +1,137 @@
+"""Control heads: many random sets for one set of gaze heads, and what their distribution says.
+
+One random draw says nothing: independent replications of the study's control span 0.7% to 66%. So
+every draw is measured on the same strips, and the gaze heads on those strips stand beside them.
+"""
+
+from __future__ import annotations
+
+import statistics
+import warnings
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from gazeheads.control_draws import in_their_layers
+from gazeheads.errors import GazeheadsError, GazeheadsWarning
+from gazeheads.heads import HeadError, HeadScores, HeadSet, Pool
+from gazeheads.study.experiment import Option
+from gazeheads.study.stats import add_one_p
+
+ControlPool = Literal["matched"] | Pool
+"""Where control heads come from: as many in every layer as the gaze heads have, or one of the
+study's three pools (see `HeadScores.random`)."""
+MATCHED: Literal["matched"] = "matched"
+DRAWS = 20
+"""The least number of draws that can tell chance at 5%: the smallest p is 1 in 21."""
+Draws = Annotated[int, Option("Random head sets to compare with.", least=1)]
+DrawStrips = Annotated[
+    int | None, Option("Measure them on so many of the first strips; default: see docs.", least=1)
+]
+"""Options of the commands that have random heads as a control."""
+GAZE_SHARE = 100 / 1152
+"""The study's gaze heads as a share of its model; at least so many never serve as controls."""
+
+
+def check_draws(draws: int, draw_strips: int | None) -> None:
+    """Raises GazeheadsError for numbers of draws or strips below 1."""
+    if draws < 1:
+        raise GazeheadsError(f"--draws must be at least 1, not {draws}")
+    if draw_strips is not None and draw_strips < 1:
+        raise GazeheadsError(f"--draw-strips must be at least 1, not {draw_strips}")
+
+
+def control_heads(
+    scores: HeadScores,
+    k: int,
+    draws: int,
+    seed: int,
+    pool: ControlPool,
+    heads: HeadSet | None = None,
+) -> tuple[HeadSet, ...]:
+    """Random sets beside the `k` gaze heads; none if too few living heads are left.
+
+    The excluded gaze heads are the set itself and the top of the ranking, never fewer than the
+    study's share of the model: otherwise the controls of a small `k` would be gaze heads too. What
+    is not as it should be is said in a warning.
+
+    Args:
+        scores: of the heads.
+        k: how many heads a set has.
+        draws: how many sets.
+        seed: of the draws.
+        pool: where the heads come from.
+        heads: the set under test; default: the top `k`.
+    """
+    gaze = scores.top(k) if heads is None else heads
+    least = min(max(k, round(GAZE_SHARE * len(scores))), len(scores))
+    if pool == MATCHED:
+        return _matched(scores, gaze, draws, seed, scores.top(least))
+    return _of_pool(scores, k, draws, seed, pool, least)
+
+
+def _matched(
+    scores: HeadScores, gaze: HeadSet, draws: int, seed: int, protected: HeadSet
+) -> tuple[HeadSet, ...]:
+    try:
+        drawn = scores.matched(gaze, draws, seed, protected)
+    except HeadError as error:
+        _say(f"no random heads beside {len(gaze)} gaze heads: {error}")
+        return ()
+    short = len(gaze) - in_their_layers(drawn[0], gaze)
+    if short:
+        _say(
+            f"the layers of the {len(gaze)} gaze heads hold too few other living heads: {short} of "
+            f"{len(gaze)} controls come from the layers nearest to them"
+        )
+    if len(drawn) < draws:
+        _say(f"no more than {len(drawn)} different sets of {len(gaze)} control heads were found")
+    return drawn
+
+
+def _of_pool(
+    scores: HeadScores, k: int, draws: int, seed: int, pool: Pool, least: int
+) -> tuple[HeadSet, ...]:
+    """By the study's protocol; if a pool holds too few, more of the ranking is excluded first."""
+    for count in range(least, len(scores)):
+        try:
+            return tuple(scores.random(k, seed + i, scores.top(count), pool) for i in range(draws))
+        except HeadError:  # the layers of these heads hold too few others
+            continue
+    gaze = scores.top(least)
+    try:
+        drawn = tuple(scores.random(k, seed + i, gaze, pool, widen=True) for i in range(draws))
+    except HeadError as error:
+        _say(f"no random heads beside {k} gaze heads: {error}")
+        return ()
+    _say(f"too few living heads in the layers of the top {least}: as controls {drawn[0].name}")
+    return drawn
+
+
+def _say(note: str) -> None:
+    warnings.warn(note, GazeheadsWarning, stacklevel=4)
+
+
+def distribution(
+    draws: Sequence[dict[str, Any]], gaze: dict[str, Any] | None, strips: int
+) -> dict[str, Any]:
+    """What the draws of a control say together.
+
+    Args:
+        draws: the share of every draw (see `Estimate`), all measured on the same strips.
+        gaze: the gaze heads' share on those strips; None: they were not measured.
+        strips: how many there were.
+
+    Returns:
+        Every draw's share, their median and range, the gaze heads' share, and the add-one
+        empirical p: of gaze and draws together the part that does at least as well as gaze.
+    """
+    values = [own["value"] for own in draws]
+    return {
+        "draws": list(draws),
+        "median": statistics.median(values),
+        "least": min(values),
+        "most": max(values),
+        "strips": strips,
+        "gaze": gaze,
+        "p": None if gaze is None else add_one_p(gaze["value"], values),
+    }

@@ -1,0 +1,117 @@
+"""The distribution of random control heads: every draw as a point, beside the gaze heads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gazeheads.figure_text import shown
+from gazeheads.study.report.blocks import FigureBlock
+from gazeheads.study.report.figures import WIDTH
+from gazeheads.study.report.numbers import Results, percent
+from gazeheads.study.report.tables import write_csv
+from gazeheads.study.report.theme import Theme, save
+
+HEAD = ("what", "draw", "value", "low", "high", "strips")
+
+
+def controls_told(own: Results, what: str = "of the answers follow") -> str:
+    """One sentence about draws and gaze heads that anyone understands."""
+    count, gaze = len(own["draws"]), own["gaze"]
+    told = (
+        f"Of {count} sets of other living heads, as many in every layer, half make "
+        f"{100 * own['median']:.1f}% or more {what} and the best {100 * own['most']:.1f}%, on the "
+        f"same {own['strips']} strips"
+    )
+    if gaze is None:
+        return f"{told}."
+    reached = sum(draw["value"] >= gaze["value"] for draw in own["draws"])
+    none = "none of them reaches" if reached == 0 else f"{reached} of them reach"
+    return f"{told}; {none} the gaze heads' {percent(gaze)} (p = {own['p']:.3f})."
+
+
+def controls_blocks(
+    folder: Path,
+    name: str,
+    distributions: dict[str, Results],
+    chance: float | None,
+    xlabel: str,
+    scale: float = 100,
+) -> tuple[FigureBlock, ...]:
+    """A figure with a row of points per distribution; none if there is no distribution.
+
+    Args:
+        folder: of the run.
+        name: of the files.
+        distributions: by label; see `experiments.controls.distribution`.
+        chance: a dotted line.
+        xlabel: what is measured.
+        scale: 100 for shares in percent, 1 for other numbers.
+    """
+    if not distributions:
+        return ()
+    rows = [
+        (label, what, *(f"{one[x]:.6f}" for x in ("value", "low", "high")), own["strips"])
+        for label, own in distributions.items()
+        for what, one in [
+            *((str(n), each) for n, each in enumerate(own["draws"], 1)),
+            *([("gaze", own["gaze"])] if own["gaze"] is not None else []),
+        ]
+    ]
+    figure = FigureBlock(
+        save(
+            folder,
+            name,
+            lambda theme: _points(theme, distributions, chance, xlabel, scale),
+        ),
+        "Every draw of random heads as a point, the gaze heads beside them.",
+        "Every grey point is one set of random heads; the bar is their median, the coloured point "
+        "the gaze heads on the same strips." + (" Dotted: chance." if chance is not None else ""),
+        (write_csv(folder / f"{name}.csv", HEAD, rows),),
+    )
+    return (figure,)
+
+
+def _points(
+    theme: Theme,
+    distributions: dict[str, Results],
+    chance: float | None,
+    xlabel: str,
+    scale: float,
+) -> Figure:
+    figure = Figure(figsize=(WIDTH, 0.75 + 0.5 * len(distributions)))
+    axes = figure.subplots()
+    for place, own in enumerate(distributions.values()):
+        values = sorted(scale * draw["value"] for draw in own["draws"])
+        axes.scatter(
+            values, place + _spread(values, scale), s=20, color=theme.random, alpha=0.75,
+            linewidth=0, clip_on=False, zorder=3,
+        )  # fmt: skip
+        middle = scale * own["median"]
+        axes.plot([middle, middle], [place - 0.34, place + 0.34], color=theme.ink, linewidth=1.6)
+        if own["gaze"] is not None:
+            axes.plot(
+                scale * own["gaze"]["value"], place, "o", color=theme.gaze, markersize=8,
+                clip_on=False, zorder=4,
+            )  # fmt: skip
+    axes.set_yticks(range(len(distributions)), [shown(label) for label in distributions])
+    axes.set_ylim(len(distributions) - 0.4, -0.6)
+    if chance is not None:
+        axes.axvline(scale * chance, color=theme.muted, linewidth=0.9, linestyle=":")
+    if scale == 100:
+        axes.set_xlim(-2, 102)
+        axes.xaxis.set_major_formatter("{x:.0f}%")
+    axes.set_xlabel(xlabel)
+    axes.grid(axis="x")
+    return figure
+
+
+def _spread(values: list[float], scale: float) -> np.ndarray:
+    """Heights that keep points apart which lie at the same place."""
+    heights = np.zeros(len(values))
+    for i, value in enumerate(values):
+        near = sum(abs(value - other) < 0.012 * scale for other in values[:i])
+        heights[i] = 0.07 * ((near + 1) // 2) * (-1) ** near
+    return np.clip(heights, -0.33, 0.33)
