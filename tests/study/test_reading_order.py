@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from gazeheads.study.experiments.labelled import Layout, labelled
 from gazeheads.study.experiments.reading_directions import ReadingSettings, positions
 from gazeheads.study.experiments.reading_order import Material, OrderSettings, orders_of
 from gazeheads.study.merging import merge
+from gazeheads.study.report.reading import order_section
+from gazeheads.study.report.reading_map import layer_sentence
 from gazeheads.study.runs import RunError, RunOptions, Shard
 
 if TYPE_CHECKING:
@@ -101,6 +104,13 @@ def test_a_whole_run_on_a_random_model(gqa: VLM, material: Any, tmp_path: Path) 
     patching = results["patching"]
     assert patching["asked"] == 2 and np.shape(patching["flips"]) == (4, len(patching["words"]))
     assert "k" in patching["words"]
+    page = order_section({run.experiment: run})
+    assert any("flip after" in text for text in page.text)
+    for name in ("flips_by_panel", "patching"):
+        with (run.path / f"{name}.csv").open(newline="") as file:
+            lines = list(csv.reader(file))
+        counted = len(main["tried"]) if name == "flips_by_panel" else len(patching["words"])
+        assert len(lines) == 1 + 4 * counted
     assert results["layer"] == main["best_layer"] and results["layer"] in results["band"]
     assert main["best"]["value"] == max(rate["value"] for rate in main["by_layer"])
     assert results["orders"][0]["order"] == [3, 2, 1]
@@ -110,6 +120,14 @@ def test_a_whole_run_on_a_random_model(gqa: VLM, material: Any, tmp_path: Path) 
     before = (run.path / "records.jsonl").read_bytes()
     again = reading_order.run(gqa, material[1], settings, RunOptions(tmp_path))
     assert (again.path / "records.jsonl").read_bytes() == before
+
+
+def test_a_sentence_names_the_layers_that_turn_the_order() -> None:
+    rates = [{"value": own} for own in (0.0, 0.95, 1.0, 0.5, 0.05, 0.9)]
+    assert layer_sentence(rates) == (
+        "At least 90% flip after layers 1-2, 5; at most 5% after layers 0, 4; 50% after layer 3."
+    )
+    assert layer_sentence([{"value": 0.3}]).startswith("At least 90% flip after no layer; 30%")
 
 
 def test_shards_share_the_work_and_merge_to_the_whole_run(
