@@ -115,9 +115,7 @@ def gradient(vlm: VLM, contest: Contest, at: np.ndarray) -> np.ndarray:
     return np.asarray(slope.cpu(), dtype=np.float64)
 
 
-def attribution(
-    vlm: VLM, found: Sequence[Contest], steps: Sequence[float] = STEPS
-) -> HeadScores:
+def attribution(vlm: VLM, found: Sequence[Contest], steps: Sequence[float] = STEPS) -> HeadScores:
     """Integrated gradients along all gates moving together; `steps=(0.0,)` gives the plain slope.
 
     Args:

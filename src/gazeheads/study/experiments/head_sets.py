@@ -126,7 +126,7 @@ def overlaps(settings: Mapping[str, Any], k: int) -> dict[str, Any]:
         k: size of the sets.
     """
     own = {
-        key.removesuffix(f"-{k}"): HeadSet.of([Head.parse(head) for head in draws[0]])
+        key.removesuffix(f"-{k}"): HeadSet.of(map(_head, draws[0]))
         for key, draws in settings["head_sets"].items()
         if key.endswith(f"-{k}") and key != f"{RANDOM}-{k}" and len(draws[0]) == k
     }
@@ -140,13 +140,21 @@ def overlaps(settings: Mapping[str, Any], k: int) -> dict[str, Any]:
     return {"k": k, "pairs": pairs, "shared_by_all": len(shared), "reference": GAZE}
 
 
+def _head(name: str) -> Head:
+    """From its name, such as "L3H1"."""
+    layer, _, number = name.removeprefix("L").partition("H")
+    return Head(int(layer), int(number))
+
+
 def _overlap(a: HeadSet, b: HeadSet, living: np.ndarray | None) -> dict[str, Any]:
     if living is None:  # a run of 0.1
         return {"shared": len(set(a) & set(b))}
     return asdict(overlap(a, b, HeadScores(living.astype(float), living=living)))
 
 
-def rankings(context: ExperimentContext, options: HeadSetsOptions) -> tuple[list[RunFolder], dict[str, HeadScores]]:
+def rankings(
+    context: ExperimentContext, options: HeadSetsOptions
+) -> tuple[list[RunFolder], dict[str, HeadScores]]:
     """The runs that score heads on tuning strips, and their rankings by name."""
     gaze = context.scores
     found: dict[str, HeadScores] = {}
