@@ -12,6 +12,7 @@ import numpy as np
 from gazeheads.data.strip import Strip
 from gazeheads.discovery.overlap import overlap
 from gazeheads.discovery.rankings import contrastive, without_highest_half
+from gazeheads.discovery.text_heads import text_heads
 from gazeheads.heads import Head, HeadScores, HeadSet
 from gazeheads.judges import Judge
 from gazeheads.study import published
@@ -164,6 +165,8 @@ def rankings(
             "normalised selectivity": gaze.selectivity(normalise=True),
             "contrastive": contrastive(gaze),
         }
+    if all(strip.captions and all(strip.captions) for strip in context.tuning):
+        found["text heads"] = text_heads(context.vlm, context.tuning)
     prior = prior_heads.scored(context)
     found |= prior_heads.load_rankings(prior)
     runs = [prior]
@@ -210,7 +213,7 @@ HEAD_SETS = register(
         AnswersRecord,
         Command(
             "head-sets",
-            "Rankings of heads under the same intervention: gaze, causal, selective, image and more.",
+            "Rankings of heads under the same intervention: gaze, causal, image and more.",
             _asked,
             HeadSetsOptions,
             place=40,

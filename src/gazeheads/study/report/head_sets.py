@@ -34,9 +34,9 @@ def head_sets_section(runs: Runs) -> Section:
     told = (
         "The same intervention on heads chosen in other ways. Image heads (arXiv 2510.02790) look "
         "at the image at all, localization heads (arXiv 2503.06287) at one clump of it; "
-        "\u201caveraged\u201d applies the latter's criteria once to averaged maps, as the gaze study "
-        "did. \u201cCausal\u201d ranks heads by how much steering them raises the target's answer "
-        "against a rival panel's (integrated gradient), \u201cgreedy\u201d picks them one by one."
+        "\u201caveraged\u201d applies the latter's criteria once to averaged maps, as the gaze "
+        "study did. \u201cCausal\u201d ranks heads by how much steering them raises the target's "
+        "answer against a rival panel's (integrated gradient), \u201cgreedy\u201d picks them one by one."
     )
     tournament = results.get("tournament")  # runs of 0.1 have none
     blocks = [] if tournament is None else [_pairs_table(run.path, tournament)]
