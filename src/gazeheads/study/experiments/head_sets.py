@@ -57,8 +57,8 @@ class HeadSetsOptions:
         int, Option("Strips that heads are scored on by their effect; 0: not at all.", least=0)
     ] = 8
     greedy_heads: Annotated[
-        int, Option("Heads chosen one by one for their effect; 0: none.", least=0)
-    ] = 12
+        int, Option("Heads chosen one by one for their effect; slow; 0: none.", least=0)
+    ] = 0
 
 
 def run(
@@ -218,7 +218,7 @@ HEAD_SETS = register(
             HeadSetsOptions,
             place=40,
             full=(HeadSetsOptions(),),
-            quick=(HeadSetsOptions(curve_strips=3, causal_strips=1, greedy_heads=2),),
+            quick=(HeadSetsOptions(curve_strips=3, causal_strips=1),),
         ),
         {"accuracy": published.SET_ACCURACY, "overlaps": published.OVERLAPS},
         rejudging=answers_again(_results_again),

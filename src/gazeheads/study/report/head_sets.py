@@ -36,7 +36,8 @@ def head_sets_section(runs: Runs) -> Section:
         "at the image at all, localization heads (arXiv 2503.06287) at one clump of it; "
         "\u201caveraged\u201d applies the latter's criteria once to averaged maps, as the gaze "
         "study did. \u201cCausal\u201d ranks heads by how much steering them raises the target's "
-        "answer against a rival panel's (integrated gradient), \u201cgreedy\u201d picks them one by one."
+        "answer against a rival panel's (integrated gradient), \u201cgreedy\u201d picks them one "
+        "by one."
     )
     tournament = results.get("tournament")  # runs of 0.1 have none
     blocks = [] if tournament is None else [_pairs_table(run.path, tournament)]
