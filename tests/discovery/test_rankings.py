@@ -26,7 +26,8 @@ def contest(vlm, strip, steered=True) -> Contest:  # type: ignore[no-untyped-def
     encoded = vlm.encode(strip.image, "What happens?")
     heads = HeadSet.of(itertools.product(range(vlm.num_layers), range(vlm.num_heads)))
     steering = Steering(heads, strip.regions[1], mode="paper") if steered else None
-    return Contest(*(ForcedAnswer(encoded, ids, steering) for ids in ((5, 6, 7), (8, 9))))
+    said = [vlm.tokenizer(text)["input_ids"] for text in ("A dog runs", "A cat")]
+    return Contest(*(ForcedAnswer(encoded, tuple(ids), steering) for ids in said))
 
 
 def test_attribution_is_the_slope_that_finite_differences_find(vlm, strip) -> None:  # type: ignore[no-untyped-def]

@@ -99,8 +99,9 @@ def gradient(vlm: VLM, contest: Contest, at: np.ndarray) -> np.ndarray:
     import torch  # noqa: PLC0415 - slow to load
 
     gate = torch.tensor(at, dtype=torch.float32, device=vlm.device, requires_grad=True)
+    gained = advantage(vlm, contest, gate)
     try:
-        (slope,) = torch.autograd.grad(advantage(vlm, contest, gate), gate)
+        (slope,) = torch.autograd.grad(gained, gate)
     except (RuntimeError, NotImplementedError) as error:
         from gazeheads.models.score import is_out_of_memory  # noqa: PLC0415 - loads torch
 

@@ -37,5 +37,5 @@ def without_highest_half(scores: HeadScores, k: int) -> HeadScores:
     table = scores.scores.copy()
     low = float(table.min())
     for head in dropped:
-        table[head] = low - 1.0 + scores[head]
+        table[head] = low - 1.0 - (scores[ranking[0]] - scores[head])
     return replace(scores, scores=table, name="without highest half")
