@@ -23,7 +23,8 @@ from gazeheads.study.experiment import (
 from gazeheads.study.runs import RunError
 
 NAMES = {
-    "coco", "discover", "discover-layouts", "head-sets", "prior-heads", "reading-directions",
+    "causal-heads", "coco", "discover", "discover-layouts", "head-sets", "prior-heads",
+    "reading-directions",
     "reading-order", "staircase", "staircase-reverse", "steer-dynamic", "steer-narration",
     "steer-vqa", "sweep-delta", "sweep-k", "sweep-panels", "sweep-pools", "sweep-prompts",
 }  # fmt: skip

@@ -89,12 +89,16 @@ def test_other_sets_are_steered_alike_and_their_overlap_is_counted(
     assert by_key["image-2"] == 0  # one of the two gaze heads is not enough
     assert by_key["image-3"] == by_key["gaze-3"] == pytest.approx(2 / 3)
     two, three = results["overlaps"]
-    assert two["pairs"] == [{"sets": ["gaze", "image"], "shared": 1}]
-    assert (three["k"], three["pairs"][0]["shared"], three["shared_by_all"]) == (3, 2, 2)
+    assert two["pairs"][0] == {"sets": ["gaze", "image"], "shared": 1}
+    assert (three["k"], three["pairs"][0]["shared"]) == (3, 2)
+    tournament = results["tournament"]
+    assert tournament["winner"] in ("gaze", "image") and tournament["goal"]["k"] == 2
+    assert {pair["ranking"] for pair in tournament["pairs"]} == {"image", "without highest half"}
 
 
 def test_sizes_that_do_not_exist_are_refused(strips: list[Strip], tmp_path: Path) -> None:
     with pytest.raises(GazeheadsError, match="K = 17"):
         sweep(sweeps.DELTA, strips[:1], tmp_path, SteerVqaSettings((17,)))
     assert list(tmp_path.iterdir()) == []
-    assert head_sets.sizes(14, 160) == (10, 14) and head_sets.sizes(3, 8) == (3, 8)
+    assert head_sets.sizes(14, 48, 160) == (2, 4, 6, 8, 10, 14, 16)
+    assert head_sets.sizes(3, 8, 8) == (1, 3, 8)

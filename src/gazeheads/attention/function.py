@@ -85,8 +85,12 @@ def _edited(
     call = AttentionCall(
         module, query, key, value, mask, scaling, kwargs.get("softcap"), plan.total
     )
-    if groups:
+    if groups and plan.gate is None:
         output = call.steered(groups, output)
+    elif groups and plan.gate is not None:
+        # lerp gives exactly its ends at 0 and 1; the plain end must not be written to
+        gate = plan.gate[:, index, None, :, None].to(output)
+        output = torch.lerp(output, call.steered(groups, output.clone()), gate)
     if recorder is not None:
         recorder.record(call, groups, plan.streams(index))
     return output

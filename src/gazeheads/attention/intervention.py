@@ -145,7 +145,7 @@ def check_strength(delta: float, mode: Mode, when: When) -> None:
     if mode == "hard" and delta != math.inf:
         raise InterventionError(f"mode 'hard' means delta = infinity, not {delta}: use mode 'soft'")
     if mode == "within" and delta == -math.inf:
-        raise InterventionError("mode 'within' moves mass to the target: delta = -inf takes it away")
+        raise InterventionError("mode 'within' moves mass to the target, not away: delta = -inf")
     if mode not in ("hard", "within") and not math.isfinite(delta):
         raise InterventionError(f"mode {mode!r} needs a finite delta: use mode 'hard' for infinity")
 

@@ -51,6 +51,7 @@ class ForwardPlan:
         recorder: what to keep.
         total: keys seen so far, the current pass included.
         fork: while rows share streams of the batch: which.
+        gate: (B, L, H) how far each head's output goes from plain (0) to steered (1); None: 1.
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class ForwardPlan:
         sources: Sequence[Sequence[InterventionAt]],
         prompt_length: int,
         recorder: Recorder | None = None,
+        gate: torch.Tensor | None = None,
     ) -> None:
         self.rows = len(sources)
+        self.gate = gate
         self.prompt_length = prompt_length
         self.sources = tuple(tuple(of_row) for of_row in sources)
         self.recorder = recorder

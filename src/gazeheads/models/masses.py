@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gazeheads.models.vlm import VLM
 
 Groups = Callable[[ImageTokens, int], np.ndarray]
-"""From a prompt's image tokens and its length S to an (S, R) table of 0 and 1: which of the prompt's
-keys belong to which group."""
+"""From a prompt's image tokens and its length S to an (S, R) table of 0 and 1: which of the
+prompt's keys belong to which group."""
 
 
 def group_masses(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,6 +12,8 @@ from gazeheads.cli import judge_options as judges
 from gazeheads.cli.service_options import Protocol
 
 if TYPE_CHECKING:
+    from gazeheads.data.strip import Strip
+    from gazeheads.models import VLM
     from gazeheads.study.runs import RunFolder
 
 runs_app = typer.Typer()
@@ -95,6 +98,10 @@ def discover(
     seed: Seed = 0,
     k: Annotated[int, typer.Option("--k", min=1, help="List so many heads.")] = 12,
     fresh: Fresh = False,
+    source: Annotated[
+        Literal["image", "text"],
+        typer.Option("--from", help="Show the strip, or tell it as numbered lines of text."),
+    ] = "image",
 ) -> None:
     """Score every head by how much it looks at the panel a question is about."""
     from gazeheads.cli import resolve, terminal
@@ -115,6 +122,10 @@ def discover(
         vlm = terminal.load_quietly(model)
         resolve.check_k(vlm, k)
         shown = given or resolve.strips_for(None, limit, seed + resolve.TUNING_SEED)
+        if source == "text":
+            with bars.busy("Finding text heads"):
+                _discover_in_text(vlm, shown, out, k)
+            return
         terminal.print_resize_cost(vlm, shown[0].image)
         settings = experiment.DiscoverSettings(seed=seed)
         options = RunOptions(out, bars("Finding gaze heads"), fresh)
@@ -127,6 +138,18 @@ def discover(
         terminal.out.print(experiment.count_text(results), markup=False)
         terminal.out.print(experiment.stability_text(results), markup=False)
     terminal.out.print(f"Scores: {folder.path / experiment.SCORES}", markup=False)
+
+
+def _discover_in_text(vlm: VLM, strips: Sequence[Strip], out: Path, k: int) -> None:
+    from gazeheads.cli import terminal
+    from gazeheads.discovery.text_heads import text_heads
+    from gazeheads.study.runs import folder_of
+
+    scores = text_heads(vlm, strips)
+    path = scores.save(folder_of(out, "text-heads", vlm.name) / "scores.json")
+    for number, head in enumerate(scores.ranking()[:k], 1):
+        terminal.out.print(f"{number:>4}  {head!s:<8} {scores[head]:.3f}", markup=False)
+    terminal.out.print(f"Scores: {path}", markup=False)
 
 
 @runs_app.command()

@@ -128,7 +128,7 @@ def _masses(vlm: VLM, strip: Strip, heads: HeadSet, settings: MassSettings) -> d
 
 
 def _mean(several: Sequence[np.ndarray]) -> list[float]:
-    """By group the mean over texts of the mean over steps and heads; texts of one token are left out."""
+    """By group the mean over texts of the mean over steps and heads; empty texts are left out."""
     own = [each.mean((0, 1)) for each in several if len(each)]
     table = np.mean(own, 0) if own else np.zeros(len(GROUPS))
     return [round(float(value), _DIGITS) for value in table]

@@ -6,7 +6,7 @@ curve and its peak.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,13 +79,18 @@ def ask_strips(
     experiment: Experiment,
     judge: Judge | None = None,
     shared: bool = False,
+    extra: Mapping[str, Any] | None = None,
 ) -> RunFolder:
-    """`run` with conditions made elsewhere, such as other head sets, for any experiment."""
+    """`run` with conditions made elsewhere, such as other head sets, for any experiment.
+
+    `extra` is kept among the settings of the run.
+    """
     judge = chosen_judge(judge, settings.judge)
     sets = {condition.key: condition.draws for condition in conditions}
     whole = whole_settings(settings, vlm, strips, sets, judge)
     whole["panels"] = len(strips[0])
     whole["model_heads"] = vlm.num_layers * vlm.num_heads
+    whole |= extra or {}
     if shared:
         options = options_for_shared(options, experiment.name, vlm.name, whole, claims=True)
 

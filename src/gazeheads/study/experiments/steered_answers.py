@@ -200,10 +200,11 @@ def _judged_again(record: Values, strip: Strip, judge: Judge, _: Mapping[str, An
     return {"baseline": {**record["baseline"], **own.as_record()}, "answers": answers}
 
 
-def _results_again(before: Values, records: Sequence[Values]) -> Values:
+def conditions_again(before: Values, records: Sequence[Values]) -> Values:
+    """What of a summary changes with new verdicts."""
     conditions = [{**c, **counted(c["key"], records)} for c in before["conditions"]]
     results = {"conditions": conditions, "unsteered": unsteered_summary(records)}
     return {**results, "peak": peak_of(conditions)} if "peak" in before else results
 
 
-ANSWERS_AGAIN = answers_again(_results_again)
+ANSWERS_AGAIN = answers_again(conditions_again)

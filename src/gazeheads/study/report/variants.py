@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gazeheads.study import published
-from gazeheads.study.experiments import head_sets, steer_vqa, sweeps
+from gazeheads.study.experiments import steer_vqa, sweeps
 from gazeheads.study.report import charts, figures, tables
 from gazeheads.study.report.blocks import Block, FigureBlock, Section, TableBlock
 from gazeheads.study.report.controls import controls_blocks, controls_told
@@ -141,7 +141,7 @@ def narration_section(runs: Runs) -> Section:
     """Static narration: a hundred tokens about "this panel"."""
     run = runs[steer_vqa.NARRATION]
     results = run.summary["results"]
-    table = _conditions_table(run.path, results, published.NARRATION_ACCURACY)
+    table = conditions_table(run.path, results, published.NARRATION_ACCURACY)
     distributions = {
         f"{c['k']} random heads": c["controls"] for c in results["conditions"] if c.get("controls")
     }
@@ -158,40 +158,7 @@ def narration_section(runs: Runs) -> Section:
     return Section("narration", "“This panel”: steering a longer text", (text, *told), blocks)
 
 
-@section(head_sets.EXPERIMENT, place=70)
-def head_sets_section(runs: Runs) -> Section:
-    """Gaze heads against heads chosen by earlier methods."""
-    run = runs[head_sets.EXPERIMENT]
-    results = run.summary["results"]
-    sizes = _published_sizes(run.settings["ks"])
-    tables = [
-        _conditions_table(run.path, results, published.SET_ACCURACY[size], k, size)
-        for k, size in sizes.items()
-    ]
-    shared = [
-        _overlap_table(run.path, own, results["heads"], sizes[own["k"]])
-        for own in results["overlaps"]
-    ]
-    return Section(
-        "head-sets",
-        "Is it the gaze? Heads chosen in other ways",
-        (
-            "The same intervention on heads that earlier work singled out: image heads (arXiv "
-            "2510.02790) look at the image at all, localization heads (arXiv 2503.06287) look at "
-            "one clump of it. “Averaged” applies the latter's criteria once to averaged maps, as "
-            "the gaze study did.",
-        ),
-        (_set_figure(run.path, results), *tables, *shared),
-    )
-
-
-def _published_sizes(ks: list[int]) -> dict[int, int]:
-    """By our sizes the study's: the peak stands beside its peak, the small one beside its 10."""
-    peak = next((k for k in ks if k != head_sets.SMALL), ks[0])
-    return {k: published.PEAK_K if k == peak else head_sets.SMALL for k in ks}
-
-
-def _conditions_table(
+def conditions_table(
     folder: Path,
     results: Results,
     theirs: dict[str, float],
@@ -232,52 +199,3 @@ def _by_panel(folder: Path, results: Results) -> FigureBlock:
         "Share of narrations that describe the panel steered to, by panel. Dotted: chance.",
         (write_csv(folder / "by-panel.csv", head, rows),),
     )
-
-
-def _set_figure(folder: Path, results: Results) -> FigureBlock:
-    conditions = results["conditions"]
-    names = list(dict.fromkeys(c["condition"] for c in conditions))
-    ks = sorted({c["k"] for c in conditions if c["k"] < results["heads"]})
-    series = {
-        f"{k} heads": [
-            next((c["accuracy"] for c in conditions if (c["condition"], c["k"]) == (n, k)), None)
-            for n in names
-        ]
-        for k in [*ks, results["heads"]]
-    }
-    rows = [
-        (c["condition"], c["k"], *(f"{c['accuracy'][x]:.6f}" for x in ("value", "low", "high")))
-        for c in conditions
-    ]
-    return FigureBlock(
-        save(
-            folder,
-            "head-sets",
-            lambda theme: charts.estimates(theme, names, series, reference=results["chance"]),
-        ),
-        "Accuracy by head set.",
-        "Share of answers that follow, by how the heads were chosen. Dotted: chance.",
-        (write_csv(folder / "head-sets.csv", ("set", "heads", "accuracy", "low", "high"), rows),),
-    )
-
-
-def _overlap_table(folder: Path, own: Results, heads: int, size: int) -> TableBlock:
-    k, theirs = own["k"], published.OVERLAPS[size]
-    rows = tuple(
-        (
-            " and ".join(pair["sets"]),
-            f"{pair['shared']} of {k}",
-            f"{k * k / heads:.1f}",
-            f"{theirs['+'.join(pair['sets'])]} of {size}"
-            if "+".join(pair["sets"]) in theirs
-            else "",
-        )
-        for pair in own["pairs"]
-    )
-    head = (f"sets of {k}", "heads shared", "by chance", "published")
-    write_csv(folder / f"overlaps-{k}.csv", head, rows)
-    note = (
-        f"{own['shared_by_all']} heads are in all of these sets; in the study "
-        f"{published.SHARED_BY_ALL[size]} of {size} are in all of its three. {ANOTHER_MODEL}"
-    )
-    return TableBlock(head, rows, note)

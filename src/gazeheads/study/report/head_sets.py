@@ -1,0 +1,161 @@
+"""The section that compares rankings of heads under the same intervention."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gazeheads.study import published
+from gazeheads.study.experiments import head_sets
+from gazeheads.study.experiments.controls import GAZE_SHARE
+from gazeheads.study.experiments.counting import ALL, RANDOM
+from gazeheads.study.report import charts
+from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
+from gazeheads.study.report.numbers import Results, Runs
+from gazeheads.study.report.sections import section
+from gazeheads.study.report.tables import write_csv
+from gazeheads.study.report.theme import save
+from gazeheads.study.report.variants import ANOTHER_MODEL, conditions_table
+
+
+@section(head_sets.EXPERIMENT, place=70)
+def head_sets_section(runs: Runs) -> Section:
+    """Gaze heads against heads chosen in other ways."""
+    run = runs[head_sets.EXPERIMENT]
+    results = run.summary["results"]
+    sizes = _published_sizes(run.settings["ks"], results["heads"])
+    tables = [
+        conditions_table(run.path, results, published.SET_ACCURACY[size], k, size)
+        for k, size in sizes.items()
+    ]
+    shared = [
+        _overlap_table(run.path, own, results["heads"], sizes[own["k"]])
+        for own in results["overlaps"]
+        if own["k"] in sizes
+    ]
+    told = (
+        "The same intervention on heads chosen in other ways. Image heads (arXiv 2510.02790) look "
+        "at the image at all, localization heads (arXiv 2503.06287) at one clump of it; "
+        "\u201caveraged\u201d applies the latter's criteria once to averaged maps, as the gaze "
+        "study did. \u201cCausal\u201d ranks heads by how much steering them raises the target's "
+        "answer against a rival panel's (integrated gradient), \u201cgreedy\u201d picks them one "
+        "by one."
+    )
+    tournament = results.get("tournament")  # runs of 0.1 have none
+    blocks = [] if tournament is None else [_pairs_table(run.path, tournament)]
+    return Section(
+        "head-sets",
+        "Is it the gaze? Heads chosen in other ways",
+        (told, *([] if tournament is None else _outcome(tournament))),
+        (_curves(run.path, results), *blocks, *tables, *shared),
+    )
+
+
+def _outcome(tournament: Results) -> list[str]:
+    """The winner, and how few heads do the reference's work, in plain words."""
+    winner, ps = tournament["winner"], tournament["winner_p"]
+    goal, reference = tournament["goal"], tournament["reference"]
+    lines = []
+    if ps:
+        p = max(ps.values())
+        nearest = max(ps, key=lambda name: float(ps[name]))
+        sure = "the difference is not chance alone" if p <= 0.05 else "this may be chance"
+        share = 100 * tournament["mean_over_k"][winner]
+        lines.append(
+            f"On average over the sizes the ranking \u201c{winner}\u201d steers best "
+            f"({share:.1f}% of answers). Against the hardest to tell from it, "
+            f"\u201c{nearest}\u201d, p = {p:.4f} after Holm's correction: {sure}. The winner was "
+            "picked on these same strips."
+        )
+    half = goal["half"]
+    told = (
+        ", ".join(f"\u201c{name}\u201d (with {goal['needed'][name]})" for name in half)
+        if half
+        else "no other ranking"
+    )
+    lines.append(
+        f"The {reference} score is at its best, {100 * goal['accuracy']:.1f}%, with {goal['k']} "
+        f"heads; at least as much with at most half as many is reached by {told}."
+    )
+    return lines
+
+
+def _published_sizes(ks: list[int], heads: int) -> dict[int, int]:
+    """By our sizes the study's: its small size, and the one nearest to its share of heads."""
+    peak = min(ks, key=lambda k: (abs(k - GAZE_SHARE * heads), k))
+    small = min(ks, key=lambda k: (abs(k - head_sets.SMALL), k))
+    return {small: head_sets.SMALL, peak: published.PEAK_K}
+
+
+def _curves(folder: Path, results: Results) -> FigureBlock:
+    conditions = results["conditions"]
+    shown = [c for c in conditions if c["condition"] != ALL]
+    ks = sorted({c["k"] for c in shown})
+    series = {
+        name: [
+            next((c["accuracy"] for c in shown if (c["condition"], c["k"]) == (name, k)), None)
+            for k in ks
+        ]
+        for name in dict.fromkeys(c["condition"] for c in shown)
+    }
+    rows = [
+        (c["condition"], c["k"], *(f"{c['accuracy'][x]:.6f}" for x in ("value", "low", "high")))
+        for c in conditions
+    ]
+    return FigureBlock(
+        save(
+            folder,
+            "head-sets",
+            lambda theme: charts.estimates(
+                theme,
+                [str(k) for k in ks],
+                series,
+                xlabel="heads steered",
+                reference=results["chance"],
+            ),
+        ),
+        "Accuracy by number of heads, for every ranking.",
+        "Share of answers that follow, by how the heads were chosen, with 95% bootstrap intervals "
+        f"over strips. Dotted: chance. {RANDOM.capitalize()} heads beside them.",
+        (write_csv(folder / "head-sets.csv", ("set", "heads", "accuracy", "low", "high"), rows),),
+    )
+
+
+def _pairs_table(folder: Path, tournament: Results) -> TableBlock:
+    head = ("ranking", "heads", "difference", "p", "p (Holm)")
+    rows = tuple(
+        (
+            pair["ranking"],
+            str(pair["k"]),
+            f"{100 * pair['difference']:+.1f} points",
+            f"{pair['p']:.4f}",
+            f"{pair['p_holm']:.4f}",
+        )
+        for pair in tournament["pairs"]
+    )
+    write_csv(folder / "tournament.csv", head, rows)
+    note = f"Against the {tournament['reference']} score at as many heads, paired over strips."
+    return TableBlock(head, rows, note)
+
+
+def _overlap_table(folder: Path, own: Results, heads: int, size: int) -> TableBlock:
+    k, theirs = own["k"], published.OVERLAPS[size]
+    rows = tuple(
+        (
+            " and ".join(pair["sets"]),
+            f"{pair['shared']} of {k}",
+            f"{pair.get('expected', k * k / heads):.1f}",
+            f"{pair['p']:.4f}" if "p" in pair else "",
+            f"{theirs['+'.join(pair['sets'])]} of {size}"
+            if "+".join(pair["sets"]) in theirs
+            else "",
+        )
+        for pair in own["pairs"]
+    )
+    head = (f"sets of {k}", "heads shared", "by chance", "p", "published")
+    write_csv(folder / f"overlaps-{k}.csv", head, rows)
+    null = "By chance: living heads drawn with as many per layer. "
+    note = (
+        f"{null}{own['shared_by_all']} heads are in all of these sets; in the study "
+        f"{published.SHARED_BY_ALL[size]} of {size} are in all of its three. {ANOTHER_MODEL}"
+    )
+    return TableBlock(head, rows, note)
