@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.files import read_json, write_json
 
-FORMAT = 2
+FORMAT = 3
 """Of files of head sets and scores; 1, without the number: those of gazeheads 0.1."""
 
 
@@ -44,6 +45,8 @@ class HeadSet:
         model: name of the model the set was made for; empty means any model.
         shape: (layers, heads per layer) of that model; None means any shape.
         fingerprint: of that model's weights (`VLM.fingerprint`); empty means unknown.
+        delta: recommended strength of steering; None: none was looked for.
+        found: how and on what the set was found, and how well it steers, as JSON values.
     """
 
     heads: tuple[Head, ...]
@@ -51,12 +54,16 @@ class HeadSet:
     model: str = ""
     shape: tuple[int, int] | None = None
     fingerprint: str = ""
+    delta: float | None = None
+    found: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         heads = tuple(Head(int(layer), int(head)) for layer, head in self.heads)
         object.__setattr__(self, "heads", heads)
         if self.shape is not None:
             object.__setattr__(self, "shape", (int(self.shape[0]), int(self.shape[1])))
+        if self.delta is not None and not (math.isfinite(self.delta) and self.delta > 0):
+            raise HeadError(f"the recommended strength is a finite number above 0: {self.delta}")
         if len(set(heads)) != len(heads):
             raise HeadError(f"head set {self.name!r} names a head twice")
         if self.shape is not None:
@@ -164,6 +171,8 @@ class HeadSet:
                 "fingerprint": self.fingerprint,
                 "shape": list(self.shape) if self.shape else None,
                 "heads": [list(head) for head in self.heads],
+                **({} if self.delta is None else {"delta": self.delta}),
+                **({"found": dict(self.found)} if self.found else {}),
             },
         )
 
@@ -175,7 +184,8 @@ class HeadSet:
             shape = tuple(data["shape"]) if data["shape"] else None
             pairs = tuple(Head(*pair) for pair in data["heads"])
             found_in = str(data.get("fingerprint", ""))
-            return cls(pairs, data["name"], data["model"], shape, found_in)
+            known = data.get("delta"), dict(data.get("found", {}))
+            return cls(pairs, data["name"], data["model"], shape, found_in, *known)
         except (KeyError, TypeError, ValueError) as error:
             raise HeadError(f"{path} is not a complete head-set file: {error!r}") from error
 

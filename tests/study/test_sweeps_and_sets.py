@@ -36,6 +36,7 @@ def test_every_sweep_varies_one_thing() -> None:
     assert [v.name for v in deltas][-1] == "10,000"
     assert len({v.settings.prompt for v in sweeps.over_prompts(BASE, strips)}) == 5
     assert {v.settings.pool for v in sweeps.over_pools(BASE, strips)} == {
+        "matched",
         "layers",
         "bottom",
         "below-median",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -172,10 +173,15 @@ def overlap_share(rule: Rule, threshold: float | None) -> float:
 def steerings(
     heads: HeadSet, targets: Sequence[Region], rule: Rule, threshold: float
 ) -> list[Steering]:
-    """One steering per target."""
+    """One steering per target, as strong as the heads recommend; hard if they recommend nothing."""
     from gazeheads.steering import Steering
 
-    return [Steering(heads, where, rule=rule.value, threshold=threshold) for where in targets]
+    if heads.delta is not None:
+        err.print(f"Strength: {heads.delta:g}, as the file of heads recommends", markup=False)
+    delta = math.inf if heads.delta is None else heads.delta
+    return [
+        Steering(heads, where, delta, rule=rule.value, threshold=threshold) for where in targets
+    ]
 
 
 def read_heads(path: Path, k: int | None) -> HeadSet:
