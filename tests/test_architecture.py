@@ -53,7 +53,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "data.written": VALUES | {"data", "services"},
     "models": VALUES | {"attention", "steering", "live_steering", "trace", "data"},
     "residual": VALUES | {"attention", "models"},
-    "discovery": VALUES | {"models", "attention"},
+    "discovery": VALUES | {"models", "attention", "steering"},
     "judges": VALUES | {"data", "services", "spans"},
     "study": VALUES
     | {"attention", "steering", "trace", "models", "residual", "discovery", "data", "judges"}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gazeheads import GazeheadsError, Head, HeadScores, HeadSet
 from gazeheads.control_draws import in_their_layers
+from gazeheads.head_set import FORMAT
 from gazeheads.heads import HeadError, HeadsWarning
 
 
@@ -205,12 +206,12 @@ def test_files_of_0_1_are_read_and_later_ones_refused(tmp_path):
     made = make_scores(fingerprint="v1-a")
     for whole, reader in ((made.top(2), HeadSet), (made, HeadScores)):
         data = json.loads(whole.save(path).read_text())
-        assert data["format"] == 2
+        assert data["format"] == FORMAT
         old = {k: v for k, v in data.items() if k not in ("format", "fingerprint", "living")}
         old.get("provenance", {}).pop("fingerprint", None)
         path.write_text(json.dumps(old))
         assert reader.load(path).fingerprint == ""
-        for later in (3, "2", None, 0, [1]):
+        for later in (FORMAT + 1, "2", None, 0, [1]):
             path.write_text(json.dumps({**data, "format": later}))
             with pytest.raises(GazeheadsError, match="update gazeheads"):
                 reader.load(path)

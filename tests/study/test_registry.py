@@ -23,7 +23,8 @@ from gazeheads.study.experiment import (
 from gazeheads.study.runs import RunError
 
 NAMES = {
-    "causal-heads", "coco", "discover", "discover-layouts", "head-sets", "prior-heads",
+    "causal-heads", "coco", "discover", "discover-layouts", "dose", "head-sets", "mass-origin",
+    "prior-heads",
     "reading-directions",
     "reading-order", "staircase", "staircase-reverse", "steer-dynamic", "steer-narration",
     "steer-vqa", "sweep-delta", "sweep-k", "sweep-panels", "sweep-pools", "sweep-prompts",
@@ -44,7 +45,7 @@ def test_every_experiment_is_known_by_its_name() -> None:
 def test_names_that_are_taken_or_unknown_are_refused() -> None:
     with pytest.raises(RunError, match="two experiments called 'discover'"):
         register(experiment_named("discover"))
-    with pytest.raises(RunError, match="no experiment 'gaze': there are coco, discover,"):
+    with pytest.raises(RunError, match="no experiment 'gaze': there are causal-heads, coco,"):
         experiment_named("gaze")
     assert schema.record_type("gaze") is schema.AnyRecord
 
@@ -52,8 +53,8 @@ def test_names_that_are_taken_or_unknown_are_refused() -> None:
 def test_commands_come_once_each_in_their_order_with_their_defaults() -> None:
     found = [command.name for command in commands()]
     assert found == [
-        "steer-vqa", "steer-narration", "sweeps", "head-sets", "steer-dynamic", "staircase",
-        "discover-layouts", "reading-order", "coco",
+        "steer-vqa", "steer-narration", "sweeps", "dose", "head-sets", "mass-origin",
+        "steer-dynamic", "staircase", "discover-layouts", "reading-order", "coco",
     ]  # fmt: skip
     for command in commands():
         command.options()  # every option has a default

@@ -35,9 +35,9 @@ GAZE_SHARE = 100 / 1152
 def check_draws(draws: int, draw_strips: int | None) -> None:
     """Raises GazeheadsError for numbers of draws or strips below 1."""
     if draws < 1:
-        raise GazeheadsError(f"--draws must be at least 1, not {draws}")
+        raise GazeheadsError(f"at least 1 draw of control heads is needed, not {draws}")
     if draw_strips is not None and draw_strips < 1:
-        raise GazeheadsError(f"--draw-strips must be at least 1, not {draw_strips}")
+        raise GazeheadsError(f"draws are measured on at least 1 strip, not {draw_strips}")
 
 
 def control_heads(

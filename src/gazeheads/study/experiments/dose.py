@@ -17,13 +17,13 @@ from gazeheads.heads import HeadSet
 from gazeheads.judges import Judge, chosen_judge, judge_answers
 from gazeheads.judges.wording import loops, words
 from gazeheads.study.experiment import Command, Experiment, NoOptions, Values, Work, register
-from gazeheads.study.experiments.counting import GAZE, counted
+from gazeheads.study.experiments.counting import GAZE
+from gazeheads.study.experiments.dose_summary import summary_of
 from gazeheads.study.experiments.steered_answers import AnswersRecord, answers_again
 from gazeheads.study.identity import whole_settings
 from gazeheads.study.pictures import keep_picture
 from gazeheads.study.runs import RunFolder, RunOptions
 from gazeheads.study.schema import JudgedText, Stored
-from gazeheads.study.stats import mean
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
@@ -34,8 +34,6 @@ HEADS = "heads.json"
 """In the run folder: the heads with the strength that is recommended."""
 DELTAS = (1.0, 2.0, 5.0, 10.0, 100.0, 1_000.0, 10_000.0)
 STRIPS = 20
-ENOUGH = 0.95
-"""The smallest strength that reaches this share of the peak is recommended."""
 Dose = tuple[str, str, float]
 """Name, mode and strength."""
 DOSES: tuple[Dose, ...] = (
@@ -212,7 +210,7 @@ def _quality(text: str, log_prob: float | None) -> dict[str, Any]:
 def results(folder: RunFolder) -> dict[str, Any]:
     """The summary of a run; also writes the heads with the recommended strength."""
     records = folder.ordered()
-    summary = _summary(records, folder.settings["doses"])
+    summary = summary_of(records, folder.settings["doses"])
     recommended = summary["recommended"]
     if recommended is not None:
         _heads_of(folder, recommended, len(records)).save(folder.path / HEADS)
@@ -221,65 +219,6 @@ def results(folder: RunFolder) -> dict[str, Any]:
         "heads": folder.settings["model_heads"],
         **summary,
     }
-
-
-def _summary(records: Sequence[dict[str, Any]], doses: Sequence[Sequence[str]]) -> dict[str, Any]:
-    told = [
-        {
-            "name": name,
-            "mode": mode,
-            "delta": float(delta) if math.isfinite(float(delta)) else None,
-            **counted(name, records),
-            "quality": _mean_quality(
-                [
-                    [
-                        answer["quality"]
-                        for answer in record["answers"]
-                        if answer["condition"] == name
-                    ]
-                    for record in records
-                ]
-            ),
-        }
-        for name, mode, delta in doses
-    ]
-    return {
-        "doses": told,
-        "alone": _mean_quality([record["alone"] for record in records]),
-        "recommended": recommendation(told),
-        "strips": len(records),
-    }
-
-
-def _priced(record: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """The qualities of a strip's answers at one dose."""
-    return [own["quality"] for own in record["answers"] if own["condition"] == name]
-
-
-def _mean_quality(by_strip: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
-    """Means over strips with intervals, of the means over a strip's texts."""
-    found: dict[str, Any] = {}
-    for key in ("log_prob", "distinct", "loop"):
-        own = [[float(q[key]) for q in strip if q[key] is not None] for strip in by_strip]
-        estimate = mean([sum(each) / len(each) for each in own if each])
-        found[key] = None if estimate is None else estimate.as_dict()
-    return found
-
-
-def recommendation(doses: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The smallest finite strength within `ENOUGH` of the best accuracy of the study's mode.
-
-    None if no strength makes a single answer follow.
-    """
-    own = [dose for dose in doses if dose["mode"] == "paper"]
-    peak = max((dose["accuracy"]["value"] for dose in own), default=0.0)
-    if not peak:
-        return None
-    best = min(
-        (dose for dose in own if dose["accuracy"]["value"] >= ENOUGH * peak),
-        key=lambda dose: float(dose["delta"]),
-    )
-    return {"delta": best["delta"], "accuracy": best["accuracy"], "peak": peak}
 
 
 def _heads_of(folder: RunFolder, recommended: Mapping[str, Any], strips: int) -> HeadSet:
@@ -306,7 +245,7 @@ def _again(before: Values, records: Sequence[Values]) -> Values:
         [dose["name"], dose["mode"], str(math.inf if dose["delta"] is None else dose["delta"])]
         for dose in before["doses"]
     ]
-    return {**before, **_summary(records, doses)}
+    return {**before, **summary_of(records, doses)}
 
 
 def _asked(context: ExperimentContext, options: NoOptions) -> list[RunFolder]:
