@@ -21,7 +21,8 @@ def draw_matched(
 ) -> tuple[tuple[Head, ...], ...] | None:
     """Random sets with as many heads in every layer as `heads` has.
 
-    A layer may hold too few others; the rest then comes from the layers nearest to it.
+    A layer may hold too few others; the rest then comes from the layers nearest to it, and where
+    those leave no choice between sets, from layers a little farther.
 
     Args:
         living: the heads to draw from.
@@ -39,15 +40,19 @@ def draw_matched(
         return None
     rng = np.random.default_rng(seed)
     found: dict[tuple[Head, ...], None] = {}
-    for _ in range(_TRIES * draws):
-        found.setdefault(_one(others, heads, rng))
-        if len(found) == draws:
-            break
+    for farther in range(1 + max(head.layer for head in living)):
+        found.clear()
+        for _ in range(_TRIES * draws):
+            found.setdefault(_one(others, heads, farther, rng))
+            if len(found) == draws:
+                return tuple(found)
+        if len(others) == len(heads) or in_their_layers(next(iter(found)), heads) == len(heads):
+            break  # going farther would bring no other sets
     return tuple(found)
 
 
 def _one(
-    others: Sequence[Head], heads: Sequence[Head], rng: np.random.Generator
+    others: Sequence[Head], heads: Sequence[Head], farther: int, rng: np.random.Generator
 ) -> tuple[Head, ...]:
     free = [others[int(i)] for i in rng.permutation(len(others))]
     wanted = Counter(head.layer for head in heads)
@@ -60,9 +65,9 @@ def _one(
     # the layers take turns, in random order, so that none has the first choice of the neighbours
     short = [layer for layer, count in wanted.items() for _ in range(count)]
     for place in rng.permutation(len(short)):
-        nearest = min(left, key=lambda head: abs(head.layer - short[int(place)]))
-        left.remove(nearest)
-        drawn.append(nearest)
+        away = [abs(head.layer - short[int(place)]) for head in left]
+        near = next(i for i, distance in enumerate(away) if distance <= min(away) + farther)
+        drawn.append(left.pop(near))
     return tuple(sorted(drawn))
 
 

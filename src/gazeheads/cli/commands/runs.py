@@ -46,7 +46,7 @@ def run(
     draws: Annotated[int, typer.Option(min=1, help="Random head sets to compare with.")] = 20,
     draw_strips: Annotated[
         int | None,
-        typer.Option(min=1, help="Measure them on so many strips; default: all, of the sweep 10."),
+        typer.Option(min=1, help="Measure them on so many strips; default: 10, of the sweep 4."),
     ] = None,
     fresh: Fresh = False,
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from gazeheads.control_draws import in_their_layers
@@ -25,7 +26,8 @@ DRAWS = 20
 """The least number of draws that can tell chance at 5%: the smallest p is 1 in 21."""
 Draws = Annotated[int, Option("Random head sets to compare with.", least=1)]
 DrawStrips = Annotated[
-    int | None, Option("Measure them on so many of the first strips; default: see docs.", least=1)
+    int | None,
+    Option("Measure them on so many strips; default: all, long texts 10, sweeps 4.", least=1),
 ]
 """Options of the commands that have random heads as a control."""
 GAZE_SHARE = 100 / 1152
@@ -40,6 +42,19 @@ def check_draws(draws: int, draw_strips: int | None) -> None:
         raise GazeheadsError(f"draws are measured on at least 1 strip, not {draw_strips}")
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Control sets, and what is not as it should be about them.
+
+    Attributes:
+        sets: none if too few living heads are left.
+        note: in a few words; empty if nothing is to be said.
+    """
+
+    sets: tuple[HeadSet, ...]
+    note: str = ""
+
+
 def control_heads(
     scores: HeadScores,
     k: int,
@@ -48,11 +63,24 @@ def control_heads(
     pool: ControlPool,
     heads: HeadSet | None = None,
 ) -> tuple[HeadSet, ...]:
-    """Random sets beside the `k` gaze heads; none if too few living heads are left.
+    """`draw_controls`; what is not as it should be is said in a warning."""
+    drawn = draw_controls(scores, k, draws, seed, pool, heads)
+    say([drawn.note])
+    return drawn.sets
+
+
+def draw_controls(
+    scores: HeadScores,
+    k: int,
+    draws: int,
+    seed: int,
+    pool: ControlPool,
+    heads: HeadSet | None = None,
+) -> Drawn:
+    """Random sets beside the `k` gaze heads.
 
     The excluded gaze heads are the set itself and the top of the ranking, never fewer than the
-    study's share of the model: otherwise the controls of a small `k` would be gaze heads too. What
-    is not as it should be is said in a warning.
+    study's share of the model: otherwise the controls of a small `k` would be gaze heads too.
 
     Args:
         scores: of the heads.
@@ -69,46 +97,47 @@ def control_heads(
     return _of_pool(scores, k, draws, seed, pool, least)
 
 
-def _matched(
-    scores: HeadScores, gaze: HeadSet, draws: int, seed: int, protected: HeadSet
-) -> tuple[HeadSet, ...]:
+def _matched(scores: HeadScores, gaze: HeadSet, draws: int, seed: int, protected: HeadSet) -> Drawn:
+    k = len(gaze)
     try:
         drawn = scores.matched(gaze, draws, seed, protected)
     except HeadError as error:
-        _say(f"no random heads beside {len(gaze)} gaze heads: {error}")
-        return ()
-    short = len(gaze) - in_their_layers(drawn[0], gaze)
-    if short:
-        _say(
-            f"the layers of the {len(gaze)} gaze heads hold too few other living heads: {short} of "
-            f"{len(gaze)} controls come from the layers nearest to them"
-        )
+        return Drawn((), f"no random heads beside {k} gaze heads: {error}")
+    short = max(k - in_their_layers(each, gaze) for each in drawn)
+    notes = [f"{short} of {k} from the layers nearest to theirs"] if short else []
     if len(drawn) < draws:
-        _say(f"no more than {len(drawn)} different sets of {len(gaze)} control heads were found")
-    return drawn
+        notes.append(f"no more than {len(drawn)} different sets of {k}")
+    return Drawn(
+        drawn, f"controls, as too few living heads are left: {', '.join(notes)}" if notes else ""
+    )
 
 
-def _of_pool(
-    scores: HeadScores, k: int, draws: int, seed: int, pool: Pool, least: int
-) -> tuple[HeadSet, ...]:
+def _of_pool(scores: HeadScores, k: int, draws: int, seed: int, pool: Pool, least: int) -> Drawn:
     """By the study's protocol; if a pool holds too few, more of the ranking is excluded first."""
     for count in range(least, len(scores)):
         try:
-            return tuple(scores.random(k, seed + i, scores.top(count), pool) for i in range(draws))
+            several = (scores.random(k, seed + i, scores.top(count), pool) for i in range(draws))
+            return Drawn(tuple(several))
         except HeadError:  # the layers of these heads hold too few others
             continue
     gaze = scores.top(least)
     try:
         drawn = tuple(scores.random(k, seed + i, gaze, pool, widen=True) for i in range(draws))
     except HeadError as error:
-        _say(f"no random heads beside {k} gaze heads: {error}")
-        return ()
-    _say(f"too few living heads in the layers of the top {least}: as controls {drawn[0].name}")
-    return drawn
+        return Drawn((), f"no random heads beside {k} gaze heads: {error}")
+    few = f"too few living heads in the layers of the top {least}"
+    return Drawn(drawn, f"{few}: as controls {drawn[0].name}")
 
 
-def _say(note: str) -> None:
-    warnings.warn(note, GazeheadsWarning, stacklevel=4)
+def say(notes: Sequence[str]) -> None:
+    """Warns once of everything that is not as it should be about the controls."""
+    told = list(dict.fromkeys(note for note in notes if note))
+    start = "controls, as too few living heads are left: "
+    alike = [note.removeprefix(start) for note in told if note.startswith(start)]
+    rest = [note for note in told if not note.startswith(start)]
+    if alike or rest:
+        joined = [start + "; ".join(alike)] if alike else []
+        warnings.warn("; ".join([*joined, *rest]), GazeheadsWarning, stacklevel=3)
 
 
 def distribution(

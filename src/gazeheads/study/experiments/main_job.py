@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from gazeheads.models import VLM
 
 
+DRAW_STRIPS = 10
+"""Strips that the random heads are measured on by default: twenty draws cost as much as everything
+else together."""
+
+
 @dataclass(frozen=True)
 class MainJob:
     """Settings of `run`.
@@ -36,7 +41,8 @@ class MainJob:
         batch_size: rows generated at once.
         judge: of all answers.
         draws: random head sets to compare with.
-        draw_strips: they are measured on so many of the first strips; None: see `steer_vqa`.
+        draw_strips: they are measured on so many of the first strips; None: `DRAW_STRIPS`, in the
+            sweep `question.SWEEP_STRIPS`.
     """
 
     k: int | None = None
@@ -103,7 +109,7 @@ def run(
     chosen = SteerVqaSettings(
         (k,),
         draws=job.draws,
-        draw_strips=job.draw_strips,
+        draw_strips=DRAW_STRIPS if job.draw_strips is None else job.draw_strips,
         seed=job.seed,
         judge=job.judge.name,
     )

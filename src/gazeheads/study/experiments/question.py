@@ -17,7 +17,7 @@ from gazeheads.study.experiments.steered_answers import Condition, Question, con
 LONG_TEXT_STRIPS = 10
 """Strips that the random heads of narrations are measured on by default: texts cost seven times
 as much as answers."""
-SWEEP_STRIPS = 10
+SWEEP_STRIPS = 4
 """Strips that the random heads of the sweep are measured on by default, at every K."""
 SWEEP_SHARES = (0.0125, 0.025, 0.05, 0.075, 0.1, 0.12, 0.15, 0.25, 0.5)
 """Default sizes of the sweep, as shares of all heads; the study's peak is at 0.087."""

@@ -12,7 +12,7 @@ from gazeheads.heads import HeadScores, HeadSet
 from gazeheads.judges import Judge, judge_answers, worth_asking
 from gazeheads.judges.verdict import Asked
 from gazeheads.study.experiment import Rejudging, Values
-from gazeheads.study.experiments.controls import GAZE_SHARE, ControlPool, control_heads
+from gazeheads.study.experiments.controls import GAZE_SHARE, ControlPool, draw_controls, say
 from gazeheads.study.experiments.counting import (
     ALL,
     GAZE,
@@ -97,11 +97,15 @@ def conditions_of(
 ) -> list[Condition]:
     """Gaze heads and as many random ones for every k, then all heads once."""
     found: list[Condition] = []
+    notes = []
     for k in ks:
         if GAZE in names:
             found.append(Condition(GAZE, k, (scores.top(k),)))
-        if RANDOM in names and (drawn := control_heads(scores, k, draws, seed, pool)):
-            found.append(Condition(RANDOM, k, drawn))
+        if RANDOM in names:
+            drawn = draw_controls(scores, k, draws, seed, pool)
+            notes.append(drawn.note)
+            found += [Condition(RANDOM, k, drawn.sets)] if drawn.sets else []
+    say(notes)
     if ALL in names:
         found.append(Condition(ALL, len(scores), (scores.all(),)))
     return found
