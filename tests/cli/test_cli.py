@@ -73,6 +73,15 @@ def test_discover_lists_heads_and_its_scores_steer_and_watch(
     scores = tmp_path / "discover" / "tiny-random" / "scores.json"
     ranking = HeadScores.load(scores).ranking()
     assert [line.split()[1] for line in out.splitlines()[:3]] == [str(h) for h in ranking[:3]]
+    # how many heads are more than chance, and how stable the ranking is, as saved
+    counted, stable = out.splitlines()[3:5]
+    q, rows = HeadScores.load(scores).q, json.loads((scores.parent / "summary.json").read_text())
+    results = rows["results"]
+    assert q is not None and counted.startswith(f"{(q <= 0.05).sum()} of 16 living heads look at")
+    assert f"{results['null']['permutations']:,} shuffles" in counted
+    spearman = results["stability"]["spearman"]
+    assert stable.startswith("Rankings from two random halves of the strips correlate by ")
+    assert f" by {spearman:.2f} and share " in stable
 
     about = ("--model", model, "--heads", scores, "--k", 2, "--max-new-tokens", 4)
     code, out, err = command("steer", strips, *about, "--comic", 2)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from gazeheads.discovery.nulls import RATE
 from gazeheads.heads import Head
 from gazeheads.study import published
 from gazeheads.study.experiments import discover, discover_layouts
@@ -158,7 +159,7 @@ def layouts_section(runs: Runs) -> Section:
     """Whether other strip lengths and grids have the same gaze heads."""
     run = runs[discover_layouts.EXPERIMENT]
     results = run.summary["results"]
-    k = results["k"]
+    k, tested = results["k"], all("count" in own for own in results["layouts"])
     rows = tuple(
         (
             own["name"],
@@ -166,17 +167,35 @@ def layouts_section(runs: Runs) -> Section:
             f"{own['score']:.2f}",
             f"{own['mean_of_top']:.2f}",
             f"{own['shared']} of {k}",
+            *(_chance(own) if tested else ()),
         )
         for own in results["layouts"]
     )
     head = (
         "panels", "best head", "its score", f"mean of the top {k}",
         f"in the top {k} of {discover_layouts.MAIN.name}",
+        *(("more than chance", "correlation of two halves") if tested else ()),
     )  # fmt: skip
     tables.write_csv(run.path / "layouts.csv", head, rows)
     return Section(
         "layouts",
         "The same heads on other layouts?",
-        ("Discovery repeated on strips of other lengths and on panels in a grid.",),
+        (
+            "Discovery repeated on strips of other lengths and on panels in a grid.",
+            *((_CHANCE,) if tested else ()),
+        ),
         (TableBlock(head, rows),),
     )
+
+
+_CHANCE = (
+    "More than chance: heads whose score is above that of shuffled questions at a false-discovery "
+    f"rate of {100 * RATE:.0f}%; few panels and few strips leave few shuffles, and then none may "
+    "be counted."
+)
+
+
+def _chance(own: Results) -> tuple[str, str]:
+    stability = own["stability"]
+    halves = "-" if stability is None else f"{stability['spearman']:.2f}"
+    return f"{own['count']} of {own['tested']}", halves
