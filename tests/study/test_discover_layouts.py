@@ -34,6 +34,7 @@ def test_every_layout_counts_its_heads_among_the_living(
     assert (two["count"], two["stability"]) == (0, None)
     assert -1 <= main["stability"]["spearman"] <= 1 and main["stability"]["k"] == 3
     section = layouts_section({discover_layouts.EXPERIMENT: run})
+    assert "false-discovery rate of 5%" in section.text[-1]
     (table,) = section.blocks
     assert [row[-2:] for row in table.rows] == [
         ("0 of 15", "-"),

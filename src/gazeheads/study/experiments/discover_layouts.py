@@ -10,7 +10,7 @@ import numpy as np
 
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.strip import Strip
-from gazeheads.discovery.nulls import permutation_null, split_half
+from gazeheads.discovery.nulls import RATE, permutation_null, split_half
 from gazeheads.heads import HeadScores
 from gazeheads.study.arrays import packed, unpacked
 from gazeheads.study.experiment import Command, Experiment, Work, register
@@ -107,6 +107,7 @@ def results(folder: RunFolder) -> dict[str, Any]:
     main = set(scores[MAIN.name].top(k))
     return {
         "k": k,
+        "rate": RATE,
         "layouts": [
             {
                 "name": name,

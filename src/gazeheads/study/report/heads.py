@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gazeheads.discovery.nulls import RATE
 from gazeheads.heads import Head
 from gazeheads.study import published
 from gazeheads.study.experiments import discover, discover_layouts
@@ -159,7 +158,7 @@ def layouts_section(runs: Runs) -> Section:
     """Whether other strip lengths and grids have the same gaze heads."""
     run = runs[discover_layouts.EXPERIMENT]
     results = run.summary["results"]
-    k, tested = results["k"], all("count" in own for own in results["layouts"])
+    k, tested = results["k"], "rate" in results
     rows = tuple(
         (
             own["name"],
@@ -182,17 +181,18 @@ def layouts_section(runs: Runs) -> Section:
         "The same heads on other layouts?",
         (
             "Discovery repeated on strips of other lengths and on panels in a grid.",
-            *((_CHANCE,) if tested else ()),
+            *((_chance_text(results["rate"]),) if tested else ()),
         ),
         (TableBlock(head, rows),),
     )
 
 
-_CHANCE = (
-    "More than chance: heads whose score is above that of shuffled questions at a false-discovery "
-    f"rate of {100 * RATE:.0f}%; few panels and few strips leave few shuffles, and then none may "
-    "be counted."
-)
+def _chance_text(rate: float) -> str:
+    return (
+        "More than chance: heads whose score is above that of shuffled questions at a "
+        f"false-discovery rate of {100 * rate:.0f}%; few panels and few strips leave few shuffles, "
+        "and then none may be counted."
+    )
 
 
 def _chance(own: Results) -> tuple[str, str]:
