@@ -7,14 +7,15 @@ from pathlib import Path
 from gazeheads.study import published
 from gazeheads.study.experiments import head_sets
 from gazeheads.study.experiments.controls import GAZE_SHARE
-from gazeheads.study.experiments.counting import ALL, RANDOM
-from gazeheads.study.report import charts
+from gazeheads.study.experiments.counting import ALL, GAZE, RANDOM
+from gazeheads.study.report import rankings
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
 from gazeheads.study.report.numbers import Results, Runs
 from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import write_csv
 from gazeheads.study.report.theme import save
 from gazeheads.study.report.variants import ANOTHER_MODEL, conditions_table
+from gazeheads.study.tournament import holm
 
 
 @section(head_sets.EXPERIMENT, place=70)
@@ -28,9 +29,10 @@ def head_sets_section(runs: Runs) -> Section:
         for k, size in sizes.items()
     ]
     shared = [
-        _overlap_table(run.path, own, results["heads"], sizes[own["k"]])
+        block
         for own in results["overlaps"]
         if own["k"] in sizes
+        for block in _overlap_blocks(run.path, own, results["heads"], sizes[own["k"]])
     ]
     told = (
         "The same intervention on heads chosen in other ways. Image heads (arXiv 2510.02790) look "
@@ -95,7 +97,7 @@ def _curves(folder: Path, results: Results) -> FigureBlock:
             next((c["accuracy"] for c in shown if (c["condition"], c["k"]) == (name, k)), None)
             for k in ks
         ]
-        for name in dict.fromkeys(c["condition"] for c in shown)
+        for name in _best_first(shown)
     }
     rows = [
         (c["condition"], c["k"], *(f"{c['accuracy'][x]:.6f}" for x in ("value", "low", "high")))
@@ -105,19 +107,26 @@ def _curves(folder: Path, results: Results) -> FigureBlock:
         save(
             folder,
             "head-sets",
-            lambda theme: charts.estimates(
-                theme,
-                [str(k) for k in ks],
-                series,
-                xlabel="heads steered",
-                reference=results["chance"],
-            ),
+            lambda theme: rankings.small_curves(theme, ks, series, GAZE, results["chance"]),
         ),
-        "Accuracy by number of heads, for every ranking.",
-        "Share of answers that follow, by how the heads were chosen, with 95% bootstrap intervals "
-        f"over strips. Dotted: chance. {RANDOM.capitalize()} heads beside them.",
+        "Accuracy by number of heads, for every ranking beside the gaze score.",
+        "Share of answers that follow, by number of heads: one chart per way of choosing them, "
+        "the best on average first, each beside the gaze score (dashed). Bands: 95% bootstrap "
+        f"intervals over strips. Dotted: chance. {RANDOM.capitalize()}: living heads outside the "
+        "gaze set, matched by layer.",
         (write_csv(folder / "head-sets.csv", ("set", "heads", "accuracy", "low", "high"), rows),),
     )
+
+
+def _best_first(conditions: Results) -> list[str]:
+    """Names of the rankings by their mean accuracy, the random heads last."""
+    names = list(dict.fromkeys(c["condition"] for c in conditions))
+
+    def mean(name: str) -> float:
+        own = [float(c["accuracy"]["value"]) for c in conditions if c["condition"] == name]
+        return sum(own) / len(own)
+
+    return sorted(names, key=lambda name: (name == RANDOM, -mean(name)))
 
 
 def _pairs_table(folder: Path, tournament: Results) -> TableBlock:
@@ -137,25 +146,48 @@ def _pairs_table(folder: Path, tournament: Results) -> TableBlock:
     return TableBlock(head, rows, note)
 
 
-def _overlap_table(folder: Path, own: Results, heads: int, size: int) -> TableBlock:
+def _overlap_blocks(
+    folder: Path, own: Results, heads: int, size: int
+) -> tuple[FigureBlock | TableBlock, ...]:
+    """All pairs as a map, those with the reference and the published ones as a table."""
     k, theirs = own["k"], published.OVERLAPS[size]
-    rows = tuple(
-        (
+    head = (f"sets of {k}", "heads shared", "by chance", "p", "published")
+    cells = {
+        "+".join(pair["sets"]): (
             " and ".join(pair["sets"]),
             f"{pair['shared']} of {k}",
             f"{pair.get('expected', k * k / heads):.1f}",
             f"{pair['p']:.4f}" if "p" in pair else "",
-            f"{theirs['+'.join(pair['sets'])]} of {size}"
-            if "+".join(pair["sets"]) in theirs
-            else "",
+            f"{theirs[key]} of {size}" if (key := "+".join(pair["sets"])) in theirs else "",
         )
         for pair in own["pairs"]
+    }
+    data = write_csv(folder / f"overlaps-{k}.csv", head, list(cells.values()))
+    rows = tuple(
+        row
+        for pair, (key, row) in zip(own["pairs"], cells.items(), strict=True)
+        if own["reference"] in pair["sets"] or key in theirs
     )
-    head = (f"sets of {k}", "heads shared", "by chance", "p", "published")
-    write_csv(folder / f"overlaps-{k}.csv", head, rows)
-    null = "By chance: living heads drawn with as many per layer. "
     note = (
-        f"{null}{own['shared_by_all']} heads are in all of these sets; in the study "
+        "By chance: living heads drawn with as many per layer; p is exact and uncorrected. "
+        f"{own['shared_by_all']} heads are in all of these sets; in the study "
         f"{published.SHARED_BY_ALL[size]} of {size} are in all of its three. {ANOTHER_MODEL}"
     )
-    return TableBlock(head, rows, note)
+    table = TableBlock(head, rows, note)
+    if not all("p" in pair for pair in own["pairs"]):  # a run of 0.1
+        return (table,)
+    return (_overlap_map(folder, own, data), table)
+
+
+def _overlap_map(folder: Path, own: Results, data: Path) -> FigureBlock:
+    k, names = own["k"], list(dict.fromkeys(name for pair in own["pairs"] for name in pair["sets"]))
+    corrected = holm([pair["p"] for pair in own["pairs"]])
+    pairs = [{**pair, "p_holm": p} for pair, p in zip(own["pairs"], corrected, strict=True)]
+    return FigureBlock(
+        save(folder, f"overlaps-{k}", lambda theme: rankings.shared_map(theme, names, pairs, k)),
+        f"Heads that sets of {k} share, and would by chance.",
+        f"How many of their top {k} heads two rankings share (below the diagonal), and how many "
+        "sets of living heads with as many heads per layer would (above it). Bold with a dot: "
+        f"more than chance, p at most {rankings.SURE} after Holm's correction.",
+        (data,),
+    )
