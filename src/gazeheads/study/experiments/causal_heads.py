@@ -1,4 +1,4 @@
-"""The causal rankings: attribution by gates strip by strip, and greedy selection after it."""
+"""The causal rankings: attribution by gates strip by strip; elimination and greedy selection."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import numpy as np
 
 from gazeheads.data.strip import Strip
 from gazeheads.discovery.attribution import CAUSAL
+from gazeheads.discovery.elimination import ELIMINATION
 from gazeheads.discovery.greedy import GREEDY
-from gazeheads.heads import HeadScores
+from gazeheads.heads import Head, HeadScores
 from gazeheads.study.arrays import packed, unpacked
 from gazeheads.study.experiment import Experiment, Work, register
+from gazeheads.study.experiments.counting import GAZE
 from gazeheads.study.experiments.discover import LIVING, living_of
 from gazeheads.study.identity import whole_settings
 from gazeheads.study.runs import RunFolder
@@ -21,10 +23,13 @@ from gazeheads.study.schema import PackedArray, Record
 from gazeheads.study.shared import options_for_shared
 
 if TYPE_CHECKING:
+    from gazeheads.discovery.attribution import Contest
     from gazeheads.models import VLM
     from gazeheads.study.context import ExperimentContext
 
 EXPERIMENT = "causal-heads"
+CHOSEN = (ELIMINATION, GREEDY)
+"""Rankings that are made once, of all strips."""
 
 
 @dataclass(frozen=True)
@@ -32,20 +37,24 @@ class CausalHeadsSettings:
     """Settings of the run.
 
     Attributes:
+        gaze_start, causal_start: backward elimination begins with so many heads by the gaze score
+            and by attribution; both 0: none.
         greedy_heads: heads that forward selection chooses; 0: none.
-        greedy_pairs: pairs of strip and panel that it decides by.
-        greedy_tried: heads it tries at every step.
+        pairs: pairs of strip and panel that both decide by.
+        tried: heads they try at every step.
         seed: names the strips; nothing is drawn.
     """
 
-    greedy_heads: int = 12
-    greedy_pairs: int = 16
-    greedy_tried: int = 6
+    gaze_start: int = 24
+    causal_start: int = 8
+    greedy_heads: int = 0
+    pairs: int = 18
+    tried: int = 5
     seed: int = 0
 
 
 class CausalHeadsRecord(Record):
-    """One strip's attribution, or the scores of the greedy selection.
+    """One strip's attribution, or the scores of elimination or greedy selection.
 
     Attributes:
         pairs: pairs of target and rival that went in.
@@ -62,16 +71,21 @@ def scored(
     """The causal rankings on tuning strips; always whole, as every shard needs all scores."""
     vlm = context.vlm
     living = packed(vlm.living_heads(), "u1")
-    whole = {**whole_settings(settings, vlm, strips), LIVING: living}
+    gaze = packed(context.scores.scores)
+    whole = {**whole_settings(settings, vlm, strips), LIVING: living, GAZE: gaze}
     announced = context.announced("Scoring heads by their effect")
     options = options_for_shared(announced, EXPERIMENT, vlm.name, whole, claims=True)
 
     def work(folder: RunFolder) -> Iterator[Work[Strip]]:
         yield Work([(strip.id, strip) for strip in strips], lambda part: [_record(vlm, part[0])])
+        causal = _attributed(folder)
+        start = _start(context.scores, causal, settings)
+        if start:
+            unit = (ELIMINATION, strips[0])
+            yield Work([unit], lambda _: [_eliminated(vlm, strips, start, causal, settings)])
         if settings.greedy_heads:
-            after = _attributed(folder)
             unit = (GREEDY, strips[0])
-            yield Work([unit], lambda part: [_greedy(vlm, strips, after, settings)])
+            yield Work([unit], lambda _: [_greedy(vlm, strips, causal, settings)])
 
     return CAUSAL_HEADS.carry_out(vlm.name, whole, options, work)
 
@@ -86,22 +100,47 @@ def _record(vlm: VLM, strip: Strip) -> dict[str, Any]:
     return {"pairs": len(found), "scores": packed(attribution(vlm, found).scores)}
 
 
+def _start(gaze: HeadScores, causal: HeadScores, settings: CausalHeadsSettings) -> list[Head]:
+    """Heads that elimination begins with: those of either ranking, once each."""
+    own = gaze.living_ranking()[: settings.gaze_start]
+    return list(dict.fromkeys([*own, *causal.living_ranking()[: settings.causal_start]]))
+
+
+def _eliminated(
+    vlm: VLM,
+    strips: Sequence[Strip],
+    start: Sequence[Head],
+    after: HeadScores,
+    settings: CausalHeadsSettings,
+) -> dict[str, Any]:
+    from gazeheads.discovery.elimination import elimination  # noqa: PLC0415 - loads torch
+
+    used = _spread(vlm, strips, settings.pairs)
+    chosen = elimination(vlm, used, start, after, settings.tried)
+    return {"pairs": len(used), "scores": packed(chosen.scores)}
+
+
 def _greedy(
     vlm: VLM, strips: Sequence[Strip], after: HeadScores, settings: CausalHeadsSettings
 ) -> dict[str, Any]:
-    from gazeheads.discovery.attribution import contests  # noqa: PLC0415 - loads torch
     from gazeheads.discovery.greedy import greedy  # noqa: PLC0415 - loads torch
 
-    found = contests(vlm, strips)
-    step = max(1, len(found) // settings.greedy_pairs)
-    used = found[::step][: settings.greedy_pairs]
-    chosen = greedy(vlm, used, after, settings.greedy_heads, settings.greedy_tried)
+    used = _spread(vlm, strips, settings.pairs)
+    chosen = greedy(vlm, used, after, settings.greedy_heads, settings.tried)
     return {"pairs": len(used), "scores": packed(chosen.scores)}
+
+
+def _spread(vlm: VLM, strips: Sequence[Strip], pairs: int) -> list[Contest]:
+    """So many contests, as far apart as can be."""
+    from gazeheads.discovery.attribution import contests  # noqa: PLC0415 - loads torch
+
+    found = contests(vlm, strips)
+    return found[:: max(1, len(found) // pairs)][:pairs]
 
 
 def _attributed(folder: RunFolder) -> HeadScores:
     """Mean over pairs of the strips' attributions."""
-    records = [record for record in folder.ordered() if record["unit"] != GREEDY]
+    records = [record for record in folder.ordered() if record["unit"] not in CHOSEN]
     total = sum(record["pairs"] * unpacked(record, "scores") for record in records)
     pairs = sum(record["pairs"] for record in records)
     return HeadScores(
@@ -123,9 +162,9 @@ def load_rankings(folder: RunFolder) -> dict[str, HeadScores]:
     causal = _attributed(folder)
     found = {CAUSAL: causal}
     for record in folder.ordered():
-        if record["unit"] == GREEDY:
+        if (name := record["unit"]) in CHOSEN:
             scores = unpacked(record, "scores")
-            found[GREEDY] = HeadScores(scores, None, GREEDY, causal.provenance, causal.living)
+            found[name] = HeadScores(scores, None, name, causal.provenance, causal.living)
     return found
 
 

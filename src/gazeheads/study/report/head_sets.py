@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from gazeheads.study import published
@@ -118,7 +119,7 @@ def _curves(folder: Path, results: Results) -> FigureBlock:
     )
 
 
-def _best_first(conditions: Results) -> list[str]:
+def _best_first(conditions: Sequence[Results]) -> list[str]:
     """Names of the rankings by their mean accuracy, the random heads last."""
     names = list(dict.fromkeys(c["condition"] for c in conditions))
 
