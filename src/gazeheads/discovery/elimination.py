@@ -25,8 +25,8 @@ PATH = (0.3, 0.65, 1.0)
 """Gates of the remaining heads at which the slopes are taken."""
 EXACT = 16
 """So many heads and fewer are tried one by one; of more, the least go by their slope alone."""
-AT_ONCE = 4
-"""Heads that go at once by their slope."""
+SHARE = 5
+"""One in so many of the heads that are left goes at once by its slope."""
 ROWS = 36
 """Answers in one forward pass."""
 
@@ -51,7 +51,7 @@ def backward_order(
         slope = slopes(left)
         least = sorted(left, key=lambda head: (float(slope[head]), head))
         if len(left) > EXACT:
-            out = least[: min(AT_ONCE, len(left) - EXACT)]
+            out = least[: min(max(1, len(left) // SHARE), len(left) - EXACT)]
         else:
             found = values([[h for h in left if h != head] for head in least[:tried]])
             out = [least[int(np.argmax(found))]]
@@ -61,19 +61,14 @@ def backward_order(
 
 
 def elimination(
-    vlm: VLM,
-    contests: Sequence[Contest],
-    start: Sequence[Head],
-    after: HeadScores,
-    tried: int = 5,
+    vlm: VLM, contests: Sequence[Contest], after: HeadScores, tried: int = 5
 ) -> HeadScores:
     """Heads by backward elimination on the mean log-probability of the targets' answers.
 
     Args:
         vlm: the model.
         contests: to decide by; their rivals are not used.
-        start: heads to begin with.
-        after: ranking of all other heads, behind them.
+        after: ranking whose living heads are all begun with; the dead keep its order, behind.
         tried: see `backward_order`.
     """
     import torch  # noqa: PLC0415 - slow to load
@@ -101,7 +96,7 @@ def elimination(
             found.append(log_probabilities(vlm, [row for row, _ in part], gates))
         return [float(own) for own in torch.cat(found).reshape(len(sets), -1).mean(1)]
 
-    order = backward_order(start, slopes, values, tried)
+    order = backward_order(after.living_ranking(), slopes, values, tried)
     behind = [head for head in after.ranking() if head not in set(order)]
     scores = np.zeros(after.shape)
     for place, head in enumerate([*order, *behind]):

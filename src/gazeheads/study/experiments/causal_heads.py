@@ -12,10 +12,9 @@ from gazeheads.data.strip import Strip
 from gazeheads.discovery.attribution import CAUSAL
 from gazeheads.discovery.elimination import ELIMINATION
 from gazeheads.discovery.greedy import GREEDY
-from gazeheads.heads import Head, HeadScores
+from gazeheads.heads import HeadScores
 from gazeheads.study.arrays import packed, unpacked
 from gazeheads.study.experiment import Experiment, Work, register
-from gazeheads.study.experiments.counting import GAZE
 from gazeheads.study.experiments.discover import LIVING, living_of
 from gazeheads.study.identity import whole_settings
 from gazeheads.study.runs import RunFolder
@@ -37,16 +36,12 @@ class CausalHeadsSettings:
     """Settings of the run.
 
     Attributes:
-        gaze_start, causal_start: backward elimination begins with so many heads by the gaze score
-            and by attribution; both 0: none.
         greedy_heads: heads that forward selection chooses; 0: none.
-        pairs: pairs of strip and panel that both decide by.
+        pairs: pairs of strip and panel that elimination and selection decide by; 0: neither.
         tried: heads they try at every step.
         seed: names the strips; nothing is drawn.
     """
 
-    gaze_start: int = 24
-    causal_start: int = 8
     greedy_heads: int = 0
     pairs: int = 18
     tried: int = 5
@@ -71,21 +66,20 @@ def scored(
     """The causal rankings on tuning strips; always whole, as every shard needs all scores."""
     vlm = context.vlm
     living = packed(vlm.living_heads(), "u1")
-    gaze = packed(context.scores.scores)
-    whole = {**whole_settings(settings, vlm, strips), LIVING: living, GAZE: gaze}
+    whole = {**whole_settings(settings, vlm, strips), LIVING: living}
     announced = context.announced("Scoring heads by their effect")
     options = options_for_shared(announced, EXPERIMENT, vlm.name, whole, claims=True)
 
     def work(folder: RunFolder) -> Iterator[Work[Strip]]:
         yield Work([(strip.id, strip) for strip in strips], lambda part: [_record(vlm, part[0])])
-        causal = _attributed(folder)
-        start = _start(context.scores, causal, settings)
-        if start:
-            unit = (ELIMINATION, strips[0])
-            yield Work([unit], lambda _: [_eliminated(vlm, strips, start, causal, settings)])
+        if not settings.pairs:
+            return
+        after = _attributed(folder)
+        unit = (ELIMINATION, strips[0])
+        yield Work([unit], lambda _: [_eliminated(vlm, strips, after, settings)])
         if settings.greedy_heads:
             unit = (GREEDY, strips[0])
-            yield Work([unit], lambda _: [_greedy(vlm, strips, causal, settings)])
+            yield Work([unit], lambda _: [_greedy(vlm, strips, after, settings)])
 
     return CAUSAL_HEADS.carry_out(vlm.name, whole, options, work)
 
@@ -100,23 +94,13 @@ def _record(vlm: VLM, strip: Strip) -> dict[str, Any]:
     return {"pairs": len(found), "scores": packed(attribution(vlm, found).scores)}
 
 
-def _start(gaze: HeadScores, causal: HeadScores, settings: CausalHeadsSettings) -> list[Head]:
-    """Heads that elimination begins with: those of either ranking, once each."""
-    own = gaze.living_ranking()[: settings.gaze_start]
-    return list(dict.fromkeys([*own, *causal.living_ranking()[: settings.causal_start]]))
-
-
 def _eliminated(
-    vlm: VLM,
-    strips: Sequence[Strip],
-    start: Sequence[Head],
-    after: HeadScores,
-    settings: CausalHeadsSettings,
+    vlm: VLM, strips: Sequence[Strip], after: HeadScores, settings: CausalHeadsSettings
 ) -> dict[str, Any]:
     from gazeheads.discovery.elimination import elimination  # noqa: PLC0415 - loads torch
 
     used = _spread(vlm, strips, settings.pairs)
-    chosen = elimination(vlm, used, start, after, settings.tried)
+    chosen = elimination(vlm, used, after, settings.tried)
     return {"pairs": len(used), "scores": packed(chosen.scores)}
 
 

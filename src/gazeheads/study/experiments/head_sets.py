@@ -57,7 +57,7 @@ class HeadSetsOptions:
         int, Option("Strips that heads are scored on by their effect; 0: not at all.", least=0)
     ] = 6
     causal_pairs: Annotated[
-        int, Option("Pairs of strip and panel that elimination decides by.", least=1)
+        int, Option("Pairs of strip and panel that elimination decides by; 0: none.", least=0)
     ] = 18
     greedy_heads: Annotated[
         int, Option("Heads chosen one by one for their effect; slow; 0: none.", least=0)
@@ -177,7 +177,6 @@ def rankings(
     if options.causal_strips:
         strips = context.tuning[: options.causal_strips]
         settings = CausalHeadsSettings(
-            max(1, len(gaze.living_ranking()) // 2),
             greedy_heads=options.greedy_heads,
             pairs=options.causal_pairs,
             seed=context.seed,
