@@ -41,7 +41,9 @@ def head_sets_section(runs: Runs) -> Section:
         "\u201caveraged\u201d applies the latter's criteria once to averaged maps, as the gaze "
         "study did. \u201cCausal\u201d ranks heads by how much steering them raises the target's "
         "answer against a rival panel's (integrated gradient), \u201cgreedy\u201d picks them one "
-        "by one."
+        "by one, \u201celimination\u201d steers all living heads and takes away, again and again, "
+        "what is missed least; \u201ctext heads\u201d look at the line asked about when the strip "
+        "is told in text."
     )
     tournament = results.get("tournament")  # runs of 0.1 have none
     blocks = [] if tournament is None else [_pairs_table(run.path, tournament)]
@@ -131,20 +133,32 @@ def _best_first(conditions: Sequence[Results]) -> list[str]:
 
 
 def _pairs_table(folder: Path, tournament: Results) -> TableBlock:
+    """One row per ranking: its difference to the reference at every number of heads."""
     head = ("ranking", "heads", "difference", "p", "p (Holm)")
-    rows = tuple(
+    each = [
         (
             pair["ranking"],
-            str(pair["k"]),
-            f"{100 * pair['difference']:+.1f} points",
-            f"{pair['p']:.4f}",
-            f"{pair['p_holm']:.4f}",
+            pair["k"],
+            *(f"{pair[name]:.4f}" for name in ("difference", "p", "p_holm")),
         )
         for pair in tournament["pairs"]
+    ]
+    write_csv(folder / "tournament.csv", head, each)
+    ks = sorted({pair["k"] for pair in tournament["pairs"]})
+    cells = {
+        (pair["ranking"], pair["k"]): f"{100 * pair['difference']:+.1f} (p {pair['p_holm']:.3f})"
+        for pair in tournament["pairs"]
+    }
+    rows = tuple(
+        (name, *(cells[name, k] for k in ks))
+        for name in tournament["mean_over_k"]
+        if name != tournament["reference"]
     )
-    write_csv(folder / "tournament.csv", head, rows)
-    note = f"Against the {tournament['reference']} score at as many heads, paired over strips."
-    return TableBlock(head, rows, note)
+    note = (
+        f"Points of accuracy above or below the {tournament['reference']} score at as many heads, "
+        "with p over strips (flipped signs), after Holm's correction for all of these comparisons."
+    )
+    return TableBlock(("ranking", *(f"K = {k}" for k in ks)), rows, note)
 
 
 def _overlap_blocks(
