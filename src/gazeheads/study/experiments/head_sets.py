@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from gazeheads.data.strip import Strip
+from gazeheads.discovery.gaze import DiscoveryError
 from gazeheads.discovery.overlap import overlap
 from gazeheads.discovery.rankings import contrastive, without_highest_half
 from gazeheads.discovery.text_heads import TEXT
@@ -181,7 +182,11 @@ def rankings(
             pairs=options.causal_pairs,
             seed=context.seed,
         )
-        runs.append(causal_heads.scored(context, strips, settings))
+        try:
+            runs.append(causal_heads.scored(context, strips, settings))
+        except DiscoveryError as error:
+            told = f"{error}; --causal-strips 0 leaves the causal rankings out"
+            raise DiscoveryError(told) from error
         found |= causal_heads.load_rankings(runs[-1])
     return runs, found
 
