@@ -109,3 +109,11 @@ def test_every_caption_names_every_attribute_of_its_panel(
 def test_numbering_never_changes_a_verdict(number: int, answer: str) -> None:
     for form in (f"Panel {number}: {answer}", f"{number}. {answer}", f"panel {number} {answer}"):
         assert verdict(form) == verdict(answer)
+
+
+def test_what_another_panel_shows_makes_an_answer_mixed() -> None:
+    one, other = TRUTHS[0], TRUTHS[1]
+    clean = f"The {one.character} is with the {one.thing}."
+    assert verdict(clean).mixed is False
+    mixed = f"The {one.character} is with the {one.thing} and {other.thing}."
+    assert verdict(mixed).mixed is True and verdict(mixed).panel == verdict(clean).panel

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gazeheads.judges.wording import is_junk, jaccard, loops, without_numbering, words
+from gazeheads.judges.wording import is_junk, jaccard, loops, repeats, without_numbering, words
 
 TEXT = st.text(alphabet="abc 12.,", max_size=40)
 
@@ -82,3 +82,31 @@ def test_jaccard_is_a_share_symmetric_and_one_for_equal_words(one: str, other: s
     assert 0 <= value <= 1
     assert value == jaccard(other, one)
     assert (value == 1) == (set(words(one)) == set(words(other)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Cow balances the guitar, then cow balances the guitar.",
+        "Cow balances the guitar and cow balances the guitar.",
+        "A cow is at the volcano. Rain falls. A cow at the volcano!",
+        "the red boat the red boat",
+    ],
+)
+def test_saying_one_thing_twice_is_a_repetition(text: str) -> None:
+    assert repeats(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Cow balances the guitar in the city in the rain.",
+        "the cat and the cat food",
+        "A cow, a cow and a guitar.",
+        "Cow balances the guitar, then owl rides the cake.",
+        "No, no.",
+    ],
+)
+def test_a_word_that_comes_again_is_none(text: str) -> None:
+    assert not repeats(text)

@@ -75,7 +75,8 @@ def test_a_strip_is_one_call_and_batches_hold_at_most_what_they_may(
     model: ScriptedVlm, strips: list[Strip], tmp_path: Path
 ) -> None:
     run(model, strips, tmp_path)
-    rows = 1 + PANELS * 5  # unsteered; gaze and random at K = 1 and 2, and all heads
+    # unsteered; gaze at K = 1 and 2, all heads; the 3 and 9 sets of 1 and 2 control heads there are
+    rows = 1 + PANELS * (3 + 3 + 9)
     assert model.calls == [rows] * STRIPS
     model.calls.clear()
     run(model, strips, tmp_path, batch_size=8, fresh=True)

@@ -121,11 +121,12 @@ def unsteered_summary(records: Records) -> dict[str, Any]:
     """Which panels the unsteered answers describe: the model's and the judge's own bias."""
     panels = max((len(record["strip"]["panels"]) for record in records), default=0)
     said = [Verdict.of_record(record["baseline"]) for record in records]
+    unjudged = sum(v.reason == "unjudged" for v in said)
     return {
         "by_panel": [sum(v.panel == panel for v in said) for panel in range(1, panels + 1)],
         "junk": sum(v.reason == "junk" for v in said),
         "ties": sum(v.reason == "tie" for v in said),
-        "unjudged": sum(v.reason == "unjudged" for v in said),
+        **({"unjudged": unjudged} if unjudged else {}),
         "strips": len(said),
     }
 
