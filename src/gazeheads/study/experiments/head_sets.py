@@ -185,7 +185,7 @@ def rankings(
         try:
             runs.append(causal_heads.scored(context, strips, settings))
         except DiscoveryError as error:
-            told = f"{error}; --causal-strips 0 leaves the causal rankings out"
+            told = f"{error} (`gazeheads head-sets --causal-strips 0` goes without these rankings)"
             raise DiscoveryError(told) from error
         found |= causal_heads.load_rankings(runs[-1])
     return runs, found
