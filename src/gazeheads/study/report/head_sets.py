@@ -71,6 +71,17 @@ def _outcome(tournament: Results) -> list[str]:
             f"\u201c{nearest}\u201d, p = {p:.4f} after Holm's correction: {sure}. The winner was "
             "picked on these same strips."
         )
+    ahead = [
+        f"\u201c{pair['ranking']}\u201d with {pair['k']} heads "
+        f"({100 * pair['difference']:+.1f} points, p = {pair['p_holm']:.4f})"
+        for pair in tournament["pairs"]
+        if pair["difference"] > 0 and pair["p_holm"] <= rankings.SURE
+    ]
+    if ahead:
+        lines.append(
+            f"Ahead of the {reference} score with as many heads, and not by chance alone: "
+            f"{', '.join(ahead)}."
+        )
     half = goal["half"]
     told = (
         ", ".join(f"\u201c{name}\u201d (with {goal['needed'][name]})" for name in half)
