@@ -107,6 +107,42 @@ def test_discover_lists_heads_and_its_scores_steer_and_watch(
         assert figure.width > 500
 
 
+def test_heads_found_in_text_are_a_run_told_beside_those_of_images(
+    command: Command, model: str, strips: Path, tmp_path: Path
+) -> None:
+    words = ("discover", "--from", "text", "--model", model, "--strips", strips, "--out", tmp_path)
+    code, out, err = command(*words, "--k", 3)
+    assert code == 0, err
+    folder = tmp_path / "text-heads" / "tiny-random"
+    scores = HeadScores.load(folder / "scores.json")
+    ranking = scores.living_ranking()
+    assert [line.split()[1] for line in out.splitlines()[:3]] == [str(h) for h in ranking[:3]]
+    results = json.loads((folder / "summary.json").read_text())["results"]
+    assert scores.matrices is not None and results["lines"] == scores.matrices.shape[-1] == 2
+    # the image heads are those of the same strips
+    (image,) = (tmp_path / "discover").rglob("scores.json")
+    for own in results["overlaps"]:
+        k = own["k"]
+        assert own["shared"] == len(set(HeadScores.load(image).top(k)) & set(ranking[:k]))
+        assert 0 < own["p"] <= 1
+        assert f"Top {k}: {own['shared']} are also" in out and f"p = {own['p']:.4f}" in out
+    # a second time it is read back
+    before = tree(tmp_path)
+    assert command(*words, "--k", 3)[1] == out and tree(tmp_path) == before
+
+
+def test_strips_without_captions_have_no_text_heads(
+    command: Command, model: str, strips: Path, tmp_path: Path
+) -> None:
+    bare = shutil.copytree(strips, tmp_path / "bare")
+    (bare / "captions.jsonl").unlink()
+    code, out, err = command(
+        "discover", "--from", "text", "--model", model, "--strips", bare, "--out", tmp_path / "o"
+    )
+    assert (code, out) == (2, "") and "captions" in err.splitlines()[-1]
+    assert not list((tmp_path / "o").rglob("*.json"))
+
+
 def test_heads_are_discovered_when_none_are_named(
     command: Command, model: str, strips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
