@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from gazeheads.head_set import Head
 
+GAZE_SHARE = 100 / 1152
+"""The study's gaze heads as a share of its model; at least so many never serve as controls."""
 _TRIES = 50  # draws per set asked for, before it is taken that no other set exists
 
 
@@ -69,6 +72,15 @@ def _one(
         near = next(i for i, distance in enumerate(away) if distance <= min(away) + farther)
         drawn.append(left.pop(near))
     return tuple(sorted(drawn))
+
+
+def shared(sets: Sequence[Iterable[Head]]) -> float | None:
+    """Mean share of its heads that a set has in common with another; None for a single one."""
+    table = [set(each) for each in sets]
+    pairs = list(itertools.combinations(table, 2))
+    if not pairs:
+        return None
+    return sum(len(a & b) / max(len(a), 1) for a, b in pairs) / len(pairs)
 
 
 def in_their_layers(drawn: Iterable[Head], heads: Iterable[Head]) -> int:

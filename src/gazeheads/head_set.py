@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,18 @@ class Head(NamedTuple):
 
     def __str__(self) -> str:
         return f"L{self.layer}H{self.head}"
+
+
+def head_named(name: str) -> Head:
+    """The head of a name such as "L3H1".
+
+    Raises:
+        HeadError: it is no name of a head.
+    """
+    match = re.fullmatch(r"L(\d+)H(\d+)", name.strip(), re.IGNORECASE)
+    if match is None:
+        raise HeadError(f"{name!r} names no head: L3H1 is head 1 of layer 3, from 0")
+    return Head(int(match[1]), int(match[2]))
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def test_jaccard_is_a_share_symmetric_and_one_for_equal_words(one: str, other: s
     [
         "Cow balances the guitar, then cow balances the guitar.",
         "Cow balances the guitar and cow balances the guitar.",
-        "A cow is at the volcano. Rain falls. A cow at the volcano!",
+        "A cow at the volcano. Rain falls. The cow at the volcano!",
         "the red boat the red boat",
     ],
 )

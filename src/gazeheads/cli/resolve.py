@@ -13,6 +13,7 @@ from PIL import Image
 
 from gazeheads.cli.region_options import Rule, Units
 from gazeheads.cli.terminal import ProgressBars, err, in_a_grid, load_quietly
+from gazeheads.control_draws import GAZE_SHARE
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.folders import read_strips
 from gazeheads.data.layout import relaid, relaid_picture
@@ -21,7 +22,6 @@ from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadError, HeadScores, HeadSet, HeadsWarning
 from gazeheads.regions import Region
-from gazeheads.study.experiments.controls import GAZE_SHARE
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM

@@ -59,9 +59,9 @@ def loops(said: list[str]) -> bool:
 def repeats(text: str) -> bool:
     """Whether a text says one thing twice: "Cow balances the drum, then cow balances the drum."
 
-    It does if two of its clauses have the same words in the same order, or if words are said again right after
-    themselves, with at most a "then" or an "and" between. Clauses and words said again count from
-    two content words on: "the cat and the cat food" repeats nothing.
+    It does if two of its clauses have the same words in the same order, or if words are said again
+    right after themselves, with at most a "then" or an "and" between. Clauses and words said again
+    count from two content words on: "the cat and the cat food" repeats nothing.
     """
     parts = [_begun(words(part)) for part in _CLAUSE.split(without_numbering(text))]
     said = [tuple(part) for part in parts if len(_told(part)) > 1]

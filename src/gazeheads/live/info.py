@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gazeheads.control_draws import GAZE_SHARE
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadScores
 
@@ -44,13 +45,13 @@ def model_info(scores: HeadScores, default_k: int, seed: int = 0) -> dict[str, A
 
 
 def control_heads(scores: HeadScores, k: int, seed: int) -> list[tuple[int, int]]:
-    """Living heads to compare with, in random order: up to `k`, none of the top `k`.
+    """Living heads to compare with, in random order: up to `k`, no gaze heads.
 
-    As many in every layer as the top `k` has, from the nearest layers where one has too few; all
-    others if there are fewer than `k`.
+    The study's share of the model counts as gaze heads, and the top `k`. As many in every layer as
+    the top `k` has, from the nearest layers where one has too few; all others if there are fewer.
     """
-    top = scores.top(k)
-    rest = [head for head in sorted(scores.living_ranking()) if head not in top]
-    drawn = list(scores.matched(top, 1, seed)[0]) if len(rest) >= k else rest
+    top, gaze = scores.top(k), scores.top(max(k, round(GAZE_SHARE * len(scores))))
+    rest = [head for head in sorted(scores.living_ranking()) if head not in gaze]
+    drawn = list(scores.matched(top, 1, seed, gaze)[0]) if len(rest) >= k else rest
     order = np.random.default_rng(seed).permutation(len(drawn))
     return [drawn[int(i)] for i in order]

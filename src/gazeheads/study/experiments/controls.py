@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from gazeheads.control_draws import in_their_layers
+from gazeheads.control_draws import GAZE_SHARE, in_their_layers, shared
 from gazeheads.errors import GazeheadsError, GazeheadsWarning
-from gazeheads.heads import HeadError, HeadScores, HeadSet, Pool
+from gazeheads.head_set import head_named
+from gazeheads.heads import Head, HeadError, HeadScores, HeadSet, Pool
 from gazeheads.study.experiment import Option
 from gazeheads.study.stats import add_one_p
 
@@ -30,8 +31,6 @@ DrawStrips = Annotated[
     Option("Measure them on so many strips; default: all, long texts 10, sweeps 4.", least=1),
 ]
 """Options of the commands that have random heads as a control."""
-GAZE_SHARE = 100 / 1152
-"""The study's gaze heads as a share of its model; at least so many never serve as controls."""
 
 
 def check_draws(draws: int, draw_strips: int | None) -> None:
@@ -116,17 +115,56 @@ def _of_pool(scores: HeadScores, k: int, draws: int, seed: int, pool: Pool, leas
     """By the study's protocol; if a pool holds too few, more of the ranking is excluded first."""
     for count in range(least, len(scores)):
         try:
-            several = (scores.random(k, seed + i, scores.top(count), pool) for i in range(draws))
-            return Drawn(tuple(several))
+            return _distinct(scores, k, draws, seed, pool, scores.top(count))
         except HeadError:  # the layers of these heads hold too few others
             continue
     gaze = scores.top(least)
     try:
-        drawn = tuple(scores.random(k, seed + i, gaze, pool, widen=True) for i in range(draws))
+        drawn = _distinct(scores, k, draws, seed, pool, gaze, widen=True)
     except HeadError as error:
         return Drawn((), f"no random heads beside {k} gaze heads: {error}")
     few = f"too few living heads in the layers of the top {least}"
-    return Drawn(drawn, f"{few}: as controls {drawn[0].name}")
+    notes = [f"{few}: as controls {drawn.sets[0].name}", drawn.note]
+    return Drawn(drawn.sets, "; ".join(note for note in notes if note))
+
+
+def _distinct(
+    scores: HeadScores,
+    k: int,
+    draws: int,
+    seed: int,
+    pool: Pool,
+    gaze: HeadSet,
+    widen: bool = False,
+) -> Drawn:
+    """Different sets of a pool; a set that was drawn before is drawn again, a while."""
+    found: dict[frozenset[Head], HeadSet] = {}
+    for attempt in range(50 * draws):
+        one = scores.random(k, seed + attempt, gaze, pool, widen)
+        found.setdefault(frozenset(one), one)
+        if len(found) == draws:
+            return Drawn(tuple(found.values()))
+    note = f"no more than {len(found)} different sets of {k} in the pool {pool!r}"
+    return Drawn(tuple(found.values()), note)
+
+
+def about_draws(draws: Sequence[Sequence[str]], gaze: Sequence[str] | None) -> dict[str, Any]:
+    """What control sets are like, from the names of their heads.
+
+    Args:
+        draws: of every set.
+        gaze: of the set under test; None: it was not measured.
+
+    Returns:
+        How many sets there are, how much two of them share on average, and how many heads of a
+        set stand in for one of their own layer, in the set where fewest do.
+    """
+    sets = [[head_named(name) for name in names] for names in draws]
+    own = None
+    if gaze is not None:
+        tested = [head_named(name) for name in gaze]
+        own = min(in_their_layers(each, tested) for each in sets)
+    return {"sets": len(sets), "shared": shared(sets), "own_layer": own}
 
 
 def say(notes: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gazeheads.judges import Verdict
-from gazeheads.study.experiments.controls import distribution
+from gazeheads.study.experiments.controls import about_draws, distribution
 from gazeheads.study.stats import Estimate, share
 
 GAZE, RANDOM, ALL = "gaze", "random", "all"
@@ -24,18 +24,22 @@ def conditions_summary(
         head_sets: the heads of every condition, as the settings of the run hold them.
         records: of the strips.
     """
-    return [_condition_summary(key, draws, records) for key, draws in head_sets.items()]
+    return [_condition_summary(key, head_sets, records) for key in head_sets]
 
 
 def _condition_summary(
-    key: str, draws: Sequence[Sequence[str]], records: Records
+    key: str, head_sets: Mapping[str, Sequence[Sequence[str]]], records: Records
 ) -> dict[str, Any]:
     name, _, k = key.rpartition("-")
+    draws, gaze = head_sets[key], head_sets.get(f"{GAZE}-{k}")
     return {
         "condition": name,
         "k": int(k),
         "key": key,
         "heads": [list(heads) for heads in draws],
+        **(
+            {"about_draws": about_draws(draws, gaze[0] if gaze else None)} if name == RANDOM else {}
+        ),
         **counted(key, records),
     }
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gazeheads.control_draws import GAZE_SHARE
 from gazeheads.data.strip import Strip
 from gazeheads.discovery.nulls import RATE, Null, permutation_null, split_half
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadScores
 from gazeheads.study.arrays import packed, unpacked
 from gazeheads.study.experiment import Experiment, Work, register
-from gazeheads.study.experiments.controls import GAZE_SHARE
 from gazeheads.study.identity import whole_settings
 from gazeheads.study.runs import RunFolder, RunOptions
 from gazeheads.study.schema import PackedArray, Record

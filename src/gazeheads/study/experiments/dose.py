@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gazeheads import prompts
 from gazeheads.data.strip import Strip
+from gazeheads.head_set import head_named
 from gazeheads.heads import HeadSet
 from gazeheads.judges import Judge, chosen_judge, judge_answers
 from gazeheads.judges.wording import loops, words
@@ -223,8 +224,7 @@ def results(folder: RunFolder) -> dict[str, Any]:
 
 def _heads_of(folder: RunFolder, recommended: Mapping[str, Any], strips: int) -> HeadSet:
     (names,) = folder.settings["head_sets"][GAZE]
-    pairs = [name.removeprefix("L").split("H") for name in names]
-    heads = HeadSet.of([(int(layer), int(head)) for layer, head in pairs])
+    heads = HeadSet.of(map(head_named, names))
     return HeadSet(
         heads.heads,
         f"gaze top {len(heads)}",

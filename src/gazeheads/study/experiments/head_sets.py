@@ -14,7 +14,8 @@ from gazeheads.discovery.gaze import DiscoveryError
 from gazeheads.discovery.overlap import overlap
 from gazeheads.discovery.rankings import contrastive, without_highest_half
 from gazeheads.discovery.text_heads import TEXT
-from gazeheads.heads import Head, HeadScores, HeadSet
+from gazeheads.head_set import head_named
+from gazeheads.heads import HeadScores, HeadSet
 from gazeheads.judges import Judge
 from gazeheads.study import published
 from gazeheads.study.arrays import packed, unpacked
@@ -131,7 +132,7 @@ def overlaps(settings: Mapping[str, Any], k: int) -> dict[str, Any]:
         k: size of the sets.
     """
     own = {
-        key.removesuffix(f"-{k}"): HeadSet.of(map(_head, draws[0]))
+        key.removesuffix(f"-{k}"): HeadSet.of(map(head_named, draws[0]))
         for key, draws in settings["head_sets"].items()
         if key.endswith(f"-{k}") and key != f"{RANDOM}-{k}" and len(draws[0]) == k
     }
@@ -143,12 +144,6 @@ def overlaps(settings: Mapping[str, Any], k: int) -> dict[str, Any]:
     ]
     shared = set.intersection(*(set(own[name]) for name in names)) if names else set()
     return {"k": k, "pairs": pairs, "shared_by_all": len(shared), "reference": GAZE}
-
-
-def _head(name: str) -> Head:
-    """From its name, such as "L3H1"."""
-    layer, _, number = name.removeprefix("L").partition("H")
-    return Head(int(layer), int(number))
 
 
 def _overlap(a: HeadSet, b: HeadSet, living: np.ndarray | None) -> dict[str, Any]:

@@ -67,7 +67,18 @@ def run(
     check_sizes(settings.ks, len(scores))
     own = next(each for each in (STEER_VQA, SWEEP_K, STEER_NARRATION) if each.name == experiment)
     conditions = settings.conditions_of(scores)
-    return ask_strips(vlm, strips, conditions, settings, options, own, judge, shared)
+    extra = {} if scores.living is None else {"living": int(scores.living.sum())}
+    return ask_strips(
+        vlm,
+        strips,
+        conditions,
+        settings,
+        options,
+        own,
+        judge,
+        shared,
+        {"ranking": scores.name, **extra},
+    )
 
 
 def ask_strips(
@@ -112,6 +123,7 @@ def results(folder: RunFolder) -> dict[str, Any]:
     conditions = conditions_summary(folder.settings["head_sets"], records)
     return {
         "heads": folder.settings["model_heads"],
+        **({"living": folder.settings["living"]} if "living" in folder.settings else {}),
         "chance": 1 / folder.settings["panels"],
         "conditions": conditions,
         "peak": peak_of(conditions),

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gazeheads.control_draws import GAZE_SHARE
 from gazeheads.data.strip import Strip
 from gazeheads.heads import HeadScores, HeadSet
 from gazeheads.judges import Judge, judge_answers, worth_asking
 from gazeheads.judges.verdict import VERDICT_FIELDS, Asked
 from gazeheads.study.experiment import Rejudging, Values
-from gazeheads.study.experiments.controls import GAZE_SHARE, ControlPool, draw_controls, say
+from gazeheads.study.experiments.controls import ControlPool, draw_controls, say
 from gazeheads.study.experiments.counting import (
     ALL,
     GAZE,

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gazeheads.control_draws import GAZE_SHARE
 from gazeheads.data.strip import Strip
 from gazeheads.discovery.overlap import overlap
 from gazeheads.discovery.text_heads import TEXT, lines_of, same_length, text_matrices
 from gazeheads.heads import HeadScores
 from gazeheads.study.arrays import packed, unpacked
 from gazeheads.study.experiment import Experiment, Work, register
-from gazeheads.study.experiments.controls import GAZE_SHARE
 from gazeheads.study.experiments.discover import LIVING, SCORES, SHOWN, living_of
 from gazeheads.study.identity import whole_settings
 from gazeheads.study.runs import RunFolder, RunOptions

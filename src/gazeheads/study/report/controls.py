@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +18,57 @@ from gazeheads.study.report.theme import Theme, save
 HEAD = ("what", "draw", "value", "low", "high", "strips")
 
 
-def controls_told(own: Results, what: str = "of the answers follow") -> str:
-    """One sentence about draws and gaze heads that anyone understands."""
+def controls_told(condition: Results, what: str = "of the answers follow") -> tuple[str, ...]:
+    """A sentence or two about draws and gaze heads that anyone understands."""
+    own = condition.get("controls")
+    if own is None:
+        return (
+            f"The {condition['k']} random heads are a single set, which says little about others: "
+            "no p.",
+        )
     count, gaze = len(own["draws"]), own["gaze"]
     told = (
-        f"Of {count} sets of other living heads, as many in every layer, half make "
+        f"Of {count} random sets of {condition['k']} other heads{_likeness(condition)}, half make "
         f"{100 * own['median']:.1f}% or more {what} and the best {100 * own['most']:.1f}%, on the "
         f"same {own['strips']} strips"
     )
     if gaze is None:
-        return f"{told}."
+        return (f"{told}. The gaze heads were not measured beside them: no p.",)
     reached = sum(draw["value"] >= gaze["value"] for draw in own["draws"])
     none = "none of them reaches" if reached == 0 else f"{reached} of them reach"
-    return f"{told}; {none} the gaze heads' {percent(gaze)} (p = {own['p']:.3f})."
+    least = "" if reached else f", the least that {count} sets can show"
+    return (f"{told}; {none} the gaze heads' {percent(gaze)} (p = {own['p']:.3f}{least}).",)
+
+
+def _likeness(condition: Results) -> str:
+    """How well the sets match the gaze heads' layers, and how alike they are among themselves."""
+    about = condition.get("about_draws")
+    if about is None:
+        return ""
+    parts = []
+    if about["own_layer"] is not None:
+        whole = about["own_layer"] == condition["k"]
+        parts.append(
+            "all in the layers of the gaze heads"
+            if whole
+            else f"{about['own_layer']} of {condition['k']} in the layers of the gaze heads, the "
+            "others near them, as too few are left there"
+        )
+    if about["shared"] is not None:
+        parts.append(f"two sets share {100 * about['shared']:.0f}% of their heads on average")
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def no_controls_told(conditions: Sequence[Results]) -> tuple[str, ...]:
+    """What is to be said where gaze heads have no random heads beside them."""
+    known = {c["k"] for c in conditions if c["condition"] == "random"}
+    alone = [str(c["k"]) for c in conditions if c["condition"] == "gaze" and c["k"] not in known]
+    if not alone:
+        return ()
+    return (
+        f"Beside {', '.join(alone)} gaze heads there are no random heads, as too few living heads "
+        "are left or none were asked for: no p.",
+    )
 
 
 def controls_blocks(

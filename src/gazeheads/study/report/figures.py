@@ -123,11 +123,11 @@ def k_curve(
             [100 * c["accuracy"][x] for c in curve] for x in ("value", "low", "high")
         )
         colour, label = theme.of(name), CONDITIONS[name]
-        if all(c.get("controls") for c in curve):  # many draws: their median and whole range
-            value, low, high = (
-                [100 * c["controls"][x] for c in curve] for x in ("median", "least", "most")
-            )
-            label += f", {max(len(c['controls']['draws']) for c in curve)} draws: median and range"
+        if drawn := [c["controls"] for c in curve if c.get("controls")]:
+            # many draws: their median and whole range; where there is one set, that alone
+            rows = [_of_draws(c) for c in curve]
+            value, low, high = ([100 * row[x] for row in rows] for x in range(3))
+            label += f", {max(len(own['draws']) for own in drawn)} draws: median and range"
         axes.fill_between(shares, low, high, color=colour, alpha=0.16, linewidth=0)
         axes.plot(
             shares, value, "o-", color=colour, markersize=4.5, label=label,
@@ -165,6 +165,14 @@ def k_curve(
     axes.set_ylabel("answers that follow")
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=1)
     return figure
+
+
+def _of_draws(condition: dict[str, Any]) -> tuple[float, float, float]:
+    """Median, least and most of a condition's draws; of a single set three times its value."""
+    own = condition.get("controls")
+    if own is None:
+        return (condition["accuracy"]["value"],) * 3
+    return own["median"], own["least"], own["most"]
 
 
 def _far_apart(ks: Sequence[int]) -> list[int]:

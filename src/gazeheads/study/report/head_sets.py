@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from gazeheads.control_draws import GAZE_SHARE
 from gazeheads.study import published
 from gazeheads.study.experiments import head_sets
-from gazeheads.study.experiments.controls import GAZE_SHARE
 from gazeheads.study.experiments.counting import ALL, GAZE, RANDOM
 from gazeheads.study.report import rankings
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock

@@ -27,7 +27,8 @@ def followed(condition: Results) -> str:
     if own is None:
         return percent(condition["accuracy"], interval=True)
     least, most = (f"{100 * own[end]:.1f}" for end in ("least", "most"))
-    return f"{100 * own['median']:.1f}% ({least}\N{EN DASH}{most}, {len(own['draws'])} draws)"
+    drawn = f"{len(own['draws'])} draws on {own['strips']} strips"
+    return f"{100 * own['median']:.1f}% ({least}\N{EN DASH}{most}, {drawn})"
 
 
 def clean(condition: Results) -> str:

@@ -16,7 +16,7 @@ from gazeheads.study.report.blocks import (
     Tile,
     example_of,
 )
-from gazeheads.study.report.controls import controls_blocks, controls_told
+from gazeheads.study.report.controls import controls_blocks, controls_told, no_controls_told
 from gazeheads.study.report.numbers import Results, Runs, counts, followed, percent
 from gazeheads.study.report.sections import headline_of, section
 from gazeheads.study.report.theme import save
@@ -34,17 +34,19 @@ def steering_tiles(runs: Runs) -> list[Tile]:
         share = 100 * k / results["heads"]
         own, drawn = condition["accuracy"], condition.get("controls")
         who = f"{k} {'gaze' if name == GAZE else name} heads" if name != "all" else "all heads"
-        note = f"{share:.3g}% of {results['heads']}; {own['hits']} of {own['total']} answers"
+        living = f" ({results['living']} living)" if results.get("living") else ""
+        note = f"{share:.3g}% of {results['heads']} heads{living}; "
+        note += f"{own['hits']} of {own['total']} answers"
         value = percent(own)
         if drawn is not None:
             value = f"{100 * drawn['median']:.1f}%"
             p = "" if drawn["p"] is None else f", p = {drawn['p']:.3f}"
             note = (
-                f"median of {len(drawn['draws'])} sets of living heads in the same layers, "
+                f"median of {len(drawn['draws'])} random sets, "
                 f"{100 * drawn['least']:.1f} to {100 * drawn['most']:.1f}%{p}"
             )
         elif name == GAZE and condition.get("clean") is not None:
-            note += f", {condition['clean']['hits']} of them clean"
+            note += f", {percent(condition['clean'])} clean"
         tiles.append(Tile(value, f"of answers follow when {who} are steered", note))
     return tiles
 
@@ -106,8 +108,9 @@ def conditions_section(runs: Runs) -> Section:
     bars = FigureBlock(
         picture,
         f"Bars of steering accuracy: {told}.",
-        "Share of answers that describe the panel the heads were pointed at, with 95% bootstrap "
-        "intervals over strips. The dotted line is chance.",
+        "Share of answers that describe the panel the heads were pointed at, with 95% intervals "
+        "over strips (bootstrap, at 0 and 100% Wilson's); of random heads the median and range of "
+        "all sets. The dotted line is chance.",
         data,
     )
     unsteered = results["unsteered"]
@@ -118,7 +121,8 @@ def conditions_section(runs: Runs) -> Section:
             "By the study's rules an incoherent answer is a miss, and so is one that equals the "
             "unsteered answer, even where that describes the panel in question. The pale bars "
             "count content alone.",
-            *(controls_told(own) for own in distributions.values()),
+            *(told for c in conditions if c["condition"] == "random" for told in controls_told(c)),
+            *no_controls_told(conditions),
             _unsteered_told(unsteered),
         ),
         (

@@ -153,7 +153,12 @@ def narration_section(runs: Runs) -> Section:
         f"Asked “{run.settings['prompt']}” without being told which panel, the model describes "
         "the panel its heads are pointed at, or not."
     )
-    told = tuple(controls_told(own, "of the texts follow") for own in distributions.values())
+    told = tuple(
+        each
+        for c in results["conditions"]
+        if c["condition"] == "random"
+        for each in controls_told(c, "of the texts follow")
+    )
     blocks: tuple[Block, ...] = (figure, *drawn, table)
     return Section("narration", "“This panel”: steering a longer text", (text, *told), blocks)
 
