@@ -20,6 +20,9 @@ from gazeheads.data.pictures import open_image
 from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadError, HeadScores, HeadSet, HeadsWarning
+from gazeheads.heads_by_default import DISCOVERY_STRIPS as DISCOVERY_STRIPS
+from gazeheads.heads_by_default import TUNING_SEED as TUNING_SEED
+from gazeheads.heads_by_default import default_heads
 from gazeheads.regions import Region
 from gazeheads.study.experiments.controls import GAZE_SHARE
 
@@ -28,12 +31,8 @@ if TYPE_CHECKING:
     from gazeheads.steering import Steering
 
 Found = TypeVar("Found", HeadSet, HeadScores)
-TUNING_SEED = 1_000_003
-"""Distance of the seeds of tuning strips and evaluation strips."""
 LENGTH_SEED = 10_007
 """Distance of the seeds of strips of different lengths."""
-DISCOVERY_STRIPS = 12
-"""Enough to rank heads when a command needs them at once."""
 
 
 def strips_for(folder: Path | None, limit: int, seed: int, panels: int = 6) -> list[Strip]:
@@ -251,8 +250,5 @@ def model_and_heads(
     check_k(vlm, k)
     if read is not None:
         return vlm, heads_of(vlm, read, anyway)
-    from gazeheads.discovery.gaze import discover
-
-    drawn = strips_for(None, DISCOVERY_STRIPS, seed + TUNING_SEED)
-    scores = discover(vlm, drawn, progress=bars("Finding gaze heads"), seed=seed)
-    return vlm, best_heads(scores, k)
+    progress = bars("Finding gaze heads")
+    return vlm, default_heads(vlm, k, seed=seed, in_rows=in_a_grid(), progress=progress)

@@ -22,6 +22,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from gazeheads.data.arrays import image_of
 from gazeheads.data.colour import ImageError, Notes, to_rgb
+from gazeheads.data.drawn.mark import KEY
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,7 +99,7 @@ def is_plain(image: ImageLike) -> TypeGuard[Image.Image]:
     return (
         type(image) is Image.Image
         and image.mode == "RGB"
-        and not image.info
+        and image.info.keys() <= {KEY}
         and not image.getexif()
         and 0 not in image.size
     )

@@ -15,6 +15,7 @@ from gazeheads.attention.ambient import SteeringContext
 from gazeheads.attention.install import install, softmax_layers, unwrap
 from gazeheads.attention.intervention import Mode, Norms, When
 from gazeheads.heads import HeadSet
+from gazeheads.models import asking
 from gazeheads.models.families.family import Family, Fit
 from gazeheads.models.fingerprint import fingerprint_of
 from gazeheads.models.generate import Decoding, pad_id, stop_ids
@@ -220,9 +221,7 @@ class VLM:
         batch, plan = prepare(self, pairs, watch, norms)
         return generations(self, pairs, batch, plan, decoding)
 
-    def ask(self, image: ImageLike | Sequence[ImageLike], prompt: str, **options: Any) -> str:
-        """The answer to a question about an image."""
-        return self.generate(self.encode(image, prompt), **options)[0].text
+    ask, describe, log_prob = asking.ask, asking.describe, asking.log_prob
 
     def stream(
         self,
