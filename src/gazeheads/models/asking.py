@@ -53,9 +53,19 @@ class UnseenWarning(GazeheadsWarning):
     """comic-tiny is asked about a picture of a kind it never saw."""
 
 
+def doubt(vlm: VLM, drawn: bool) -> str:
+    """What has to be said about a model's texts on a picture; empty if nothing.
+
+    Args:
+        vlm: the model.
+        drawn: whether the picture is known to be drawn by this package.
+    """
+    return NEVER_SAW if vlm.name == COMIC_TINY and not drawn else ""
+
+
 def never_saw(vlm: VLM, *images: Any) -> bool:
     """Whether the model is comic-tiny and one of the pictures is not known to be drawn for it."""
-    return vlm.name == COMIC_TINY and not all(map(is_drawn, images))
+    return bool(doubt(vlm, all(map(is_drawn, images))))
 
 
 def region_of(value: Any) -> Region:
