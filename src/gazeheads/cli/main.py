@@ -14,6 +14,7 @@ from gazeheads import __version__, prompts
 from gazeheads.cli import region_options as regions
 from gazeheads.cli.commands import models
 from gazeheads.cli.commands.compare import compare_command
+from gazeheads.cli.commands.composites import composites_command
 from gazeheads.cli.commands.demo import demo_command
 from gazeheads.cli.commands.describe import describe_command
 from gazeheads.cli.commands.experiments import CommandsOfExperiments, experiments_app
@@ -48,6 +49,7 @@ app.command("demo")(demo_command)
 app.command("watch")(watch_command)
 app.command("describe")(describe_command)
 app.command("compare")(compare_command)
+app.command("composites")(composites_command)
 
 Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]

@@ -17,6 +17,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7
 """Told apart by most people who do not see all colours."""
 _WIDTH = 46  # characters of a line of text
 _SIDE = 5.2  # inches of the longer side of the picture
+_TEXT = 4.1  # inches of the column of texts
 _LINE = 0.19  # inches
 
 
@@ -54,9 +55,9 @@ def region_figure(
     shrink = _SIDE / max(image.size)
     wide, high = image.width * shrink, image.height * shrink
     tall = max(high + 0.4, lines * _LINE + 0.2)
+    whole = wide + _TEXT
     with plain_text():
-        figure = Figure(figsize=(wide + 4.6, tall))
-        whole = wide + 4.6
+        figure = Figure(figsize=(whole, tall))
         axes = figure.add_axes((0.1 / whole, 1 - (high + 0.3) / tall, wide / whole, high / tall))
         axes.imshow(np.asarray(image))
         axes.set_axis_off()

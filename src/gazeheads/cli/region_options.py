@@ -24,6 +24,14 @@ class Rule(StrEnum):
     overlap = "overlap"
 
 
+class Steered(StrEnum):
+    """Which passes are steered (see `Steering.when`)."""
+
+    prefill = "prefill"
+    decode = "decode"
+    both = "both"
+
+
 BoxOption = Annotated[
     str | None, typer.Option("--box", help="Look at x0,y0,x1,y1, in pixels or in --units.")
 ]
@@ -48,4 +56,8 @@ MasksOption = Annotated[
 ]
 GridOption = Annotated[
     str | None, typer.Option("--grid", help="Every cell of ROWSxCOLUMNS, such as 2x3.")
+]
+WhenOption = Annotated[
+    Steered,
+    typer.Option("--when", help="Steer the reading of the question, the writing, or both."),
 ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from gazeheads import prompts
+from gazeheads.attention.intervention import When
 from gazeheads.boxes import RegionError
 from gazeheads.data.drawn.mark import is_drawn
 from gazeheads.errors import GazeheadsWarning
@@ -158,6 +159,7 @@ def ask(
     *,
     heads: HeadsToSteer = None,
     every: int | None = None,
+    when: When | None = None,
     **options: Any,
 ) -> str:
     """The answer to a question about an image.
@@ -170,6 +172,7 @@ def ask(
             at in turn. None: the model as it is.
         heads: the heads to steer; None: the default ones, found on drawn strips at the first use.
         every: tokens for each place of a list; None: equal parts of `max_new_tokens`.
+        when: steer the prefill, the decode steps, or both; None: see `when_to_steer`.
         options: of `Decoding`.
 
     Raises:
@@ -188,8 +191,17 @@ def ask(
     target = target_of(look_at, every)
     check_places(target, encoded.tokens.sizes)
     _warn(vlm, image)
-    steering = steering_to(vlm, target, heads)
+    steering = steering_to(vlm, target, heads, when=when or when_to_steer(target))
     return vlm.generate([(encoded, steering)], **options)[0].text
+
+
+def when_to_steer(target: Region | Schedule | LiveSteering | None) -> When:
+    """When heads are steered unless it is said: to one region while the question is read.
+
+    Heads held at a region at every step of the answer too are kept from what was written already,
+    and repeat it (docs/describe.md has the numbers). A schedule acts at every step.
+    """
+    return "prefill" if isinstance(target, Region) else "both"
 
 
 def check_places(
@@ -238,6 +250,7 @@ def log_prob(
     look_at: LookAt = None,
     *,
     heads: HeadsToSteer = None,
+    when: When | None = None,
 ) -> AnswerLikelihood:
     """How likely an answer is when the heads look somewhere.
 
@@ -248,6 +261,7 @@ def log_prob(
             open, so that no end token is counted.
         look_at: see `ask`; of a list each place gets an equal part of the answer's tokens.
         heads: the heads to steer; None: the default ones.
+        when: see `ask`.
 
     Returns:
         The logarithm of its probability, and the number of its tokens.
@@ -263,7 +277,7 @@ def log_prob(
     steering: Steerings = None
     if target is not None:
         _warn(vlm, image)
-        steering = steering_to(vlm, target, heads)
+        steering = steering_to(vlm, target, heads, when=when or when_to_steer(target))
     return AnswerLikelihood(answer_log_probs(vlm, encoded, tokens, [steering])[0], len(tokens))
 
 

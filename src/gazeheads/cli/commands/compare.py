@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,7 @@ def compare_command(
     units: given.UnitsOption = None,
     rule: given.RuleOption = given.Rule.centre,
     threshold: given.ThresholdOption = None,
+    when: given.WhenOption = given.Steered.prefill,
     prompt: Annotated[
         str, typer.Option("--prompt", "--question", help="What is asked.")
     ] = prompts.DESCRIBE_REGION,
@@ -59,7 +61,10 @@ def compare_command(
 
         encoded = vlm.encode(task.image(), prompt)
         tokens = answer_tokens(vlm, answer)
-        steered: list[Any] = list(resolve.steerings(chosen, task.regions, rule, share))
+        steered: list[Any] = [
+            replace(each, when=when.value)
+            for each in resolve.steerings(chosen, task.regions, rule, share)
+        ]
         plain, *found = answer_log_probs(vlm, encoded, tokens, [None, *steered])
     ranked = sorted(zip(task.regions, found, strict=True), key=lambda each: -each[1])
     note = terminal.print_doubt(vlm, task.drawn)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from gazeheads.models import VLM
 
 SETTINGS, RESULTS = "settings.json", "descriptions.jsonl"
-KIND = "region-descriptions"
+KIND, KIND_OF_ALL = "region-descriptions", "region-descriptions-of-pictures"
 
 Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]
 Heads = Annotated[
@@ -76,6 +75,7 @@ def describe_command(
     units: given.UnitsOption = None,
     rule: given.RuleOption = given.Rule.centre,
     threshold: given.ThresholdOption = None,
+    when: given.WhenOption = given.Steered.prefill,
     prompt: Prompt = prompts.DESCRIBE_REGION,
     model: Model = "comic-tiny",
     heads: Heads = None,
@@ -107,7 +107,7 @@ def describe_command(
     tasks = list(tasks_of(images or [], places, seed))
     asked = {
         "prompt": prompt, "model": model, "heads": _digest(heads), "k": k, "seed": seed,
-        "regions": places.asked(), "rule": rule.value, "threshold": share,
+        "regions": places.asked(), "rule": rule.value, "threshold": share, "when": when.value,
         "max_new_tokens": max_new_tokens,
     }  # fmt: skip
     folder = None if out is None else _Folder(out)
@@ -121,7 +121,8 @@ def describe_command(
         if not all(known):
             vlm, chosen = resolve.model_and_heads(model, heads, k, seed, bars, heads_anyway)
             delta = resolve.strength(chosen)
-            asking = _Asking(vlm, chosen, delta, prompt, max_new_tokens, rule.value, share)
+            how = {"delta": delta, "rule": rule.value, "threshold": share, "when": when.value}
+            asking = _Asking(vlm, chosen, how, prompt, max_new_tokens)
         progress = bars("Describing")
         for task, before in zip(tasks, known, strict=True):
             records.append(before or _described(asking, task, asked, folder))
@@ -131,7 +132,7 @@ def describe_command(
     if folder is not None:
         write_text(folder.path / RESULTS, "".join(json_text(each) + "\n" for each in records))
     if as_json:
-        terminal.out.print(json_text({"kind": KIND, "pictures": records}), markup=False)
+        terminal.out.print(json_text({"kind": KIND_OF_ALL, "pictures": records}), markup=False)
     _tell(records, folder, texts=not (as_json or as_lines))
 
 
@@ -156,15 +157,13 @@ def _digest(path: Path | None) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class _Asking:
-    """A model, its heads and the question."""
+    """A model, its heads, how they are steered, and the question."""
 
     vlm: VLM
     heads: HeadSet
-    delta: float
+    how: dict[str, Any]
     prompt: str
     max_new_tokens: int
-    rule: str
-    threshold: float
 
     def record(self, task: PictureTask) -> dict[str, Any]:
         """What is said about a picture, plainly and region by region, in one batch."""
@@ -172,8 +171,7 @@ class _Asking:
         from gazeheads.steering import Steering
 
         encoded = self.vlm.encode(task.image(), self.prompt)
-        how: Any = {"rule": self.rule, "threshold": self.threshold}
-        steered = [Steering(self.heads, where, self.delta, **how) for where in task.regions]
+        steered = [Steering(self.heads, where, **self.how) for where in task.regions]
         rows: list[Any] = [encoded, *((encoded, each) for each in steered)]
         said = [
             each.text.strip()
@@ -181,6 +179,7 @@ class _Asking:
         ]
         note = doubt(self.vlm, task.drawn)
         return {
+            "kind": KIND,
             "picture": task.called,
             "pixels": task.pixels,
             "size": list(task.size),
@@ -196,7 +195,7 @@ class _Asking:
         }
 
 
-def _write(folder: _Folder, task: PictureTask, record: Mapping[str, Any]) -> None:
+def _write(folder: _Folder, task: PictureTask, record: dict[str, Any]) -> None:
     """The figure, then the record that says the picture is done."""
     from gazeheads.cli.region_figure import region_figure
     from gazeheads.files import write_json
@@ -205,7 +204,7 @@ def _write(folder: _Folder, task: PictureTask, record: Mapping[str, Any]) -> Non
     path = folder.path / f"{task.name}.regions.png"
     title, note = Path(record["picture"]).name, record["note"] or ""
     region_figure(task.image(), task.regions, texts, record["unsteered"], path, title, note)
-    write_json(folder.path / f"{task.name}.json", {"kind": KIND, **record})
+    write_json(folder.path / f"{task.name}.json", record)
 
 
 def _tell(records: list[dict[str, Any]], folder: _Folder | None, texts: bool) -> None:
