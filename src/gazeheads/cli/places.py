@@ -99,8 +99,8 @@ def read_mask(path: Path) -> np.ndarray:
     """
     picture = np.asarray(open_image(path))
     with Image.open(path) as stored:
-        alpha = stored.convert("RGBA").getextrema()[3]
-    if alpha != (255, 255):
+        alpha = np.asarray(stored.convert("RGBA"))[..., 3]
+    if (alpha < 255).any():
         raise RegionError(
             f"mask {path} is partly transparent, so that nobody knows what belongs to the region: "
             "save it in black and white"

@@ -114,7 +114,7 @@ def describe_command(
     if folder is not None:
         check_writable(folder.path)
         folder.begin(asked, overwrite)
-    known = [folder and folder.known(task, asked) for task in tasks]
+    known = [folder.known(task, asked) if folder is not None else None for task in tasks]
     records: list[dict[str, Any]] = []
     with terminal.ProgressBars() as bars:
         asking = None
