@@ -30,6 +30,7 @@ def test_panels_of_drawn_strips_carry_it_in_their_files(tmp_path: Path) -> None:
     foreign = write_strips(tmp_path / "foreign", [Strip("x", tuple(noise))])
     assert is_drawn(drawn / "comic1" / "p1.png") and is_drawn(str(drawn / "comic1" / "p2.png"))
     assert not is_drawn(foreign / "comic1" / "p1.png")
+    assert is_drawn(open_image(drawn / "comic1" / "p1.png"))
     assert is_drawn(read_strips(drawn)[0].image) and not is_drawn(read_strips(foreign)[0].image)
 
 

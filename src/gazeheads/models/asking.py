@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from gazeheads import prompts
 from gazeheads.attention.intervention import When
 from gazeheads.boxes import RegionError
 from gazeheads.data.drawn.mark import is_drawn
@@ -19,6 +18,7 @@ from gazeheads.heads import HeadSet
 from gazeheads.models.generate import Decoding
 from gazeheads.models.likelihood import answer_log_probs, answer_tokens
 from gazeheads.models.rows import Steerings
+from gazeheads.prompts import DESCRIBE_REGION
 from gazeheads.regions import Region
 from gazeheads.steering import LiveSteering, Schedule, Steering
 
@@ -218,7 +218,7 @@ def describe(
     vlm: VLM,
     image: ImageLike,
     region: LookAt,
-    prompt: str = prompts.DESCRIBE_REGION,
+    prompt: str = DESCRIBE_REGION,
     *,
     heads: HeadsToSteer = None,
     max_new_tokens: int = DESCRIBE_TOKENS,
