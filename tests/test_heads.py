@@ -42,6 +42,23 @@ def test_scores_survive_a_file(tmp_path):
     assert np.array_equal(scores.scores, again.scores)
     assert np.array_equal(scores.matrices, again.matrices)
     assert again.provenance == scores.provenance and again.name == scores.name
+    assert again.q is None
+
+
+def test_q_survives_a_file_and_is_of_its_own_scores_only(tmp_path):
+    scores = make_scores()
+    q = np.linspace(1e-9, 1, scores.scores.size).reshape(scores.shape)
+    tested = replace(scores, q=q)
+    path = tested.save(tmp_path / "scores.json")
+    again = HeadScores.load(path)
+    assert again.q is not None and np.array_equal(again.q, q)
+    assert again.selectivity().q is None
+    with pytest.raises(GazeheadsError, match="q of shape"):
+        replace(scores, q=q[:, 1:])
+    data = json.loads(path.read_text())
+    del data["q"]
+    path.write_text(json.dumps(data))
+    assert HeadScores.load(path).q is None
 
 
 def test_head_set_survives_a_file(tmp_path):

@@ -100,6 +100,12 @@ class HeadScores:
         """The living heads, best first; all heads if it is unknown which live."""
         return self.ranking()[: int(self._alive().sum())]
 
+    def tested(self) -> np.ndarray:
+        """(L, H) bool: the heads of `living_ranking`, which the null of the scores is of."""
+        mask = self._alive().copy()
+        mask[list(self.provenance.get("layers_without_heads", ()))] = False
+        return mask
+
     def living_text(self) -> str:
         """How many heads live, for people: "48 of 160 living"; "160 heads" if unknown."""
         if self.living is None:

@@ -43,7 +43,11 @@ def staircase(trace: PanelTrace, title: str = "", what: str = "panel") -> Figure
             label = legend_label(name)
             top.plot(steps, trace.values[:, i], color=colour, label=label, linewidth=1.4)
         top.set_ylabel("share of attention" if trace.normalised else "attention")
-        top.legend(title=what, ncols=min(len(names), 8), fontsize="small", loc="upper right")
+        # beside the lines: a legend on top of them hides peaks
+        top.legend(
+            title=what, fontsize="small", loc="upper left", bbox_to_anchor=(1.01, 1.02),
+            borderaxespad=0,
+        )  # fmt: skip
         top.set_title(shown(title))
         picture: Any = bottom.imshow(
             trace.values.T, aspect="auto", interpolation="nearest", cmap="viridis", origin="upper"

@@ -73,6 +73,15 @@ def test_discover_lists_heads_and_its_scores_steer_and_watch(
     scores = tmp_path / "discover" / "tiny-random" / "scores.json"
     ranking = HeadScores.load(scores).ranking()
     assert [line.split()[1] for line in out.splitlines()[:3]] == [str(h) for h in ranking[:3]]
+    # how many heads are more than chance, and how stable the ranking is, as saved
+    counted, stable = out.splitlines()[3:5]
+    q, rows = HeadScores.load(scores).q, json.loads((scores.parent / "summary.json").read_text())
+    results = rows["results"]
+    assert q is not None and counted.startswith(f"{(q <= 0.05).sum()} of 16 living heads look at")
+    assert f"{results['null']['permutations']:,} shuffles" in counted
+    spearman = results["stability"]["spearman"]
+    assert stable.startswith("Rankings from two random halves of the strips correlate by ")
+    assert f" by {spearman:.2f} and share " in stable
 
     about = ("--model", model, "--heads", scores, "--k", 2, "--max-new-tokens", 4)
     code, out, err = command("steer", strips, *about, "--comic", 2)
@@ -96,6 +105,42 @@ def test_discover_lists_heads_and_its_scores_steer_and_watch(
     assert data["heads"] == [list(head) for head in ranking[:2]]
     with Image.open(folder / "staircase.png") as figure:
         assert figure.width > 500
+
+
+def test_heads_found_in_text_are_a_run_told_beside_those_of_images(
+    command: Command, model: str, strips: Path, tmp_path: Path
+) -> None:
+    words = ("discover", "--from", "text", "--model", model, "--strips", strips, "--out", tmp_path)
+    code, out, err = command(*words, "--k", 3)
+    assert code == 0, err
+    folder = tmp_path / "text-heads" / "tiny-random"
+    scores = HeadScores.load(folder / "scores.json")
+    ranking = scores.living_ranking()
+    assert [line.split()[1] for line in out.splitlines()[:3]] == [str(h) for h in ranking[:3]]
+    results = json.loads((folder / "summary.json").read_text())["results"]
+    assert scores.matrices is not None and results["lines"] == scores.matrices.shape[-1] == 2
+    # the image heads are those of the same strips
+    (image,) = (tmp_path / "discover").rglob("scores.json")
+    for own in results["overlaps"]:
+        k = own["k"]
+        assert own["shared"] == len(set(HeadScores.load(image).top(k)) & set(ranking[:k]))
+        assert 0 < own["p"] <= 1
+        assert f"Top {k}: {own['shared']} are also" in out and f"p = {own['p']:.4f}" in out
+    # a second time it is read back
+    before = tree(tmp_path)
+    assert command(*words, "--k", 3)[1] == out and tree(tmp_path) == before
+
+
+def test_strips_without_captions_have_no_text_heads(
+    command: Command, model: str, strips: Path, tmp_path: Path
+) -> None:
+    bare = shutil.copytree(strips, tmp_path / "bare")
+    (bare / "captions.jsonl").unlink()
+    code, out, err = command(
+        "discover", "--from", "text", "--model", model, "--strips", bare, "--out", tmp_path / "o"
+    )
+    assert (code, out) == (2, "") and "captions" in err.splitlines()[-1]
+    assert not list((tmp_path / "o").rglob("*.json"))
 
 
 def test_heads_are_discovered_when_none_are_named(

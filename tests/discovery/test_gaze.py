@@ -8,6 +8,10 @@ import torch
 from eager_reference import STATE, Reference
 
 from gazeheads import GazeheadsError, discover, prompts
+from gazeheads.discovery import gaze
+from gazeheads.discovery.nulls import permutation_null
+from gazeheads.head_set import HeadsWarning
+from gazeheads.heads import HeadScores
 from gazeheads.models import score
 
 
@@ -144,3 +148,21 @@ def test_strips_that_do_not_fit(vlm, make_strip):
         discover(vlm, [make_strip("a")] * 2, limit=0)
     with pytest.raises(GazeheadsError, match="prompt"):
         discover(vlm, [make_strip("a")], prompt="{panel}?")
+
+
+def test_discover_tells_which_heads_are_more_than_chance(vlm, make_strip, monkeypatch, tmp_path):
+    strips = [make_strip(f"s{i}", panels=3, seed=i) for i in range(4)]
+    each: list[np.ndarray] = []
+    _, mean = gaze.measure(vlm, strips, each=each)
+    assert len(each) == 4 and {one.dtype for one in each} == {np.dtype("float32")}
+    assert np.abs(np.mean(each, axis=0) - mean).max() < 1e-6
+    scores = discover(vlm, strips, seed=5)
+    expected = permutation_null(np.stack(each), vlm.living_heads(), seed=5).q
+    assert scores.q is not None and np.array_equal(scores.q, expected)
+    again = HeadScores.load(scores.save(tmp_path / "scores.json"))
+    assert again.q is not None and np.array_equal(again.q, expected)
+    # too many strips to keep: said, and the scores are the same
+    monkeypatch.setattr(gaze, "KEPT_BYTES", 4 * 4 * 16 * 9 - 1)
+    with pytest.warns(HeadsWarning, match="4 strips are too many"):
+        without = discover(vlm, strips, seed=5)
+    assert without.q is None and np.array_equal(without.scores, scores.scores)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from gazeheads.discovery.attribution import Contest, advantage, gradient
+from gazeheads.discovery.elimination import EXACT, backward_order, elimination
 from gazeheads.discovery.gaze import DiscoveryError
 from gazeheads.discovery.greedy import forward_selection
 from gazeheads.discovery.overlap import overlap
@@ -77,6 +78,47 @@ def test_forward_selection_finds_planted_heads_that_only_work_together() -> None
     found = forward_selection(lambda chosen: [h for h in heads if h not in chosen], value, 2)
     assert found == planted
     assert len(forward_selection(lambda c: [h for h in heads if h not in c], value, 50)) == 12
+
+
+def test_elimination_keeps_heads_that_only_work_together() -> None:
+    planted = {Head(1, 2), Head(0, 1), Head(4, 4)}
+    heads = [Head(layer, head) for layer in range(5) for head in range(5)]
+    assert len(heads) > EXACT
+
+    def value(left):  # type: ignore[no-untyped-def]
+        return float(len(planted & set(left)) == 3) + 0.1 * len(planted & set(left))
+
+    def slopes(left):  # type: ignore[no-untyped-def]
+        table = np.zeros((5, 5))
+        for number, head in enumerate(sorted(left)):
+            # the slope misjudges one planted head among the last few
+            table[head] = 1.0 if head in planted - {Head(4, 4)} else 0.01 * number
+        return table
+
+    order = backward_order(heads, slopes, lambda sets: [value(own) for own in sets], 5)
+    assert set(order[:3]) == planted
+    assert sorted(order) == heads
+
+
+def test_elimination_ranks_every_living_head_before_the_dead(vlm, strip) -> None:  # type: ignore[no-untyped-def]
+    living = np.zeros((vlm.num_layers, vlm.num_heads), dtype=bool)
+    living[1:3, :3] = True
+    after = HeadScores(np.zeros(living.shape), living=living)
+    one = contest(vlm, strip)
+    found = elimination(vlm, [one], after)
+    assert set(found.ranking()[:6]) == {Head(*map(int, at)) for at in np.argwhere(living)}
+    assert found.name == "elimination" and len(set(found.scores.flat)) == living.size
+
+    def value(heads):  # type: ignore[no-untyped-def]
+        gate = torch.zeros(living.shape)
+        for head in heads:
+            gate[head] = 1.0
+        return float(log_probabilities(vlm, [one.target], gate)[0])
+
+    # the first to go was the one least missed of the five with the smallest slopes
+    top = found.ranking()[:6]
+    without = [value([head for head in top if head != left_out]) for left_out in top]
+    assert without[-1] >= sorted(without)[-2] - 1e-5
 
 
 def test_contrast_ignores_a_head_that_looks_at_one_panel_whatever_is_asked() -> None:

@@ -106,6 +106,7 @@ def test_saying_one_thing_twice_is_a_repetition(text: str) -> None:
         "A cow, a cow and a guitar.",
         "Cow balances the guitar, then owl rides the cake.",
         "No, no.",
+        "A cat on the table, a cat under the table.",
     ],
 )
 def test_a_word_that_comes_again_is_none(text: str) -> None:

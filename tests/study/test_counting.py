@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gazeheads.judges import Verdict
 from gazeheads.study.experiments.controls import distribution
 from gazeheads.study.experiments.counting import counted
 from gazeheads.study.stats import add_one_p, share, wilson
@@ -92,3 +93,23 @@ def test_intervals_at_the_ends_have_a_width_that_shrinks_with_strips(
 def test_wilson_by_hand() -> None:
     low, high = wilson(8, 10)
     assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
+
+
+def test_a_judge_that_cannot_say_leaves_nothing_of_the_earlier_one() -> None:
+    """Judged again by captions, an answer must not stay "mixed" by the labels."""
+    from gazeheads.data.drawn.strips import draw_strips
+    from gazeheads.study.experiments.steered_answers import ANSWERS_AGAIN
+
+    class Mute:
+        name, about = "mute", {}
+
+        def judge(self, strip: Any, answers: Any) -> list[Verdict]:
+            return [Verdict(1, "described") for _ in answers]
+
+    old = answer("gaze-3", 1, 1, mixed=True, repeats=True, text="a cow and a drum")
+    record = {"answers": [old], "baseline": {**old, "text": "an owl"}}
+    (shown,) = draw_strips(1, 3, 2, size=32)
+    again = ANSWERS_AGAIN.judged(record, shown, Mute(), {})
+    own = again["answers"][0]
+    assert "mixed" not in own and own["repeats"] is False and own["target"] == 1
+    assert counted("gaze-3", [{**record, **again}])["clean"] is None

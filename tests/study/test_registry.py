@@ -28,6 +28,7 @@ NAMES = {
     "reading-directions",
     "reading-order", "staircase", "staircase-reverse", "steer-dynamic", "steer-narration",
     "steer-vqa", "sweep-delta", "sweep-k", "sweep-panels", "sweep-pools", "sweep-prompts",
+    "text-heads",
 }  # fmt: skip
 STUDY = Path(gazeheads.study.__file__).parent
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import bootstrap
+from scipy.stats import binomtest, bootstrap
 
 from gazeheads.errors import GazeheadsError
-from gazeheads.study.stats import share
+from gazeheads.study.stats import share, wilson
 
 COUNTS = st.lists(
     st.integers(0, 6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
@@ -31,8 +31,13 @@ def test_the_interval_holds_the_share_and_stays_between_0_and_1(
     assert share(hits, totals) == own
 
 
-def test_certain_results_have_no_spread() -> None:
-    assert (share([6, 6], [6, 6]).low, share([0, 0], [6, 6]).high) == (1, 0)
+def test_certain_results_are_as_certain_as_so_many_strips_let_them_be() -> None:
+    """Wilson's interval of the strips, not of the answers: 1 / (1 + z^2 / n) at the far end."""
+    for strips in (1, 2, 100):
+        sure, never = share([6] * strips, [6] * strips), share([0] * strips, [6] * strips)
+        assert (sure.value, sure.high, never.value, never.low) == (1, 1, 0, 0)
+        assert sure.low == pytest.approx(1 / (1 + 1.959964**2 / strips))
+        assert never.high == pytest.approx(1 - sure.low)
 
 
 def test_it_agrees_with_scipy_on_strips_of_equal_size() -> None:
@@ -51,10 +56,18 @@ def test_strips_weigh_by_their_number_of_answers_and_empty_ones_not_at_all() -> 
 
 def test_whole_strips_are_drawn_again() -> None:
     """All or nothing per strip is less certain than the same hits spread over the strips."""
-    clustered, spread = share([6, 0] * 10, [6] * 20), share([3] * 20, [6] * 20)
+    clustered, spread = share([6, 0] * 10, [6] * 20), share([2, 4] * 10, [6] * 20)
     assert clustered.value == spread.value == 0.5
     assert clustered.high - clustered.low > 0.3
-    assert spread.high == spread.low == 0.5
+    assert spread.high - spread.low < 0.2
+
+
+def test_strips_that_all_agree_get_the_interval_of_as_many_observations() -> None:
+    """Halves of all strips say no less than half of the strips: a bootstrap would have no width."""
+    own = share([3] * 20, [6] * 20)
+    assert (own.low, own.high) == pytest.approx(wilson(10, 20))
+    reference = binomtest(10, 20).proportion_ci(method="wilson")
+    assert (own.low, own.high) == pytest.approx((reference.low, reference.high))
 
 
 @pytest.mark.parametrize(("hits", "totals"), [([2], [1]), ([-1], [1]), ([1, 1], [1])])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,13 +14,18 @@ import numpy as np
 from PIL import Image
 
 from gazeheads import prompts
+from gazeheads.discovery.nulls import permutation_null
 from gazeheads.errors import GazeheadsError
-from gazeheads.heads import HeadScores
+from gazeheads.heads import HeadScores, HeadsWarning
 from gazeheads.progress import Progress
 from gazeheads.regions import Region
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
+
+
+KEPT_BYTES = 1 << 30
+"""Bound of the strips' own matrices, which the null of the scores needs; float32."""
 
 
 class DiscoveryError(GazeheadsError):
@@ -58,7 +65,8 @@ def discover(
     """Scores every head by the gaze protocol.
 
     Per strip one question per panel k; A[k, j] is the raw attention mass from the last prompt token
-    to panel j's image tokens, averaged over strips; the score is the mean of A's diagonal.
+    to panel j's image tokens, averaged over strips; the score is the mean of A's diagonal. The
+    scores' q tell which heads look at the panel asked about more than chance (`discovery.nulls`).
 
     Args:
         vlm: the model.
@@ -69,12 +77,30 @@ def discover(
         progress: called with (strips done, strips in all).
         seed: of the draw.
         batch_size: strips at once; halved when memory runs out.
+
+    Warns:
+        HeadsWarning: the matrices of so many strips would take more than 1 GiB; q is None then.
     """
     chosen = _choose(list(strips), limit, seed)
-    questions, matrices = measure(vlm, chosen, prompt, progress, batch_size)
+    each: list[np.ndarray] | None = [] if _kept_bytes(vlm, chosen) <= KEPT_BYTES else None
+    questions, matrices = measure(vlm, chosen, prompt, progress, batch_size, each)
     scores = np.trace(matrices, axis1=2, axis2=3) / len(questions)
     provenance = _provenance(vlm, chosen, questions, seed)
-    return HeadScores(scores, matrices, "gaze", provenance, vlm.living_heads())
+    found = HeadScores(scores, matrices, "gaze", provenance, vlm.living_heads())
+    if each is None:
+        warnings.warn(
+            f"{len(chosen)} strips are too many to keep the matrices of each: the scores come "
+            "without q; give a limit to have it",
+            HeadsWarning,
+            stacklevel=2,
+        )
+        return found
+    return replace(found, q=permutation_null(np.stack(each), found.tested(), seed).q)
+
+
+def _kept_bytes(vlm: VLM, chosen: Sequence[StripLike]) -> int:
+    """What the strips' own matrices take in float32."""
+    return 4 * len(chosen) * vlm.num_layers * vlm.num_heads * len(chosen[0].regions) ** 2
 
 
 def measure(
@@ -83,12 +109,14 @@ def measure(
     prompt: str | Callable[[int, int], str] | None = None,
     progress: Progress | None = None,
     batch_size: int = 1,
+    each: list[np.ndarray] | None = None,
 ) -> tuple[list[str], np.ndarray]:
     """The questions of `discover`, and the (L, H, R, R) matrices that its scores are made of.
 
     Args:
         chosen: the strips, at least one.
         vlm, prompt, progress, batch_size: as in `discover`.
+        each: gets every strip's own (L, H, R, R) matrices, in float32.
     """
     panels = len(chosen[0].regions)
     for strip in chosen:
@@ -105,6 +133,8 @@ def measure(
         items = [(strip.image, questions, strip.regions) for strip in part]
         for mass in vlm.score_many(items, batch_size):
             total += mass
+            if each is not None:
+                each.append(np.moveaxis(mass, 0, 2).astype(np.float32))
             done += 1
         if progress is not None:
             progress(done, len(chosen))

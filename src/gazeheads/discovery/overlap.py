@@ -42,6 +42,6 @@ def overlap(a: HeadSet, b: HeadSet, scores: HeadScores) -> Overlap:
         pool = max(living[layer], first[layer], second[layer])
         own = hypergeom(pool, first[layer], second[layer])
         chance = np.convolve(chance, own.pmf(np.arange(second[layer] + 1)))
-        expected += float(own.mean())
+        expected += first[layer] * second[layer] / pool
     shared = len(set(a) & set(b))
     return Overlap(shared, expected, min(1.0, float(chance[shared:].sum())))

@@ -9,31 +9,12 @@ import numpy as np
 
 from gazeheads import prompts
 from gazeheads.discovery.gaze import DiscoveryError
-from gazeheads.heads import HeadScores
 
 if TYPE_CHECKING:
     from gazeheads.data.strip import Strip
     from gazeheads.models import VLM
 
 TEXT = "text heads"
-
-
-def text_heads(vlm: VLM, strips: Sequence[Strip]) -> HeadScores:
-    """The gaze score on strips told as numbered lines of text, without an image.
-
-    Raises:
-        DiscoveryError: no strips, strips without captions, or of unequal length.
-    """
-    if not strips:
-        raise DiscoveryError("no strips to discover text heads on")
-    matrices = np.mean([text_matrices(vlm, lines_of(strip)) for strip in same_length(strips)], 0)
-    scores = np.trace(matrices, axis1=2, axis2=3) / matrices.shape[-1]
-    provenance = {
-        "model": vlm.name,
-        "fingerprint": vlm.fingerprint,
-        "strips": [strip.id for strip in strips],
-    }
-    return HeadScores(scores, matrices, TEXT, provenance, vlm.living_heads())
 
 
 def same_length(strips: Sequence[Strip]) -> Sequence[Strip]:

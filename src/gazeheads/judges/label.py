@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -55,7 +56,7 @@ def _verdict(truths: Sequence[PanelTruth], answer: str) -> Verdict:
     if most == 0:
         return JUNK
     if rest and rest[0][1] == most:
-        return TIE
+        return replace(TIE, mixed=True)
     return Verdict(best, "described", mixed=_names_another(truths, best, text))
 
 

@@ -73,5 +73,5 @@ def _by_rules(answer: str, baseline: str, own: Verdict, known: dict[str, Verdict
     if is_junk(answer):
         return JUNK
     if matches_baseline(answer, baseline):
-        return Verdict(own.panel, "baseline", own.mixed)
+        return Verdict(own.panel, "baseline")
     return known[answer]

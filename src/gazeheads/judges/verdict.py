@@ -13,6 +13,10 @@ Asked = str | tuple[str, ...]
 Reason = Literal["described", "junk", "tie", "baseline", "unjudged"]
 
 
+VERDICT_FIELDS = ("panel", "reason", "mixed", "repeats")
+"""Of a record; the last two stand there only where they are known."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Which panel one answer describes.
@@ -61,7 +65,7 @@ class Verdict:
 
 
 JUNK = Verdict(None, "junk")
-TIE = Verdict(None, "tie", mixed=True)
+TIE = Verdict(None, "tie")
 UNJUDGED = Verdict(None, "unjudged")
 
 

@@ -15,6 +15,9 @@ _LEAST = 3
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _CLAUSE = re.compile(r"[.,;:!?\n]+|\b(?:and then|then)\b", re.IGNORECASE)
 _JOINING = frozenset({"and", "then"})
+_OPENING = _JOINING | {"a", "an", "the"}
+_LONGEST_AGAIN = 40
+"""Words of the longest phrase that is looked for right after itself."""
 _STUCK = re.compile(r"(\S)\1{7}")  # one character eight times running
 _JOINT = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NUMBERING = re.compile(
@@ -56,13 +59,19 @@ def loops(said: list[str]) -> bool:
 def repeats(text: str) -> bool:
     """Whether a text says one thing twice: "Cow balances the drum, then cow balances the drum."
 
-    It does if two of its clauses have the same words, or if words are said again right after
+    It does if two of its clauses have the same words in the same order, or if words are said again right after
     themselves, with at most a "then" or an "and" between. Clauses and words said again count from
     two content words on: "the cat and the cat food" repeats nothing.
     """
-    clauses = [_told(words(part)) for part in _CLAUSE.split(without_numbering(text))]
-    said = [clause for clause in clauses if len(clause) > 1]
+    parts = [_begun(words(part)) for part in _CLAUSE.split(without_numbering(text))]
+    said = [tuple(part) for part in parts if len(_told(part)) > 1]
     return len(set(said)) < len(said) or _said_again(words(without_numbering(text)))
+
+
+def _begun(said: list[str]) -> list[str]:
+    """A clause without the article or joining word that it may begin with."""
+    start = next((i for i, word in enumerate(said) if word not in _OPENING), len(said))
+    return said[start:]
 
 
 def _told(said: list[str]) -> tuple[str, ...]:
@@ -75,7 +84,7 @@ def _said_again(said: list[str]) -> bool:
     return any(
         told[start : start + size] == told[start + size : start + 2 * size]
         and len(_told(told[start : start + size])) > 1
-        for size in range(2, len(told) // 2 + 1)
+        for size in range(2, min(len(told) // 2, _LONGEST_AGAIN) + 1)
         for start in range(len(told) - 2 * size + 1)
     )
 

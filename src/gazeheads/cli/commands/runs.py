@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,9 +13,11 @@ from gazeheads.cli import judge_options as judges
 from gazeheads.cli.service_options import Protocol
 
 if TYPE_CHECKING:
+    from gazeheads.cli.terminal import ProgressBars
     from gazeheads.data.strip import Strip
     from gazeheads.models import VLM
-    from gazeheads.study.runs import RunFolder
+    from gazeheads.study.experiments.discover import DiscoverSettings
+    from gazeheads.study.runs import RunFolder, RunOptions
 
 runs_app = typer.Typer()
 """Registered without a name: its commands stand beside the others."""
@@ -123,13 +126,12 @@ def discover(
         vlm = terminal.load_quietly(model)
         resolve.check_k(vlm, k)
         shown = given or resolve.strips_for(None, limit, seed + TUNING_SEED)
-        if source == "text":
-            with bars.busy("Finding text heads"):
-                _discover_in_text(vlm, shown, out, k)
-            return
-        terminal.print_resize_cost(vlm, shown[0].image)
         settings = experiment.DiscoverSettings(seed=seed)
         options = RunOptions(out, bars("Finding gaze heads"), fresh)
+        if source == "text":
+            _discover_in_text(vlm, shown, settings, options, bars, k)
+            return
+        terminal.print_resize_cost(vlm, shown[0].image)
         folder = experiment.run(vlm, shown, settings, options)
     scores = experiment.load_scores(folder.path)
     for number, head in enumerate(scores.ranking()[:k], 1):
@@ -141,16 +143,33 @@ def discover(
     terminal.out.print(f"Scores: {folder.path / experiment.SCORES}", markup=False)
 
 
-def _discover_in_text(vlm: VLM, strips: Sequence[Strip], out: Path, k: int) -> None:
+def _discover_in_text(
+    vlm: VLM,
+    strips: Sequence[Strip],
+    settings: DiscoverSettings,
+    options: RunOptions,
+    bars: ProgressBars,
+    k: int,
+) -> None:
+    """Text heads, and what they share with the heads found on the same strips' images."""
     from gazeheads.cli import terminal
-    from gazeheads.discovery.text_heads import text_heads
-    from gazeheads.study.runs import folder_of
+    from gazeheads.study.experiments import discover, text_heads
 
-    scores = text_heads(vlm, strips)
-    path = scores.save(folder_of(out, "text-heads", vlm.name) / "scores.json")
-    for number, head in enumerate(scores.ranking()[:k], 1):
+    text_heads.check_told(strips)
+    image = discover.for_others(vlm, strips, settings, options)
+    folder = text_heads.run(
+        vlm,
+        strips,
+        discover.load_scores(image.path),
+        text_heads.TextHeadsSettings(settings.seed),
+        replace(options, progress=bars("Finding text heads")),
+    )
+    scores = text_heads.load_scores(folder)
+    for number, head in enumerate(scores.living_ranking()[:k], 1):
         terminal.out.print(f"{number:>4}  {head!s:<8} {scores[head]:.3f}", markup=False)
-    terminal.out.print(f"Scores: {path}", markup=False)
+    for own in folder.summary["results"]["overlaps"]:
+        terminal.out.print(text_heads.overlap_text(own), markup=False)
+    terminal.out.print(f"Scores: {folder.path / discover.SCORES}", markup=False)
 
 
 @runs_app.command()

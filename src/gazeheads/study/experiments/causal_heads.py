@@ -1,4 +1,4 @@
-"""The causal rankings: attribution by gates strip by strip, and greedy selection after it."""
+"""The causal rankings: attribution by gates strip by strip; elimination and greedy selection."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from gazeheads.data.strip import Strip
 from gazeheads.discovery.attribution import CAUSAL
+from gazeheads.discovery.elimination import ELIMINATION
 from gazeheads.discovery.greedy import GREEDY
 from gazeheads.heads import HeadScores
 from gazeheads.study.arrays import packed, unpacked
@@ -21,10 +22,13 @@ from gazeheads.study.schema import PackedArray, Record
 from gazeheads.study.shared import options_for_shared
 
 if TYPE_CHECKING:
+    from gazeheads.discovery.attribution import Contest
     from gazeheads.models import VLM
     from gazeheads.study.context import ExperimentContext
 
 EXPERIMENT = "causal-heads"
+CHOSEN = (ELIMINATION, GREEDY)
+"""Rankings that are made once, of all strips."""
 
 
 @dataclass(frozen=True)
@@ -33,19 +37,19 @@ class CausalHeadsSettings:
 
     Attributes:
         greedy_heads: heads that forward selection chooses; 0: none.
-        greedy_pairs: pairs of strip and panel that it decides by.
-        greedy_tried: heads it tries at every step.
+        pairs: pairs of strip and panel that elimination and selection decide by; 0: neither.
+        tried: heads they try at every step.
         seed: names the strips; nothing is drawn.
     """
 
-    greedy_heads: int = 12
-    greedy_pairs: int = 16
-    greedy_tried: int = 6
+    greedy_heads: int = 0
+    pairs: int = 18
+    tried: int = 5
     seed: int = 0
 
 
 class CausalHeadsRecord(Record):
-    """One strip's attribution, or the scores of the greedy selection.
+    """One strip's attribution, or the scores of elimination or greedy selection.
 
     Attributes:
         pairs: pairs of target and rival that went in.
@@ -68,10 +72,14 @@ def scored(
 
     def work(folder: RunFolder) -> Iterator[Work[Strip]]:
         yield Work([(strip.id, strip) for strip in strips], lambda part: [_record(vlm, part[0])])
+        if not settings.pairs:
+            return
+        after = _attributed(folder)
+        unit = (ELIMINATION, strips[0])
+        yield Work([unit], lambda _: [_eliminated(vlm, strips, after, settings)])
         if settings.greedy_heads:
-            after = _attributed(folder)
             unit = (GREEDY, strips[0])
-            yield Work([unit], lambda part: [_greedy(vlm, strips, after, settings)])
+            yield Work([unit], lambda _: [_greedy(vlm, strips, after, settings)])
 
     return CAUSAL_HEADS.carry_out(vlm.name, whole, options, work)
 
@@ -86,22 +94,37 @@ def _record(vlm: VLM, strip: Strip) -> dict[str, Any]:
     return {"pairs": len(found), "scores": packed(attribution(vlm, found).scores)}
 
 
+def _eliminated(
+    vlm: VLM, strips: Sequence[Strip], after: HeadScores, settings: CausalHeadsSettings
+) -> dict[str, Any]:
+    from gazeheads.discovery.elimination import elimination  # noqa: PLC0415 - loads torch
+
+    used = _spread(vlm, strips, settings.pairs)
+    chosen = elimination(vlm, used, after, settings.tried)
+    return {"pairs": len(used), "scores": packed(chosen.scores)}
+
+
 def _greedy(
     vlm: VLM, strips: Sequence[Strip], after: HeadScores, settings: CausalHeadsSettings
 ) -> dict[str, Any]:
-    from gazeheads.discovery.attribution import contests  # noqa: PLC0415 - loads torch
     from gazeheads.discovery.greedy import greedy  # noqa: PLC0415 - loads torch
 
-    found = contests(vlm, strips)
-    step = max(1, len(found) // settings.greedy_pairs)
-    used = found[::step][: settings.greedy_pairs]
-    chosen = greedy(vlm, used, after, settings.greedy_heads, settings.greedy_tried)
+    used = _spread(vlm, strips, settings.pairs)
+    chosen = greedy(vlm, used, after, settings.greedy_heads, settings.tried)
     return {"pairs": len(used), "scores": packed(chosen.scores)}
+
+
+def _spread(vlm: VLM, strips: Sequence[Strip], pairs: int) -> list[Contest]:
+    """So many contests, as far apart as can be."""
+    from gazeheads.discovery.attribution import contests  # noqa: PLC0415 - loads torch
+
+    found = contests(vlm, strips)
+    return found[:: max(1, len(found) // pairs)][:pairs]
 
 
 def _attributed(folder: RunFolder) -> HeadScores:
     """Mean over pairs of the strips' attributions."""
-    records = [record for record in folder.ordered() if record["unit"] != GREEDY]
+    records = [record for record in folder.ordered() if record["unit"] not in CHOSEN]
     total = sum(record["pairs"] * unpacked(record, "scores") for record in records)
     pairs = sum(record["pairs"] for record in records)
     return HeadScores(
@@ -123,9 +146,9 @@ def load_rankings(folder: RunFolder) -> dict[str, HeadScores]:
     causal = _attributed(folder)
     found = {CAUSAL: causal}
     for record in folder.ordered():
-        if record["unit"] == GREEDY:
+        if (name := record["unit"]) in CHOSEN:
             scores = unpacked(record, "scores")
-            found[GREEDY] = HeadScores(scores, None, GREEDY, causal.provenance, causal.living)
+            found[name] = HeadScores(scores, None, name, causal.provenance, causal.living)
     return found
 
 

@@ -123,7 +123,7 @@ def results(folder: RunFolder) -> dict[str, Any]:
     records, seed = folder.ordered(), int(folder.settings["seed"])
     # float32 as stored: 83 MB for 1,152 heads, 500 strips and 6 panels
     each = np.stack([unpacked(record, "matrices").astype(np.float32) for record in records])
-    tested = _tested(scores)
+    tested = scores.tested()
     null = permutation_null(each, tested, seed)
     scores = replace(scores, q=null.q)
     scores.save(folder.path / SCORES)
@@ -134,14 +134,6 @@ def results(folder: RunFolder) -> dict[str, Any]:
         "null": _null_summary(null),
         "stability": None if stability is None else asdict(stability),
     }
-
-
-def _tested(scores: HeadScores) -> np.ndarray:
-    """(L, H) bool: the heads that exist and live."""
-    tested = np.zeros(scores.shape, dtype=bool)
-    for head in scores.living_ranking():
-        tested[head] = True
-    return tested
 
 
 def _null_summary(null: Null) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import numpy as np
 
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.strip import Strip
+from gazeheads.discovery.nulls import RATE, permutation_null, split_half
 from gazeheads.heads import HeadScores
-from gazeheads.study.arrays import unpacked
+from gazeheads.study.arrays import packed, unpacked
 from gazeheads.study.experiment import Command, Experiment, Work, register
 from gazeheads.study.experiments import discover
 from gazeheads.study.experiments.discover import DiscoverRecord, DiscoverSettings
@@ -75,6 +76,7 @@ def run(
         "layouts": [layout.name for layout in strips],
         "strips_mark": strips_fingerprint([strip for own in strips.values() for strip in own]),
         "model_mark": model_fingerprint(vlm),
+        discover.LIVING: packed(vlm.living_heads(), "u1"),
     }
 
     def work(folder: RunFolder) -> list[Work[tuple[StripLayout, Strip]]]:
@@ -95,13 +97,17 @@ def run(
 def results(folder: RunFolder) -> dict[str, Any]:
     """The summary of a run, from its settings and records."""
     records, k = folder.ordered(), int(folder.settings["k"])
-    scores = {
-        name: _scores([record for record in records if record["layout"] == name])
+    living, seed = discover.living_of(folder), int(folder.settings["seed"])
+    each = {
+        name: _matrices([record for record in records if record["layout"] == name])
         for name in folder.settings["layouts"]
     }
+    without = records[0].get("layers_without_heads") or []
+    scores = {name: _scores(own, living, without) for name, own in each.items()}
     main = set(scores[MAIN.name].top(k))
     return {
         "k": k,
+        "rate": RATE,
         "layouts": [
             {
                 "name": name,
@@ -109,15 +115,37 @@ def results(folder: RunFolder) -> dict[str, Any]:
                 "score": float(own.scores.max()),
                 "mean_of_top": float(np.mean([own[head] for head in own.top(k)])),
                 "shared": len(main & set(own.top(k))),
+                **_chance(each[name], own, k, seed),
             }
             for name, own in scores.items()
         ],
     }
 
 
-def _scores(records: Sequence[dict[str, Any]]) -> HeadScores:
-    matrices = np.mean([unpacked(record, "matrices") for record in records], axis=0)
-    return HeadScores(np.trace(matrices, axis1=2, axis2=3) / matrices.shape[-1], matrices)
+def _matrices(records: Sequence[dict[str, Any]]) -> np.ndarray:
+    """(S, L, H, R, R) of the strips of one layout, in float32."""
+    return np.stack([unpacked(record, "matrices").astype(np.float32) for record in records])
+
+
+def _scores(each: np.ndarray, living: np.ndarray | None, without: list[int]) -> HeadScores:
+    matrices = each.mean(0, dtype=np.float64)
+    scores = np.trace(matrices, axis1=2, axis2=3) / matrices.shape[-1]
+    provenance = {"layers_without_heads": without} if without else {}
+    return HeadScores(scores, matrices, "gaze", provenance, living)
+
+
+def _chance(each: np.ndarray, scores: HeadScores, k: int, seed: int) -> dict[str, Any]:
+    """How many heads are more than chance on this layout's strips, and how stable the top is."""
+    tested = scores.tested()
+    null = permutation_null(each, tested, seed)
+    stability = split_half(each, k, tested, seed)
+    return {
+        "strips": len(each),
+        "count": null.count(),
+        "tested": int(tested.sum()),
+        "permutations": null.permutations,
+        "stability": None if stability is None else asdict(stability),
+    }
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from gazeheads.data.strip import Strip
+from gazeheads.discovery.gaze import DiscoveryError
 from gazeheads.discovery.overlap import overlap
 from gazeheads.discovery.rankings import contrastive, without_highest_half
-from gazeheads.discovery.text_heads import text_heads
+from gazeheads.discovery.text_heads import TEXT
 from gazeheads.heads import Head, HeadScores, HeadSet
 from gazeheads.judges import Judge
 from gazeheads.study import published
 from gazeheads.study.arrays import packed, unpacked
 from gazeheads.study.experiment import Command, Experiment, Option, Values, register
-from gazeheads.study.experiments import causal_heads, prior_heads, steer_vqa
+from gazeheads.study.experiments import causal_heads, prior_heads, steer_vqa, text_heads
 from gazeheads.study.experiments.causal_heads import CausalHeadsSettings
 from gazeheads.study.experiments.counting import ALL, GAZE, RANDOM
 from gazeheads.study.experiments.discover import LIVING
-from gazeheads.study.experiments.question import SWEEP_STRIPS, SteerVqaSettings, check_sizes
+from gazeheads.study.experiments.question import SteerVqaSettings, check_sizes
 from gazeheads.study.experiments.steered_answers import (
     AnswersRecord,
     Condition,
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
 EXPERIMENT = "head-sets"
 SMALL = 10
 """The smaller of the two sizes at which the study compares the sets."""
-SHARES = (1 / 24, 1 / 12, 1 / 8, 1 / 6, 1 / 3)
+SHARES = (1 / 12, 1 / 8)
 """Sizes of the curves as shares of the living heads."""
+DRAW_STRIPS = 2
+"""Strips that the random heads are measured on: a band beside the curves, not the control."""
 HALVED = "without highest half"
 
 
@@ -50,10 +53,13 @@ class HeadSetsOptions:
 
     curve_strips: Annotated[
         int, Option("Strips that the rankings are compared on, at most.", least=1)
-    ] = 20
+    ] = 10
     causal_strips: Annotated[
         int, Option("Strips that heads are scored on by their effect; 0: not at all.", least=0)
-    ] = 8
+    ] = 6
+    causal_pairs: Annotated[
+        int, Option("Pairs of strip and panel that elimination decides by; 0: none.", least=0)
+    ] = 18
     greedy_heads: Annotated[
         int, Option("Heads chosen one by one for their effect; slow; 0: none.", least=0)
     ] = 0
@@ -156,6 +162,7 @@ def rankings(
 ) -> tuple[list[RunFolder], dict[str, HeadScores]]:
     """The runs that score heads on tuning strips, and their rankings by name."""
     gaze = context.scores
+    runs: list[RunFolder] = []
     found: dict[str, HeadScores] = {}
     if gaze.matrices is not None:
         found |= {
@@ -164,14 +171,22 @@ def rankings(
             "contrastive": contrastive(gaze),
         }
     if all(strip.captions and all(strip.captions) for strip in context.tuning):
-        found["text heads"] = text_heads(context.vlm, context.tuning)
-    prior = prior_heads.scored(context)
-    found |= prior_heads.load_rankings(prior)
-    runs = [prior]
+        runs.append(text_heads.scored(context))
+        found[TEXT] = text_heads.load_scores(runs[-1])
+    runs.append(prior_heads.scored(context))
+    found |= prior_heads.load_rankings(runs[-1])
     if options.causal_strips:
         strips = context.tuning[: options.causal_strips]
-        settings = CausalHeadsSettings(options.greedy_heads, seed=context.seed)
-        runs.append(causal_heads.scored(context, strips, settings))
+        settings = CausalHeadsSettings(
+            greedy_heads=options.greedy_heads,
+            pairs=options.causal_pairs,
+            seed=context.seed,
+        )
+        try:
+            runs.append(causal_heads.scored(context, strips, settings))
+        except DiscoveryError as error:
+            told = f"{error} (`gazeheads head-sets --causal-strips 0` goes without these rankings)"
+            raise DiscoveryError(told) from error
         found |= causal_heads.load_rankings(runs[-1])
     return runs, found
 
@@ -187,7 +202,7 @@ def _asked(context: ExperimentContext, options: HeadSetsOptions) -> list[RunFold
         others,
         SteerVqaSettings(
             sizes(context.k, living, len(context.scores)),
-            draw_strips=SWEEP_STRIPS,
+            draw_strips=DRAW_STRIPS,
             seed=context.seed,
             judge=context.judge.name,
         ),
@@ -217,7 +232,7 @@ HEAD_SETS = register(
             HeadSetsOptions,
             place=40,
             full=(HeadSetsOptions(),),
-            quick=(HeadSetsOptions(curve_strips=3, causal_strips=1),),
+            quick=(HeadSetsOptions(curve_strips=2, causal_strips=1, causal_pairs=2),),
         ),
         {"accuracy": published.SET_ACCURACY, "overlaps": published.OVERLAPS},
         rejudging=answers_again(_results_again),

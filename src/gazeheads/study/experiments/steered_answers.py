@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gazeheads.data.strip import Strip
 from gazeheads.heads import HeadScores, HeadSet
 from gazeheads.judges import Judge, judge_answers, worth_asking
-from gazeheads.judges.verdict import Asked
+from gazeheads.judges.verdict import VERDICT_FIELDS, Asked
 from gazeheads.study.experiment import Rejudging, Values
 from gazeheads.study.experiments.controls import GAZE_SHARE, ControlPool, draw_controls, say
 from gazeheads.study.experiments.counting import (
@@ -195,13 +195,19 @@ def _texts(record: Values) -> tuple[str, list[str]]:
     return record["baseline"]["text"], [answer["text"] for answer in record["answers"]]
 
 
+def without_verdict(judged: Values) -> Values:
+    """A judged text as it was before: a later judge may not know what an earlier one did."""
+    return {key: value for key, value in judged.items() if key not in VERDICT_FIELDS}
+
+
 def _judged_again(record: Values, strip: Strip, judge: Judge, _: Mapping[str, Any]) -> Values:
     own, verdicts = judge_answers(judge, strip, *_texts(record))
     answers = [
-        {**answer, **verdict.as_record()}
+        {**without_verdict(answer), **verdict.as_record()}
         for answer, verdict in zip(record["answers"], verdicts, strict=True)
     ]
-    return {"baseline": {**record["baseline"], **own.as_record()}, "answers": answers}
+    baseline = {**without_verdict(record["baseline"]), **own.as_record()}
+    return {"baseline": baseline, "answers": answers}
 
 
 def conditions_again(before: Values, records: Sequence[Values]) -> Values:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from gazeheads.study import published
 from gazeheads.study.experiments import head_sets
 from gazeheads.study.experiments.controls import GAZE_SHARE
-from gazeheads.study.experiments.counting import ALL, RANDOM
-from gazeheads.study.report import charts
+from gazeheads.study.experiments.counting import ALL, GAZE, RANDOM
+from gazeheads.study.report import rankings
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
 from gazeheads.study.report.numbers import Results, Runs
 from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import write_csv
 from gazeheads.study.report.theme import save
 from gazeheads.study.report.variants import ANOTHER_MODEL, conditions_table
+from gazeheads.study.tournament import holm
 
 
 @section(head_sets.EXPERIMENT, place=70)
@@ -28,9 +30,10 @@ def head_sets_section(runs: Runs) -> Section:
         for k, size in sizes.items()
     ]
     shared = [
-        _overlap_table(run.path, own, results["heads"], sizes[own["k"]])
+        block
         for own in results["overlaps"]
         if own["k"] in sizes
+        for block in _overlap_blocks(run.path, own, results["heads"], sizes[own["k"]])
     ]
     told = (
         "The same intervention on heads chosen in other ways. Image heads (arXiv 2510.02790) look "
@@ -38,7 +41,9 @@ def head_sets_section(runs: Runs) -> Section:
         "\u201caveraged\u201d applies the latter's criteria once to averaged maps, as the gaze "
         "study did. \u201cCausal\u201d ranks heads by how much steering them raises the target's "
         "answer against a rival panel's (integrated gradient), \u201cgreedy\u201d picks them one "
-        "by one."
+        "by one, \u201celimination\u201d steers all living heads and takes away, again and again, "
+        "what is missed least; \u201ctext heads\u201d look at the line asked about when the strip "
+        "is told in text."
     )
     tournament = results.get("tournament")  # runs of 0.1 have none
     blocks = [] if tournament is None else [_pairs_table(run.path, tournament)]
@@ -65,6 +70,17 @@ def _outcome(tournament: Results) -> list[str]:
             f"({share:.1f}% of answers). Against the hardest to tell from it, "
             f"\u201c{nearest}\u201d, p = {p:.4f} after Holm's correction: {sure}. The winner was "
             "picked on these same strips."
+        )
+    ahead = [
+        f"\u201c{pair['ranking']}\u201d with {pair['k']} heads "
+        f"({100 * pair['difference']:+.1f} points, p = {pair['p_holm']:.4f})"
+        for pair in tournament["pairs"]
+        if pair["difference"] > 0 and pair["p_holm"] <= rankings.SURE
+    ]
+    if ahead:
+        lines.append(
+            f"Ahead of the {reference} score with as many heads, and not by chance alone: "
+            f"{', '.join(ahead)}."
         )
     half = goal["half"]
     told = (
@@ -95,7 +111,7 @@ def _curves(folder: Path, results: Results) -> FigureBlock:
             next((c["accuracy"] for c in shown if (c["condition"], c["k"]) == (name, k)), None)
             for k in ks
         ]
-        for name in dict.fromkeys(c["condition"] for c in shown)
+        for name in _best_first(shown)
     }
     rows = [
         (c["condition"], c["k"], *(f"{c['accuracy'][x]:.6f}" for x in ("value", "low", "high")))
@@ -105,57 +121,99 @@ def _curves(folder: Path, results: Results) -> FigureBlock:
         save(
             folder,
             "head-sets",
-            lambda theme: charts.estimates(
-                theme,
-                [str(k) for k in ks],
-                series,
-                xlabel="heads steered",
-                reference=results["chance"],
-            ),
+            lambda theme: rankings.small_curves(theme, ks, series, GAZE, results["chance"]),
         ),
-        "Accuracy by number of heads, for every ranking.",
-        "Share of answers that follow, by how the heads were chosen, with 95% bootstrap intervals "
-        f"over strips. Dotted: chance. {RANDOM.capitalize()} heads beside them.",
+        "Accuracy by number of heads, for every ranking beside the gaze score.",
+        "Share of answers that follow, by number of heads: one chart per way of choosing them, "
+        "the best on average first, each beside the gaze score (dashed). Bands: 95% bootstrap "
+        f"intervals over strips. Dotted: chance. {RANDOM.capitalize()}: living heads outside the "
+        "gaze set, matched by layer.",
         (write_csv(folder / "head-sets.csv", ("set", "heads", "accuracy", "low", "high"), rows),),
     )
 
 
+def _best_first(conditions: Sequence[Results]) -> list[str]:
+    """Names of the rankings by their mean accuracy, the random heads last."""
+    names = list(dict.fromkeys(c["condition"] for c in conditions))
+
+    def mean(name: str) -> float:
+        own = [float(c["accuracy"]["value"]) for c in conditions if c["condition"] == name]
+        return sum(own) / len(own)
+
+    return sorted(names, key=lambda name: (name == RANDOM, -mean(name)))
+
+
 def _pairs_table(folder: Path, tournament: Results) -> TableBlock:
+    """One row per ranking: its difference to the reference at every number of heads."""
     head = ("ranking", "heads", "difference", "p", "p (Holm)")
-    rows = tuple(
+    each = [
         (
             pair["ranking"],
-            str(pair["k"]),
-            f"{100 * pair['difference']:+.1f} points",
-            f"{pair['p']:.4f}",
-            f"{pair['p_holm']:.4f}",
+            pair["k"],
+            *(f"{pair[name]:.4f}" for name in ("difference", "p", "p_holm")),
         )
         for pair in tournament["pairs"]
-    )
-    write_csv(folder / "tournament.csv", head, rows)
-    note = f"Against the {tournament['reference']} score at as many heads, paired over strips."
-    return TableBlock(head, rows, note)
-
-
-def _overlap_table(folder: Path, own: Results, heads: int, size: int) -> TableBlock:
-    k, theirs = own["k"], published.OVERLAPS[size]
+    ]
+    write_csv(folder / "tournament.csv", head, each)
+    ks = sorted({pair["k"] for pair in tournament["pairs"]})
+    cells = {
+        (pair["ranking"], pair["k"]): f"{100 * pair['difference']:+.1f} (p {pair['p_holm']:.3f})"
+        for pair in tournament["pairs"]
+    }
     rows = tuple(
-        (
+        (name, *(cells[name, k] for k in ks))
+        for name in tournament["mean_over_k"]
+        if name != tournament["reference"]
+    )
+    note = (
+        f"Points of accuracy above or below the {tournament['reference']} score at as many heads, "
+        "with p over strips (flipped signs), after Holm's correction for all of these comparisons."
+    )
+    return TableBlock(("ranking", *(f"K = {k}" for k in ks)), rows, note)
+
+
+def _overlap_blocks(
+    folder: Path, own: Results, heads: int, size: int
+) -> tuple[FigureBlock | TableBlock, ...]:
+    """All pairs as a map, those with the reference and the published ones as a table."""
+    k, theirs = own["k"], published.OVERLAPS[size]
+    head = (f"sets of {k}", "heads shared", "by chance", "p", "published")
+    cells = {
+        "+".join(pair["sets"]): (
             " and ".join(pair["sets"]),
             f"{pair['shared']} of {k}",
             f"{pair.get('expected', k * k / heads):.1f}",
             f"{pair['p']:.4f}" if "p" in pair else "",
-            f"{theirs['+'.join(pair['sets'])]} of {size}"
-            if "+".join(pair["sets"]) in theirs
-            else "",
+            f"{theirs[key]} of {size}" if (key := "+".join(pair["sets"])) in theirs else "",
         )
         for pair in own["pairs"]
+    }
+    data = write_csv(folder / f"overlaps-{k}.csv", head, list(cells.values()))
+    rows = tuple(
+        row
+        for pair, (key, row) in zip(own["pairs"], cells.items(), strict=True)
+        if own["reference"] in pair["sets"] or key in theirs
     )
-    head = (f"sets of {k}", "heads shared", "by chance", "p", "published")
-    write_csv(folder / f"overlaps-{k}.csv", head, rows)
-    null = "By chance: living heads drawn with as many per layer. "
     note = (
-        f"{null}{own['shared_by_all']} heads are in all of these sets; in the study "
+        "By chance: living heads drawn with as many per layer; p is exact and uncorrected. "
+        f"{own['shared_by_all']} heads are in all of these sets; in the study "
         f"{published.SHARED_BY_ALL[size]} of {size} are in all of its three. {ANOTHER_MODEL}"
     )
-    return TableBlock(head, rows, note)
+    table = TableBlock(head, rows, note)
+    if not all("p" in pair for pair in own["pairs"]):  # a run of 0.1
+        return (table,)
+    return (_overlap_map(folder, own, data), table)
+
+
+def _overlap_map(folder: Path, own: Results, data: Path) -> FigureBlock:
+    k, names = own["k"], list(dict.fromkeys(name for pair in own["pairs"] for name in pair["sets"]))
+    corrected = holm([pair["p"] for pair in own["pairs"]])
+    pairs = [{**pair, "p_holm": p} for pair, p in zip(own["pairs"], corrected, strict=True)]
+    return FigureBlock(
+        save(folder, f"overlaps-{k}", lambda theme: rankings.shared_map(theme, names, pairs, k)),
+        f"Heads that sets of {k} share, and would by chance.",
+        f"How many of their top {k} heads two rankings share (below the diagonal), and how many "
+        "sets of living heads with as many heads per layer would (above it). Bold with a dot: "
+        f"more than chance, p at most {rankings.SURE} after Holm's correction.",
+        (data,),
+    )

@@ -158,7 +158,7 @@ def layouts_section(runs: Runs) -> Section:
     """Whether other strip lengths and grids have the same gaze heads."""
     run = runs[discover_layouts.EXPERIMENT]
     results = run.summary["results"]
-    k = results["k"]
+    k, tested = results["k"], "rate" in results
     rows = tuple(
         (
             own["name"],
@@ -166,17 +166,36 @@ def layouts_section(runs: Runs) -> Section:
             f"{own['score']:.2f}",
             f"{own['mean_of_top']:.2f}",
             f"{own['shared']} of {k}",
+            *(_chance(own) if tested else ()),
         )
         for own in results["layouts"]
     )
     head = (
         "panels", "best head", "its score", f"mean of the top {k}",
         f"in the top {k} of {discover_layouts.MAIN.name}",
+        *(("more than chance", "correlation of two halves") if tested else ()),
     )  # fmt: skip
     tables.write_csv(run.path / "layouts.csv", head, rows)
     return Section(
         "layouts",
         "The same heads on other layouts?",
-        ("Discovery repeated on strips of other lengths and on panels in a grid.",),
+        (
+            "Discovery repeated on strips of other lengths and on panels in a grid.",
+            *((_chance_text(results["rate"]),) if tested else ()),
+        ),
         (TableBlock(head, rows),),
     )
+
+
+def _chance_text(rate: float) -> str:
+    return (
+        "More than chance: heads whose score is above that of shuffled questions at a "
+        f"false-discovery rate of {100 * rate:.0f}%; few panels and few strips leave few shuffles, "
+        "and then none may be counted."
+    )
+
+
+def _chance(own: Results) -> tuple[str, str]:
+    stability = own["stability"]
+    halves = "-" if stability is None else f"{stability['spearman']:.2f}"
+    return f"{own['count']} of {own['tested']}", halves

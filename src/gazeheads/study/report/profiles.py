@@ -57,7 +57,6 @@ def _panel(place: int, places: int) -> str:
 
 
 def _tables(theme: Theme, conditions: Sequence[Results], said: Sequence[int]) -> Figure:
-    panels = len(said) - 1
     figure = Figure(figsize=(WIDTH, 2.6))
     grid = figure.subplots(1, len(conditions) + 1, squeeze=False)[0]
     tables = [np.array(c["described"], dtype=float) for c in conditions]
@@ -68,6 +67,7 @@ def _tables(theme: Theme, conditions: Sequence[Results], said: Sequence[int]) ->
         total = table.sum(1, keepdims=True)
         shares = np.divide(table, total, out=np.zeros_like(table), where=total > 0)
         axes.imshow(shares, cmap=theme.heat, vmin=0, vmax=1)
+        panels = table.shape[1] - 1
         axes.set_xticks(range(panels + 1), [*map(str, range(1, panels + 1)), "\N{EM DASH}"])
         axes.set_yticks(range(len(table)), range(1, len(table) + 1) if len(table) > 1 else [""])
         axes.tick_params(labelsize=7)
