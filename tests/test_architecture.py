@@ -25,6 +25,7 @@ MAY_KNOW: dict[str, set[str]] = {
         "trace",
         "models",
         "discovery",
+        "heads_by_default",
         "errors",
     },
     "moved": set(),
@@ -51,8 +52,9 @@ MAY_KNOW: dict[str, set[str]] = {
     "data": VALUES | {"boxes", "panel_columns"},
     "services": VALUES | {"data"},
     "data.written": VALUES | {"data", "services"},
-    "models": VALUES | {"attention", "steering", "live_steering", "trace", "data"},
+    "models": VALUES | {"boxes", "attention", "steering", "live_steering", "trace", "data"},
     "residual": VALUES | {"attention", "models"},
+    "heads_by_default": VALUES | {"models", "discovery", "data"},
     "discovery": VALUES | {"models", "attention", "steering"},
     "judges": VALUES | {"data", "services", "spans"},
     "study": VALUES

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gazeheads.discovery.gaze import discover
     from gazeheads.errors import GazeheadsError
     from gazeheads.heads import Head, HeadScores, HeadSet
+    from gazeheads.heads_by_default import default_heads
     from gazeheads.models import UNSTEERED, VLM, Inputs, load, wrap
     from gazeheads.regions import Region
     from gazeheads.steering import LiveSteering, LiveTarget, Schedule, Steering
@@ -27,6 +28,7 @@ _HOME = {
     "HeadScores": "gazeheads.heads",
     "HeadSet": "gazeheads.heads",
     "Region": "gazeheads.regions",
+    "default_heads": "gazeheads.heads_by_default",
     "discover": "gazeheads.discovery.gaze",
     "Inputs": "gazeheads.models",
     "LiveSteering": "gazeheads.steering",
@@ -55,6 +57,7 @@ __all__ = [
     "Schedule",
     "Steering",
     "__version__",
+    "default_heads",
     "discover",
     "load",
     "wrap",

@@ -27,6 +27,7 @@ REVERSE_PREFIX = "Read the comic in reverse, "
 DESCRIBE_IMAGE = "Describe what is happening in this image in detail:"
 LIST_OBJECTS = "List all the objects present in this image:"
 COCO = "What is the main object in this part of the image? Answer in a few words."
+DESCRIBE_REGION = COCO
 NAME_PANELS = "Name the panels."
 
 _SUFFIXES = {1: "st", 2: "nd", 3: "rd"}

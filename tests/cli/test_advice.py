@@ -37,8 +37,18 @@ def options_of(command: Any) -> set[str]:
 OPTIONS = {words: options_of(command) for words, command in commands(typer.main.get_command(app))}
 EXPERIMENTS = [words for words, own in OPTIONS.items() if {"--shard", "--fresh"} <= own]
 JUDGED = [("run",), ("judge",), *EXPERIMENTS]
-HEADED: list[Words] = [("steer",), ("watch",), ("demo",), ("export", "web"), *EXPERIMENTS]
+HEADED: list[Words] = [
+    ("steer",),
+    ("watch",),
+    ("describe",),
+    ("compare",),
+    ("demo",),
+    ("export", "web"),
+    *EXPERIMENTS,
+]
 REACHED: dict[str, list[Words]] = {
+    "cli/commands/compare.py": [("compare",)],
+    "cli/commands/describe.py": [("describe",)],
     "cli/commands/export.py": [("export", "web")],
     "cli/commands/demo.py": [("demo",)],
     "cli/commands/judge.py": [("judge",)],
@@ -47,6 +57,8 @@ REACHED: dict[str, list[Words]] = {
     "cli/heads_options.py": HEADED,
     "cli/judge_options.py": JUDGED,
     "cli/main.py": [("discover",)],
+    "cli/picture_tasks.py": [("describe",), ("compare",)],
+    "cli/places.py": [("describe",), ("compare",)],
     "cli/region_options.py": [("steer",)],
     "cli/resolve.py": [("steer",)],
     "cli/service_options.py": [("judge",), ("strips", "write-prompts"), ("strips", "render")],

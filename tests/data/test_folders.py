@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -183,10 +184,10 @@ def test_nothing_is_left_when_writing_fails(
     strips = draw_strips(2, 0, panels=2, size=48)
     save_panel = Image.Image.save
 
-    def run_full(self: Image.Image, path: Path) -> None:
+    def run_full(self: Image.Image, path: Path, **options: Any) -> None:
         if path.parent.name == "comic2":
             raise OSError(28, "No space left on device")
-        save_panel(self, path)
+        save_panel(self, path, **options)
 
     monkeypatch.setattr(Image.Image, "save", run_full)
     with pytest.raises(GazeheadsError, match="No space left"):

@@ -13,7 +13,10 @@ import typer
 from gazeheads import __version__, prompts
 from gazeheads.cli import region_options as regions
 from gazeheads.cli.commands import models
+from gazeheads.cli.commands.compare import compare_command
+from gazeheads.cli.commands.composites import composites_command
 from gazeheads.cli.commands.demo import demo_command
+from gazeheads.cli.commands.describe import describe_command
 from gazeheads.cli.commands.experiments import CommandsOfExperiments, experiments_app
 from gazeheads.cli.commands.export import export_app
 from gazeheads.cli.commands.judge import judge_app
@@ -44,6 +47,9 @@ app.command("tokens")(models.tokens_command)
 app.add_typer(export_app, name="export")
 app.command("demo")(demo_command)
 app.command("watch")(watch_command)
+app.command("describe")(describe_command)
+app.command("compare")(compare_command)
+app.command("composites")(composites_command)
 
 Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
@@ -125,6 +131,7 @@ def steer(
     wide = max(map(len, names))
     for name, generation in zip(names, done, strict=True):
         terminal.out.print(f"{name:<{wide}}  ", terminal.plain(generation.text), sep="")
+    terminal.print_doubt(vlm, shown.drawn)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +24,14 @@ class Rule(StrEnum):
     overlap = "overlap"
 
 
+class Steered(StrEnum):
+    """Which passes are steered (see `Steering.when`)."""
+
+    prefill = "prefill"
+    decode = "decode"
+    both = "both"
+
+
 BoxOption = Annotated[
     str | None, typer.Option("--box", help="Look at x0,y0,x1,y1, in pixels or in --units.")
 ]
@@ -36,4 +45,19 @@ RuleOption = Annotated[
 ThresholdOption = Annotated[
     float | None,
     typer.Option("--threshold", help="Of --rule overlap: share of a token inside; default: 0.5."),
+]
+RegionsOption = Annotated[
+    list[str] | None,
+    typer.Option("--region", "--box", help="x0,y0,x1,y1, in pixels or --units; repeatable."),
+]
+MasksOption = Annotated[
+    list[Path] | None,
+    typer.Option("--mask", help="A black and white picture of the image's size; repeatable."),
+]
+GridOption = Annotated[
+    str | None, typer.Option("--grid", help="Every cell of ROWSxCOLUMNS, such as 2x3.")
+]
+WhenOption = Annotated[
+    Steered,
+    typer.Option("--when", help="Steer the reading of the question, the writing, or both."),
 ]

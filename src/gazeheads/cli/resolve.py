@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from PIL import Image
 
+from gazeheads.cli.places import region_of_text
 from gazeheads.cli.region_options import Rule, Units
 from gazeheads.cli.terminal import ProgressBars, err, in_a_grid, load_quietly
 from gazeheads.control_draws import GAZE_SHARE
+from gazeheads.data.drawn.mark import is_drawn
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.folders import read_strips
 from gazeheads.data.layout import relaid, relaid_picture
@@ -21,6 +23,7 @@ from gazeheads.data.pictures import open_image
 from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadError, HeadScores, HeadSet, HeadsWarning
+from gazeheads.heads_by_default import TUNING_SEED, default_heads
 from gazeheads.regions import Region
 
 if TYPE_CHECKING:
@@ -28,12 +31,8 @@ if TYPE_CHECKING:
     from gazeheads.steering import Steering
 
 Found = TypeVar("Found", HeadSet, HeadScores)
-TUNING_SEED = 1_000_003
-"""Distance of the seeds of tuning strips and evaluation strips."""
 LENGTH_SEED = 10_007
 """Distance of the seeds of strips of different lengths."""
-DISCOVERY_STRIPS = 12
-"""Enough to rank heads when a command needs them at once."""
 
 
 def strips_for(folder: Path | None, limit: int, seed: int, panels: int = 6) -> list[Strip]:
@@ -61,11 +60,13 @@ class Shown:
         name: in outputs.
         image: what the model sees.
         panels: its panels in reading order; none if they are not known.
+        drawn: whether it is known to be drawn by this package.
     """
 
     name: str
     image: Image.Image
     panels: tuple[Region, ...]
+    drawn: bool = False
 
     def targets(
         self, panel: int | None, box: str | None, units: Units | None = None
@@ -83,7 +84,7 @@ class Shown:
         if panel is not None and box is not None:
             raise GazeheadsError("name either --panel or --box, not both")
         if box is not None:
-            return (_box(box, units or Units.pixels, self.image.size),)
+            return (region_of_text(box, units or Units.pixels, self.image.size, "--box"),)
         if units is not None:
             raise GazeheadsError("--units says what the numbers of --box are: name a --box too")
         if not self.panels:
@@ -112,12 +113,12 @@ def shown_at(
     """
     if path.is_dir():
         strip = relaid(_comic(path, comic)) if in_a_grid() else _comic(path, comic)
-        return Shown(strip.id, strip.image, strip.regions)
+        return Shown(strip.id, strip.image, strip.regions, is_drawn(strip.image))
     image = open_image(path)
     cut = _cut(image.size, panels, columns) if panels else ()
     if cut and in_a_grid():
         image, cut = relaid_picture(image, cut)
-    return Shown(path.name, image, cut)
+    return Shown(path.name, image, cut, is_drawn(path))
 
 
 def _comic(folder: Path, comic: str | None) -> Strip:
@@ -146,15 +147,6 @@ def _cut(size: tuple[int, int], panels: int, columns: int | None) -> tuple[Regio
     )
 
 
-def _box(text: str, units: Units, size: tuple[int, int]) -> Region:
-    try:
-        x0, y0, x1, y1 = (float(part) for part in text.strip(" ()[]").split(","))
-    except ValueError as error:
-        raise GazeheadsError(f"--box wants x0,y0,x1,y1 in {units.value}, not {text!r}") from error
-    region = Region.from_box(x0, y0, x1, y1, f"box {text}", units=units.value, size=size)
-    return region.cut_to(*size)
-
-
 def overlap_share(rule: Rule, threshold: float | None) -> float:
     """The share of a token that has to lie in a region for the rule "overlap".
 
@@ -170,15 +162,21 @@ def overlap_share(rule: Rule, threshold: float | None) -> float:
     return threshold
 
 
+def strength(heads: HeadSet) -> float:
+    """The strength that heads recommend, said on stderr; infinite if they recommend none."""
+    if heads.delta is None:
+        return math.inf
+    err.print(f"Strength: {heads.delta:g}, as the file of heads recommends", markup=False)
+    return heads.delta
+
+
 def steerings(
     heads: HeadSet, targets: Sequence[Region], rule: Rule, threshold: float
 ) -> list[Steering]:
     """One steering per target, as strong as the heads recommend; hard if they recommend nothing."""
     from gazeheads.steering import Steering
 
-    if heads.delta is not None:
-        err.print(f"Strength: {heads.delta:g}, as the file of heads recommends", markup=False)
-    delta = math.inf if heads.delta is None else heads.delta
+    delta = strength(heads)
     return [
         Steering(heads, where, delta, rule=rule.value, threshold=threshold) for where in targets
     ]
@@ -251,8 +249,5 @@ def model_and_heads(
     check_k(vlm, k)
     if read is not None:
         return vlm, heads_of(vlm, read, anyway)
-    from gazeheads.discovery.gaze import discover
-
-    drawn = strips_for(None, DISCOVERY_STRIPS, seed + TUNING_SEED)
-    scores = discover(vlm, drawn, progress=bars("Finding gaze heads"), seed=seed)
-    return vlm, best_heads(scores, k)
+    progress = bars("Finding gaze heads")
+    return vlm, default_heads(vlm, k, seed=seed, in_rows=in_a_grid(), progress=progress)

@@ -132,6 +132,21 @@ def print_resize_cost(vlm: VLM, image: Image.Image) -> None:
     err.print(f"Picture: {resize_cost(encoded.tokens, encoded.shown)}", markup=False)
 
 
+def print_doubt(vlm: VLM, drawn: bool) -> str:
+    """Says on stderr, and returns, what has to be said about texts on a picture.
+
+    Args:
+        vlm: the model.
+        drawn: whether the picture is known to be drawn by this package.
+    """
+    from gazeheads.models.asking import doubt
+
+    said = doubt(vlm, drawn)
+    if said:
+        err.print(f"Note: {said}", markup=False)
+    return said
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints a table as aligned plain text."""
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]

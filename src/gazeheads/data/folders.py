@@ -17,6 +17,7 @@ from typing import Any
 
 from PIL import Image
 
+from gazeheads.data.drawn.mark import png_text
 from gazeheads.data.notes import CAPTIONS_FILE, Note, listed, read_notes, write_captions
 from gazeheads.data.panel_files import PanelFiles
 from gazeheads.data.pictures import ImageError, open_image
@@ -133,7 +134,8 @@ def _saved(folder: Path, strips: Iterable[Strip]) -> Iterator[tuple[str, Strip]]
         comic = folder / f"comic{number}"
         comic.mkdir()
         for k, panel in enumerate(strip.panels, 1):
-            open_image(panel).save(comic / f"p{k}.png")
+            text = png_text(strip.truths is not None)
+            open_image(panel).save(comic / f"p{k}.png", pnginfo=text)
         yield comic.name, strip
 
 

@@ -22,6 +22,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from gazeheads.data.arrays import image_of
 from gazeheads.data.colour import ImageError, Notes, to_rgb
+from gazeheads.data.drawn.mark import DRAWN, KEY, marked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,7 +63,7 @@ class Picture:
     """A picture as it was read.
 
     Attributes:
-        image: upright, RGB, without any metadata.
+        image: upright, RGB, without any metadata but the mark of `drawn.mark`.
         stored_size: (width, height) of the pixels in the file, before they were turned.
         orientation: EXIF's number of how they lie in the file; 1: upright.
         frames: frames or pages of the file, of which the first was taken.
@@ -98,7 +99,7 @@ def is_plain(image: ImageLike) -> TypeGuard[Image.Image]:
     return (
         type(image) is Image.Image
         and image.mode == "RGB"
-        and not image.info
+        and image.info.keys() <= {KEY}
         and not image.getexif()
         and 0 not in image.size
     )
@@ -236,7 +237,10 @@ def _decoded(image: Image.Image, name: str, notes: Notes) -> Picture:
         raise ImageError(f"image {name} is too large for the memory") from error
     except Exception as error:  # damaged files raise whatever their decoder stumbles over
         raise ImageError(f"cannot read image {name}: {_told(error)}") from error
+    drawn = image.info.get(KEY) == DRAWN
     colours.info.clear()
+    if drawn:
+        marked(colours)
     return Picture(colours, image.size, orientation, frames, tuple(notes))
 
 

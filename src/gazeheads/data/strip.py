@@ -10,6 +10,7 @@ from pathlib import Path
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
+from gazeheads.data.drawn.mark import marked
 from gazeheads.data.drawn.truth import PanelTruth
 from gazeheads.data.pictures import is_plain, open_image
 from gazeheads.errors import GazeheadsError
@@ -85,7 +86,7 @@ class Strip:
             resized = panel.resize((x1 - x0, y1 - y0), Image.Resampling.LANCZOS)
             page.paste(resized, (x0, y0))
         self._paint_seams(page)
-        return page
+        return page if self.truths is None else marked(page)
 
     @cached_property
     def regions(self) -> tuple[Region, ...]:

@@ -15,6 +15,9 @@ from gazeheads.attention.ambient import SteeringContext
 from gazeheads.attention.install import install, softmax_layers, unwrap
 from gazeheads.attention.intervention import Mode, Norms, When
 from gazeheads.heads import HeadSet
+from gazeheads.models.asking import ask as ask_about
+from gazeheads.models.asking import describe as describe_region
+from gazeheads.models.asking import log_prob as log_prob_of_answer
 from gazeheads.models.families.family import Family, Fit
 from gazeheads.models.fingerprint import fingerprint_of
 from gazeheads.models.generate import Decoding, pad_id, stop_ids
@@ -42,8 +45,7 @@ class VLM:
     """A vision-language model whose attention heads can be steered and watched.
 
     Attributes:
-        model, processor: transformers' own objects; their `generate` works as ever.
-        tokenizer: of the processor.
+        model, processor, tokenizer: transformers' own objects; their `generate` works as ever.
         family: code of the model's family.
         name: in head sets and reports.
         num_layers, num_heads: of the language model.
@@ -220,9 +222,7 @@ class VLM:
         batch, plan = prepare(self, pairs, watch, norms)
         return generations(self, pairs, batch, plan, decoding)
 
-    def ask(self, image: ImageLike | Sequence[ImageLike], prompt: str, **options: Any) -> str:
-        """The answer to a question about an image."""
-        return self.generate(self.encode(image, prompt), **options)[0].text
+    ask, describe, log_prob = ask_about, describe_region, log_prob_of_answer
 
     def stream(
         self,

@@ -142,14 +142,13 @@ def preparing(
     def prepare(report: Callable[[float, str], None]) -> tuple[VLM, HeadScores, int]:
         report(0.0, "Loading the model")
         from gazeheads.cli.resolve import (
-            DISCOVERY_STRIPS,
-            TUNING_SEED,
             best_heads,
             check_k,
             heads_of,
             strips_for,
         )
         from gazeheads.cli.terminal import load_quietly
+        from gazeheads.heads_by_default import DISCOVERY_STRIPS, TUNING_SEED
 
         vlm = load_quietly(model)
         check_k(vlm, k)

@@ -109,6 +109,7 @@ def discover(
     """Score every head by how much it looks at the panel a question is about."""
     from gazeheads.cli import resolve, terminal
     from gazeheads.errors import GazeheadsError
+    from gazeheads.heads_by_default import TUNING_SEED
     from gazeheads.study.experiments import discover as experiment
     from gazeheads.study.runs import RunOptions, check_writable
 
@@ -124,7 +125,7 @@ def discover(
         given = resolve.strips_for(strips, limit, seed) if strips is not None else None
         vlm = terminal.load_quietly(model)
         resolve.check_k(vlm, k)
-        shown = given or resolve.strips_for(None, limit, seed + resolve.TUNING_SEED)
+        shown = given or resolve.strips_for(None, limit, seed + TUNING_SEED)
         settings = experiment.DiscoverSettings(seed=seed)
         options = RunOptions(out, bars("Finding gaze heads"), fresh)
         if source == "text":

@@ -170,6 +170,7 @@ def watch_command(
         "pieces": list(trace.pieces),
         "sinks": [] if found is None else found.tokens.tolist(),
         "sinks_left_out": sinks is SinkChoice.drop,
+        "note": terminal.print_doubt(vlm, shown.drawn) or None,
         "asked": asked,
     }
     if found is not None and len(found):

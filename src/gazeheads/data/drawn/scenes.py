@@ -11,6 +11,7 @@ from PIL import Image
 
 from gazeheads.data.drawn.backdrop import paint_place
 from gazeheads.data.drawn.canvas import GRAIN
+from gazeheads.data.drawn.mark import marked
 from gazeheads.data.drawn.truth import CHARACTERS, PLACES, THINGS
 from gazeheads.data.strip import PixelBox
 from gazeheads.errors import GazeheadsError
@@ -77,7 +78,7 @@ def draw_scene(
     for name, (x, y, side) in zip(names, boxes, strict=True):
         box = canvas.put_at(name, x, y, side, flip=canvas.toss())
         placed.append(SceneObject(name, box))
-    return Scene(canvas.image, tuple(placed), place)
+    return Scene(marked(canvas.image), tuple(placed), place)
 
 
 def _checked(objects: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from PIL import Image
 from gazeheads.data.drawn.actions import Cast, paint_action
 from gazeheads.data.drawn.backdrop import paint_place
 from gazeheads.data.drawn.captions import captions
+from gazeheads.data.drawn.mark import marked
 from gazeheads.data.drawn.truth import ACTIONS, PanelTruth, sample_truths
 from gazeheads.data.drawn.weather import paint_weather
 from gazeheads.data.strip import Strip
@@ -36,7 +37,7 @@ def draw_panel(truth: PanelTruth, rng: np.random.Generator, size: int = 256) -> 
     canvas.rng = figure_rng
     scale = canvas.between(0.95, 1.05)
     paint_action(truth.action, Cast(canvas, truth.character, truth.thing, way, scale))
-    return canvas.image
+    return marked(canvas.image)
 
 
 def draw_strips(

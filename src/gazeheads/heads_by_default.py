@@ -1,0 +1,50 @@
+"""The heads that are steered where none are named: the gaze heads, found on drawn strips."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from gazeheads.data.drawn.strips import draw_strips
+from gazeheads.data.layout import relaid
+from gazeheads.heads import HeadScores, HeadSet
+
+if TYPE_CHECKING:
+    from gazeheads.models import VLM
+    from gazeheads.progress import Progress
+
+SHARE = 100 / 1152
+"""Of a model's heads: the study steers 100 of 1,152."""
+DISCOVERY_STRIPS = 12
+"""Enough to rank heads when they are needed at once."""
+TUNING_SEED = 1_000_003
+"""Distance of the seeds of strips that heads are found on and those they are tried on."""
+_FOUND: WeakKeyDictionary[VLM, dict[tuple[int, bool], HeadScores]] = WeakKeyDictionary()
+
+
+def default_heads(
+    vlm: VLM,
+    k: int | None = None,
+    *,
+    seed: int = 0,
+    in_rows: bool = False,
+    progress: Progress | None = None,
+) -> HeadSet:
+    """The gaze heads of a model, found once per loaded model and seed.
+
+    Args:
+        vlm: the model.
+        k: how many; None: the study's share of all heads.
+        seed: of the drawn strips.
+        in_rows: lay the panels of the strips out in rows (of models loaded with fit="grid").
+        progress: called with (strips done, strips in all), if they have to be found.
+    """
+    known = _FOUND.setdefault(vlm, {})
+    if (seed, in_rows) not in known:
+        from gazeheads.discovery.gaze import discover  # noqa: PLC0415 - loads torch
+
+        strips = draw_strips(DISCOVERY_STRIPS, seed + TUNING_SEED)
+        strips = [relaid(strip) for strip in strips] if in_rows else strips
+        known[seed, in_rows] = discover(vlm, strips, progress=progress, seed=seed)
+    scores = known[seed, in_rows]
+    return scores.top(k if k is not None else max(1, round(SHARE * len(scores))))
