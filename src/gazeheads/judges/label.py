@@ -35,7 +35,7 @@ class LabelJudge:
             GazeheadsError: the strip does not know what its panels show.
         """
         truths = _truths(strip)
-        return [_verdict(truths, answer) for answer in answers]
+        return [described(truths, answer) for answer in answers]
 
 
 def named(truth: PanelTruth, text: str) -> frozenset[str]:
@@ -47,7 +47,8 @@ def named(truth: PanelTruth, text: str) -> frozenset[str]:
     )
 
 
-def _verdict(truths: Sequence[PanelTruth], answer: str) -> Verdict:
+def described(truths: Sequence[PanelTruth], answer: str) -> Verdict:
+    """The verdict on an answer about panels of which it is known what they show."""
     if is_junk(answer):
         return JUNK
     text = without_numbering(answer)
@@ -60,9 +61,9 @@ def _verdict(truths: Sequence[PanelTruth], answer: str) -> Verdict:
     return Verdict(best, "described", mixed=_names_another(truths, best, text))
 
 
-def _names_another(truths: Sequence[PanelTruth], described: int, text: str) -> bool:
+def _names_another(truths: Sequence[PanelTruth], panel: int, text: str) -> bool:
     """Whether a text names an attribute of another panel that the described one does not have."""
-    own = truths[described - 1].attributes()
+    own = truths[panel - 1].attributes()
     return any(
         own.get(attribute) != truth.attributes()[attribute]
         for truth in truths

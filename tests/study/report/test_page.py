@@ -223,3 +223,28 @@ def test_answers_nobody_judged_get_a_column_only_if_there_are_any() -> None:
     head, cells = counts([judged, declined])
     assert head[-1] == "unjudged" and [row[-1] for row in cells] == ["0", "1"]
     assert answer_of({"text": "x", "panel": None, "reason": "unjudged"}, 1).told == "not judged"
+
+
+def test_another_judge_stands_beside_the_exact_one(tmp_path: Path) -> None:
+    """The confusion with the label judge, from the texts and truths of the run itself."""
+
+    class Second:
+        name, about = "always two", {}
+
+        def judge(self, strip: Strip, answers: Any) -> list[Any]:
+            from gazeheads.judges import Verdict
+
+            return [Verdict(2, "described") for _ in answers]
+
+    strips = draw_strips(2, 11, 3, size=32)
+    settings = SteerVqaSettings((1,), ("gaze",), judge="always two")
+    vlm: Any = ScriptedVlm(strips, [])
+    run = steer_vqa.run(vlm, strips, scores(), settings, RunOptions(tmp_path), judge=Second())
+    page = write_report([run], tmp_path / "report.html").read_text(encoding="utf-8")
+    with (run.path / "confusion.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    texts = [t for r in run.ordered() for t in (r["baseline"], *r["answers"])]
+    assert sum(int(row["answers"]) for row in rows) == len(texts)
+    # unsteered it tells the first panel: one text a strip, which this judge gives to the second
+    assert {int(r["answers"]) for r in rows if (r["label_judge"], r["judge"]) == ("1", "2")} != {0}
+    assert "agree on" in page

@@ -160,11 +160,13 @@ def _tell_results(before: RunFolder, after: RunFolder) -> None:
 
     results, was = after.summary["results"], before.summary["results"]
     old = _shares(was)
+    clean = {
+        c["key"]: f", clean {c['clean']['value']:.1%}" if c.get("clean") else ", clean: not known"
+        for c in results.get("conditions", ())
+    }
     for key, now in _shares(results).items():
-        terminal.out.print(
-            f"{key:<14} {now['value']:6.1%}  of {now['total']} (was {old[key]['value']:.1%})",
-            markup=False,
-        )
+        told = f"{key:<14} {now['value']:6.1%}  of {now['total']} (was {old[key]['value']:.1%})"
+        terminal.out.print(told + clean.get(key, ""), markup=False)
     agreed = results["agreement"]
     terminal.out.print(
         f"same panel as judged before: {agreed['value']:.1%} of {agreed['total']}", markup=False

@@ -16,6 +16,7 @@ from gazeheads.study.report.blocks import (
     Tile,
     example_of,
 )
+from gazeheads.study.report.confusion import confusion_blocks
 from gazeheads.study.report.controls import controls_blocks, controls_told, no_controls_told
 from gazeheads.study.report.numbers import Results, Runs, counts, followed, percent
 from gazeheads.study.report.sections import headline_of, section
@@ -130,6 +131,7 @@ def conditions_section(runs: Runs) -> Section:
             *drawn,
             _counts_table(conditions),
             *profiles.profile_blocks(folder, conditions, unsteered),
+            *confusion_blocks(run),
             _beside_published(run.model, results),
         ),
     )
