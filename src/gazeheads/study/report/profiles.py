@@ -57,7 +57,7 @@ def _panel(place: int, places: int) -> str:
 
 
 def _tables(theme: Theme, conditions: Sequence[Results], said: Sequence[int]) -> Figure:
-    figure = Figure(figsize=(WIDTH, 2.6))
+    figure = Figure(figsize=(WIDTH, 1.9))
     grid = figure.subplots(1, len(conditions) + 1, squeeze=False)[0]
     tables = [np.array(c["described"], dtype=float) for c in conditions]
     titles = [f"{CONDITIONS.get(c['condition'], c['condition'])}\n({c['k']})" for c in conditions]
