@@ -11,7 +11,7 @@ import numpy as np
 from gazeheads.head_set import Head
 
 GAZE_SHARE = 100 / 1152
-"""The study's gaze heads as a share of its model; at least so many never serve as controls."""
+"""The study's gaze heads as a share of its model."""
 _TRIES = 50  # draws per set asked for, before it is taken that no other set exists
 
 

@@ -78,8 +78,8 @@ def draw_controls(
 ) -> Drawn:
     """Random sets beside the `k` gaze heads.
 
-    The excluded gaze heads are the set itself and the top of the ranking, never fewer than the
-    study's share of the model: otherwise the controls of a small `k` would be gaze heads too.
+    Matched sets are drawn from all living heads outside the set under test: heads that rank just
+    below it are the hardest control. The study's pools leave out its own share of the ranking too.
 
     Args:
         scores: of the heads.
@@ -92,14 +92,14 @@ def draw_controls(
     gaze = scores.top(k) if heads is None else heads
     least = min(max(k, round(GAZE_SHARE * len(scores))), len(scores))
     if pool == MATCHED:
-        return _matched(scores, gaze, draws, seed, scores.top(least))
+        return _matched(scores, gaze, draws, seed)
     return _of_pool(scores, k, draws, seed, pool, least)
 
 
-def _matched(scores: HeadScores, gaze: HeadSet, draws: int, seed: int, protected: HeadSet) -> Drawn:
+def _matched(scores: HeadScores, gaze: HeadSet, draws: int, seed: int) -> Drawn:
     k = len(gaze)
     try:
-        drawn = scores.matched(gaze, draws, seed, protected)
+        drawn = scores.matched(gaze, draws, seed)
     except HeadError as error:
         return Drawn((), f"no random heads beside {k} gaze heads: {error}")
     short = max(k - in_their_layers(each, gaze) for each in drawn)
