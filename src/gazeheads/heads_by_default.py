@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from gazeheads.control_draws import GAZE_SHARE
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.layout import relaid
 from gazeheads.heads import HeadScores, HeadSet
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from gazeheads.models import VLM
     from gazeheads.progress import Progress
 
-SHARE = 100 / 1152
-"""Of a model's heads: the study steers 100 of 1,152."""
 DISCOVERY_STRIPS = 12
 """Enough to rank heads when they are needed at once."""
 TUNING_SEED = 1_000_003
@@ -47,4 +46,4 @@ def default_heads(
         strips = [relaid(strip) for strip in strips] if in_rows else strips
         known[seed, in_rows] = discover(vlm, strips, progress=progress, seed=seed)
     scores = known[seed, in_rows]
-    return scores.top(k if k is not None else max(1, round(SHARE * len(scores))))
+    return scores.top(k if k is not None else max(1, round(GAZE_SHARE * len(scores))))

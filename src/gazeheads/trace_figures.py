@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gazeheads.trace import GazeTrace, PanelTrace
 
 COLUMNS, MOST_MAPS = 4, 12
+_NAME = 30  # characters of a region's name beside the staircase
 _TITLE = 34  # characters of a phrase above its map
 
 
@@ -33,7 +34,7 @@ def staircase(trace: PanelTrace, title: str = "", what: str = "panel") -> Figure
     from matplotlib import colormaps  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    names = [shown(name) for name in trace.names]
+    names = [_cut(shown(name), _NAME) for name in trace.names]
     steps = np.arange(len(trace.values))
     with plain_text():
         figure = Figure(figsize=(9, 4), layout="constrained")
@@ -127,5 +128,8 @@ def phrases(pieces: Sequence[str], most: int) -> list[range]:
 
 
 def _short(phrase: str) -> str:
-    text = shown(phrase) or "(nothing)"
-    return text if len(text) <= _TITLE else f"{text[: _TITLE - 3]}..."
+    return _cut(shown(phrase) or "(nothing)", _TITLE)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."

@@ -14,6 +14,7 @@ import pytest
 from conftest import Command
 from PIL import Image
 
+from gazeheads import heads_by_default
 from gazeheads.cli import resolve
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.folders import write_strips
@@ -146,8 +147,7 @@ def test_strips_without_captions_have_no_text_heads(
 def test_heads_are_discovered_when_none_are_named(
     command: Command, model: str, strips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn = draw_strips(1, 3, 2, size=32)
-    monkeypatch.setattr(resolve, "strips_for", lambda *args: drawn)
+    monkeypatch.setattr(heads_by_default, "DISCOVERY_STRIPS", 1)
     code, out, err = command("steer", strips, "--model", model, "--panel", 1)
     assert code == 0, err
     assert "panel 1" in out and "Finding gaze heads: 1 in" in err

@@ -132,7 +132,7 @@ def test_tracking_counts_steps_whose_most_attended_panel_is_narrated(strips: lis
     assert strip.truths is not None
     told = [headline(truth) for truth in strip.truths]
     pieces = (told[0], "\n", told[1], " ", "And so on", "")
-    sets = {"gaze": HeadSet.of([(0, 0)]), "control": HeadSet.of([(1, 1)])}
+    sets = {"gaze": (HeadSet.of([(0, 0)]),), "control": (HeadSet.of([(1, 1)]),)}
     names = {"gaze": [["L0H0"]], "control": [["L1H1"]]}
     trace = traced(strip, [1, 1, 2, 1, 2, 2], [2, 2, 2, 2, 2, 2], pieces)
     record: dict[str, Any] = {
