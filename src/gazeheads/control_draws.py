@@ -15,6 +15,11 @@ GAZE_SHARE = 100 / 1152
 _TRIES = 50  # draws per set asked for, before it is taken that no other set exists
 
 
+def study_size(heads: int) -> int:
+    """How many of so many heads are the study's share, at least 1."""
+    return max(1, round(GAZE_SHARE * heads))
+
+
 def draw_matched(
     living: Sequence[Head],
     heads: Sequence[Head],

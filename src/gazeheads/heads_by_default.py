@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from gazeheads.control_draws import GAZE_SHARE
+from gazeheads.control_draws import study_size
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.layout import relaid
 from gazeheads.heads import HeadScores, HeadSet
@@ -38,6 +38,14 @@ def default_heads(
         in_rows: lay the panels of the strips out in rows (of models loaded with fit="grid").
         progress: called with (strips done, strips in all), if they have to be found.
     """
+    scores = default_scores(vlm, seed=seed, in_rows=in_rows, progress=progress)
+    return scores.top(k if k is not None else study_size(len(scores)))
+
+
+def default_scores(
+    vlm: VLM, *, seed: int = 0, in_rows: bool = False, progress: Progress | None = None
+) -> HeadScores:
+    """The scores that `default_heads` are the best of; see there."""
     known = _FOUND.setdefault(vlm, {})
     if (seed, in_rows) not in known:
         from gazeheads.discovery.gaze import discover  # noqa: PLC0415 - loads torch
@@ -45,5 +53,4 @@ def default_heads(
         strips = draw_strips(DISCOVERY_STRIPS, seed + TUNING_SEED)
         strips = [relaid(strip) for strip in strips] if in_rows else strips
         known[seed, in_rows] = discover(vlm, strips, progress=progress, seed=seed)
-    scores = known[seed, in_rows]
-    return scores.top(k if k is not None else max(1, round(GAZE_SHARE * len(scores))))
+    return known[seed, in_rows]

@@ -1,11 +1,18 @@
-"""The option of every command that takes heads from a file."""
+"""The options of every command that steers or watches: the model, its heads, the seed."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]
+Heads = Annotated[
+    Path | None, typer.Option(help="Scores or a head set, as JSON; default: discovered now.")
+]
 HeadsAnyway = Annotated[
     bool, typer.Option("--heads-anyway", help="Take --heads of other weights too.")
 ]
+K = Annotated[int | None, typer.Option("--k", help="Number of heads.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]

@@ -24,7 +24,7 @@ from gazeheads.cli.commands.runs import runs_app
 from gazeheads.cli.commands.strips import strips_app
 from gazeheads.cli.commands.tiny import tiny_app
 from gazeheads.cli.commands.watch import watch_command
-from gazeheads.cli.heads_options import HeadsAnyway
+from gazeheads.cli.heads_options import Heads, HeadsAnyway, K, Model, Seed
 from gazeheads.cli.notes import warnings_in_one_line
 from gazeheads.errors import GazeheadsError
 
@@ -51,12 +51,6 @@ app.command("describe")(describe_command)
 app.command("compare")(compare_command)
 app.command("composites")(composites_command)
 
-Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
-K = Annotated[int | None, typer.Option("--k", help="Number of heads.")]
-Heads = Annotated[
-    Path | None, typer.Option(help="Scores or a head set, as JSON; default: discovered now.")
-]
 Place = Annotated[Path, typer.Argument(help="An image, or a folder of strips.")]
 Comic = Annotated[str | None, typer.Option(help="Id or number of the comic in a folder.")]
 Panels = Annotated[int | None, typer.Option(min=1, help="Number of panels of an image.")]

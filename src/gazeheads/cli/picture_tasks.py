@@ -80,7 +80,7 @@ def tasks_of(images: Sequence[Path], places: Places, seed: int) -> Iterator[Pict
         scene = draw_scene(np.random.default_rng(seed))
         objects = tuple(Region.from_box(each.box, name=each.name) for each in scene.objects)
         regions = places.on(scene.image.size, "the scene") if places else objects
-        mark, size = _mark(scene.image), scene.image.size
+        mark, size = pixel_mark(scene.image), scene.image.size
         yield PictureTask(f"scene-{seed}", scene.image, mark, True, size, regions)
         return
     if not places:
@@ -91,8 +91,9 @@ def tasks_of(images: Sequence[Path], places: Places, seed: int) -> Iterator[Pict
     for name, path in pictures_at(images).items():
         image = open_image(path)
         regions = places.on(image.size, str(path))
-        yield PictureTask(name, path, _mark(image), is_drawn(path), image.size, regions)
+        yield PictureTask(name, path, pixel_mark(image), is_drawn(path), image.size, regions)
 
 
-def _mark(image: Image.Image) -> str:
+def pixel_mark(image: Image.Image) -> str:
+    """Of a picture's size and pixels: another one has another."""
     return hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import warnings
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from PIL import Image
 from gazeheads.cli.places import region_of_text
 from gazeheads.cli.region_options import Rule, Units
 from gazeheads.cli.terminal import ProgressBars, err, in_a_grid, load_quietly
-from gazeheads.control_draws import GAZE_SHARE
+from gazeheads.control_draws import study_size
 from gazeheads.data.drawn.mark import is_drawn
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.folders import read_strips
@@ -22,6 +23,7 @@ from gazeheads.data.layout import relaid, relaid_picture
 from gazeheads.data.pictures import open_image
 from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
+from gazeheads.files import read_text
 from gazeheads.heads import HeadError, HeadScores, HeadSet, HeadsWarning
 from gazeheads.heads_by_default import TUNING_SEED, default_heads
 from gazeheads.regions import Region
@@ -182,6 +184,11 @@ def steerings(
     ]
 
 
+def heads_mark(path: Path | None) -> str | None:
+    """Of what stands in a file of heads; a missing one is told by who reads it."""
+    return None if path is None else hashlib.sha256(read_text(path).encode()).hexdigest()[:16]
+
+
 def read_heads(path: Path, k: int | None) -> HeadSet:
     """Heads from a file of scores or of a head set.
 
@@ -203,7 +210,7 @@ def read_heads(path: Path, k: int | None) -> HeadSet:
 
 def best_heads(scores: HeadScores, k: int | None) -> HeadSet:
     """The top `k` heads, or the study's share of the model."""
-    return scores.top(k if k is not None else max(1, round(GAZE_SHARE * len(scores))))
+    return scores.top(k if k is not None else study_size(len(scores)))
 
 
 def check_k(vlm: VLM, k: int | None) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gazeheads.control_draws import GAZE_SHARE
+from gazeheads.control_draws import study_size
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadScores
 
@@ -50,7 +50,7 @@ def control_heads(scores: HeadScores, k: int, seed: int) -> list[tuple[int, int]
     The study's share of the model counts as gaze heads, and the top `k`. As many in every layer as
     the top `k` has, from the nearest layers where one has too few; all others if there are fewer.
     """
-    top, gaze = scores.top(k), scores.top(max(k, round(GAZE_SHARE * len(scores))))
+    top, gaze = scores.top(k), scores.top(max(k, study_size(len(scores))))
     rest = [head for head in sorted(scores.living_ranking()) if head not in gaze]
     drawn = list(scores.matched(top, 1, seed, gaze)[0]) if len(rest) >= k else rest
     order = np.random.default_rng(seed).permutation(len(drawn))

@@ -11,6 +11,7 @@ import torch
 from gazeheads.attention.plan import ForwardPlan
 from gazeheads.models.batch import make_batch
 from gazeheads.models.inputs import Inputs
+from gazeheads.models.rows import sources_of
 from gazeheads.steering import Steering
 
 if TYPE_CHECKING:
@@ -47,10 +48,8 @@ def log_probabilities(
     with torch.no_grad():
         batch = make_batch(vlm.family, vlm.model, whole, vlm.pad, vlm.device)
     keys, shape = batch.ids.shape[1], (vlm.num_layers, vlm.num_heads)
-    sources = [
-        [] if row.steering is None else [row.steering.on(tokens, shape, keys)]
-        for row, tokens in zip(rows, batch.tokens, strict=True)
-    ]
+    steerings = [[row.steering] if row.steering is not None else [] for row in rows]
+    sources = sources_of(vlm, batch, steerings)
     own = None if gate is None else gate.expand(len(rows), *shape)
     plan = ForwardPlan(sources, keys, gate=own)
     longest = max(len(row.answer) for row in rows)

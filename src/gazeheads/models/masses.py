@@ -13,6 +13,7 @@ from gazeheads.heads import HeadSet
 from gazeheads.models.batch import make_batch
 from gazeheads.models.generate import Decoding, decode
 from gazeheads.models.inputs import Inputs
+from gazeheads.models.rows import sources_of
 from gazeheads.regions import ImageTokens
 from gazeheads.steering import Steering
 
@@ -46,16 +47,13 @@ def group_masses(
     """
     vlm.check_heads(heads, *(steering.used_heads for _, steering in rows if steering is not None))
     batch = make_batch(vlm.family, vlm.model, [prompt for prompt, _ in rows], vlm.pad, vlm.device)
-    keys, shape = batch.ids.shape[1], (vlm.num_layers, vlm.num_heads)
+    keys = batch.ids.shape[1]
     tables, positions = [], []
     for (prompt, _), of_row in zip(rows, groups, strict=True):
         positions.append(np.arange(keys - len(prompt), keys))
         tables.append(of_row(prompt.tokens, len(prompt)).astype(np.float32))
     recorder = Recorder(positions, heads.heads, tables)
-    sources = [
-        [] if steering is None else [steering.on(tokens, shape, keys)]
-        for (_, steering), tokens in zip(rows, batch.tokens, strict=True)
-    ]
+    sources = sources_of(vlm, batch, [[own] if own is not None else [] for _, own in rows])
     plan = ForwardPlan(sources, keys, recorder)
     plan.check()
     lengths = [0] * len(rows)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from gazeheads.attention.ambient import SteeringContext
-from gazeheads.attention.intervention import Norms
+from gazeheads.attention.intervention import InterventionAt, Norms
 from gazeheads.attention.plan import ForwardPlan
 from gazeheads.attention.recorder import Recorder
 from gazeheads.errors import GazeheadsError
@@ -106,10 +106,7 @@ def prepare(
         rows = [encoded for encoded, _ in pairs]
         batch = make_batch(vlm.family, vlm.model, rows, vlm.pad, vlm.device)
     keys = batch.ids.shape[1]
-    sources = [
-        [steering.on(tokens, (vlm.num_layers, vlm.num_heads), keys) for steering in of_row]
-        for tokens, of_row in zip(batch.tokens, steerings, strict=True)
-    ]
+    sources = sources_of(vlm, batch, steerings)
     recorder = None
     if watched is not None:
         positions = [tokens.positions for tokens in batch.tokens]
@@ -119,6 +116,21 @@ def prepare(
     plan = ForwardPlan(sources, keys, recorder)
     plan.check()
     return batch, plan
+
+
+def sources_of(
+    vlm: VLM, batch: Batch, steerings: Sequence[Sequence[OneSteering]]
+) -> list[list[InterventionAt]]:
+    """What acts on the rows of a batch, from the steerings of each.
+
+    Raises:
+        RegionError: a region lies outside the image or covers no token.
+    """
+    keys, shape = batch.ids.shape[1], (vlm.num_layers, vlm.num_heads)
+    return [
+        [steering.on(tokens, shape, keys) for steering in of_row]
+        for tokens, of_row in zip(batch.tokens, steerings, strict=True)
+    ]
 
 
 def _steerings(

@@ -21,7 +21,7 @@ from gazeheads.study.experiment import Rejudging, Values, registry
 from gazeheads.study.identity import versions
 from gazeheads.study.pictures import kept_strip
 from gazeheads.study.runs import RunError, RunFolder, RunOptions, folder_of
-from gazeheads.study.stats import share
+from gazeheads.study.stats import share_of
 
 
 def judged_runs(runs: Sequence[RunFolder]) -> list[RunFolder]:
@@ -152,7 +152,7 @@ def _agreement(kind: Rejudging, before: Sequence[Values], after: Sequence[Values
         [old == new for old, new in zip(kind.panels(b), kind.panels(a), strict=True)]
         for b, a in zip(before, after, strict=True)
     ]
-    return share([sum(strip) for strip in same], [len(strip) for strip in same]).as_dict()
+    return share_of(same).as_dict()
 
 
 def _copy_picture(source: Path, target: Path, record: Values) -> None:

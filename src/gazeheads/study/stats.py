@@ -94,6 +94,11 @@ def share(hits: Sequence[int], totals: Sequence[int], seed: int = 0) -> Estimate
     return Estimate(value, low, high, int(own.sum()), int(all_.sum()))
 
 
+def share_of(by_strip: Sequence[Sequence[bool]], seed: int = 0) -> Estimate:
+    """`share` of what holds, from what holds or not strip by strip."""
+    return share([sum(own) for own in by_strip], [len(own) for own in by_strip], seed)
+
+
 def add_one_p(value: float, null: Sequence[float]) -> float:
     """Empirical p of a value among those of a null: (1 + how many are at least it) / (1 + n).
 

@@ -10,7 +10,7 @@ import typer
 
 from gazeheads import prompts
 from gazeheads.cli import region_options as given
-from gazeheads.cli.heads_options import HeadsAnyway
+from gazeheads.cli.heads_options import Heads, HeadsAnyway, K, Model, Seed
 
 KIND = "region-comparison"
 
@@ -32,16 +32,12 @@ def compare_command(
     prompt: Annotated[
         str, typer.Option("--prompt", "--question", help="What is asked.")
     ] = prompts.DESCRIBE_REGION,
-    model: Annotated[
-        str, typer.Option(help="comic-tiny, a model folder, or a hub id.")
-    ] = "comic-tiny",
-    heads: Annotated[
-        Path | None, typer.Option(help="Scores or a head set, as JSON; default: discovered now.")
-    ] = None,
+    model: Model = "comic-tiny",
+    heads: Heads = None,
     heads_anyway: HeadsAnyway = False,
-    k: Annotated[int | None, typer.Option("--k", help="Number of heads.")] = None,
+    k: K = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Rank regions by how likely an answer is with the gaze heads pointed at each."""
     from gazeheads.cli import resolve, terminal

@@ -141,27 +141,19 @@ def preparing(
 
     def prepare(report: Callable[[float, str], None]) -> tuple[VLM, HeadScores, int]:
         report(0.0, "Loading the model")
-        from gazeheads.cli.resolve import (
-            best_heads,
-            check_k,
-            heads_of,
-            strips_for,
-        )
-        from gazeheads.cli.terminal import load_quietly
-        from gazeheads.heads_by_default import DISCOVERY_STRIPS, TUNING_SEED
+        from gazeheads.cli.resolve import best_heads, check_k, heads_of
+        from gazeheads.cli.terminal import in_a_grid, load_quietly
+        from gazeheads.heads_by_default import default_scores
 
         vlm = load_quietly(model)
         check_k(vlm, k)
         found = heads_of(vlm, scores, anyway) if scores is not None else None
         if found is None:
-            from gazeheads.discovery.gaze import discover
-
             report(0.2, "Drawing strips to find its gaze heads on")
-            drawn = strips_for(None, DISCOVERY_STRIPS, seed + TUNING_SEED)
-            found = discover(
+            found = default_scores(
                 vlm,
-                drawn,
                 seed=seed,
+                in_rows=in_a_grid(),
                 progress=lambda done, total: report(0.3 + 0.7 * done / total, "Finding gaze heads"),
             )
         return vlm, found, len(best_heads(found, k))

@@ -1,8 +1,7 @@
-"""``gazeheads describe`` and ``gazeheads compare``: what a model says about parts of pictures."""
+"""``gazeheads describe``: what a model says about parts of pictures."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from gazeheads import prompts
 from gazeheads.cli import region_options as given
-from gazeheads.cli.heads_options import HeadsAnyway
+from gazeheads.cli.heads_options import Heads, HeadsAnyway, K, Model, Seed
 from gazeheads.files import json_text, write_text
 
 if TYPE_CHECKING:
@@ -23,12 +22,6 @@ if TYPE_CHECKING:
 SETTINGS, RESULTS = "settings.json", "descriptions.jsonl"
 KIND, KIND_OF_ALL = "region-descriptions", "region-descriptions-of-pictures"
 
-Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub id.")]
-Heads = Annotated[
-    Path | None, typer.Option(help="Scores or a head set, as JSON; default: discovered now.")
-]
-K = Annotated[int | None, typer.Option("--k", help="Number of heads.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
 Prompt = Annotated[str, typer.Option("--prompt", "--question", help="What is asked.")]
 
 
@@ -106,7 +99,7 @@ def describe_command(
     places = places_of(region, mask, grid, units)
     tasks = list(tasks_of(images or [], places, seed))
     asked = {
-        "prompt": prompt, "model": model, "heads": _digest(heads), "k": k, "seed": seed,
+        "prompt": prompt, "model": model, "heads": resolve.heads_mark(heads), "k": k, "seed": seed,
         "regions": places.asked(), "rule": rule.value, "threshold": share, "when": when.value,
         "max_new_tokens": max_new_tokens,
     }  # fmt: skip
@@ -146,13 +139,6 @@ def _described(
     if folder is not None:
         _write(folder, task, record)
     return record
-
-
-def _digest(path: Path | None) -> str | None:
-    """Of a file of heads; a missing one is told by who reads it."""
-    from gazeheads.files import read_text
-
-    return None if path is None else hashlib.sha256(read_text(path).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, eq=False)

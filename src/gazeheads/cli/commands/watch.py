@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gazeheads import prompts
-from gazeheads.cli.heads_options import HeadsAnyway
+from gazeheads.cli.heads_options import Heads, HeadsAnyway, K, Model, Seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,14 +79,10 @@ def _asked_in(path: Path) -> Any:
 def watch_command(
     image: Annotated[Path, typer.Argument(help="An image, or a folder of strips.")],
     prompt: Annotated[str, typer.Option(help="What is asked.")] = prompts.FREE_NARRATION,
-    k: Annotated[int | None, typer.Option("--k", help="Number of heads.")] = None,
-    heads: Annotated[
-        Path | None, typer.Option(help="Scores or a head set, as JSON; default: discovered now.")
-    ] = None,
+    k: K = None,
+    heads: Heads = None,
     heads_anyway: HeadsAnyway = False,
-    model: Annotated[
-        str, typer.Option(help="comic-tiny, a model folder, or a hub id.")
-    ] = "comic-tiny",
+    model: Model = "comic-tiny",
     comic: Annotated[str | None, typer.Option(help="Id or number of the comic in a folder.")] = (
         None
     ),
@@ -119,7 +114,7 @@ def watch_command(
         bool, typer.Option("--overwrite", help="Replace what lies there of another text.")
     ] = False,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of the text.")] = 300,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Have a picture described and see where the gaze heads looked, phrase by phrase.
 
@@ -127,6 +122,7 @@ def watch_command(
     numbers; by panel for a strip and by box for an image with --box, the shares as well.
     """
     from gazeheads.cli import resolve, terminal
+    from gazeheads.cli.picture_tasks import pixel_mark
     from gazeheads.errors import GazeheadsError
     from gazeheads.files import file_name
     from gazeheads.study.runs import check_writable
@@ -139,10 +135,10 @@ def watch_command(
     boxes = [region for each in box or () for region in shown.targets(None, each)]
     chosen_spans = _spans(spans)
     asked = {
-        "pixels": hashlib.sha256(shown.image.tobytes()).hexdigest()[:16],
+        "pixels": pixel_mark(shown.image),
         "prompt": prompt,
         "model": model,
-        "heads": None if heads is None else str(heads),
+        "heads": resolve.heads_mark(heads),
         "k": k,
         "max_new_tokens": max_new_tokens,
         "seed": seed,

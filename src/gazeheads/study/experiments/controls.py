@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from gazeheads.control_draws import GAZE_SHARE, in_their_layers, shared
+from gazeheads.control_draws import in_their_layers, shared, study_size
 from gazeheads.errors import GazeheadsError, GazeheadsWarning
 from gazeheads.head_set import head_named
 from gazeheads.heads import Head, HeadError, HeadScores, HeadSet, Pool
@@ -90,7 +90,7 @@ def draw_controls(
         heads: the set under test; default: the top `k`.
     """
     gaze = scores.top(k) if heads is None else heads
-    least = min(max(k, round(GAZE_SHARE * len(scores))), len(scores))
+    least = min(max(k, study_size(len(scores))), len(scores))
     if pool == MATCHED:
         return _matched(scores, gaze, draws, seed)
     return _of_pool(scores, k, draws, seed, pool, least)

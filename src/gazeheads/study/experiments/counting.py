@@ -7,7 +7,7 @@ from typing import Any
 
 from gazeheads.judges import Verdict
 from gazeheads.study.experiments.controls import about_draws, distribution
-from gazeheads.study.stats import Estimate, share
+from gazeheads.study.stats import share_of
 
 GAZE, RANDOM, ALL = "gaze", "random", "all"
 Records = Sequence[dict[str, Any]]
@@ -56,9 +56,9 @@ def counted(key: str, records: Records) -> dict[str, Any]:
     known = all(verdict.mixed is not None for verdict in hits)
     told = all(verdict.repeats is not None for verdict in hits)
     return {
-        "accuracy": _share([[v.hits(t) for t, v in strip] for strip in judged]).as_dict(),
-        "content": _share([[v.shows(t) for t, v in strip] for strip in judged]).as_dict(),
-        "clean": _share(
+        "accuracy": share_of([[v.hits(t) for t, v in strip] for strip in judged]).as_dict(),
+        "content": share_of([[v.shows(t) for t, v in strip] for strip in judged]).as_dict(),
+        "clean": share_of(
             [[v.hits(t) and bool(v.clean) for t, v in strip] for strip in judged]
         ).as_dict()
         if known and told
@@ -66,7 +66,7 @@ def counted(key: str, records: Records) -> dict[str, Any]:
         "mixed_hits": sum(bool(v.mixed) for v in hits) if known else None,
         "repeating_hits": sum(bool(v.repeats) for v in hits) if told else None,
         "by_panel": [
-            _share([[v.hits(t) for t, v in strip if t == panel] for strip in judged]).as_dict()
+            share_of([[v.hits(t) for t, v in strip if t == panel] for strip in judged]).as_dict()
             for panel in range(1, panels + 1)
         ],
         "described": _described(flat, panels),
@@ -114,11 +114,7 @@ def _controls(key: str, records: Records) -> dict[str, Any] | None:
 
 
 def _accuracy(judged: Sequence[Judged]) -> dict[str, Any]:
-    return _share([[v.hits(t) for t, v in strip] for strip in judged]).as_dict()
-
-
-def _share(by_strip: Sequence[Sequence[bool]]) -> Estimate:
-    return share([sum(strip) for strip in by_strip], [len(strip) for strip in by_strip])
+    return share_of([[v.hits(t) for t, v in strip] for strip in judged]).as_dict()
 
 
 def unsteered_summary(records: Records) -> dict[str, Any]:

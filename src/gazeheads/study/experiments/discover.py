@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gazeheads.control_draws import GAZE_SHARE
+from gazeheads.control_draws import study_size
 from gazeheads.data.strip import Strip
 from gazeheads.discovery.nulls import RATE, Null, permutation_null, split_half
 from gazeheads.errors import GazeheadsError
@@ -228,7 +228,7 @@ def summary_of(scores: HeadScores) -> dict[str, Any]:
     assert scores.matrices is not None
     layers, heads = scores.shape
     ranking = scores.ranking()
-    gaze = ranking[: max(1, round(GAZE_SHARE * len(scores)))]
+    gaze = ranking[: study_size(len(scores))]
     rankings = {
         "selectivity": scores.selectivity(),
         "normalised selectivity": scores.selectivity(normalise=True),

@@ -16,7 +16,7 @@ from gazeheads.heads import HeadSet
 from gazeheads.regions import CroppedError, Region, UncoveredError
 from gazeheads.study.identity import model_fingerprint, versions
 from gazeheads.study.runs import RunFolder, RunOptions
-from gazeheads.study.stats import share
+from gazeheads.study.stats import share_of
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
@@ -216,4 +216,4 @@ def _accuracy(records: Sequence[Mapping[str, Any]], size: str, name: str) -> dic
     own = [[thing["named"][name] for thing in _of_size(record, size)] for record in records]
     if not any(own):
         return None
-    return share([sum(each) for each in own], [len(each) for each in own]).as_dict()
+    return share_of(own).as_dict()

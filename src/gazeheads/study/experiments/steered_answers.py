@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gazeheads.control_draws import GAZE_SHARE
+from gazeheads.control_draws import study_size
 from gazeheads.data.strip import Strip
 from gazeheads.heads import HeadScores, HeadSet
 from gazeheads.judges import Judge, judge_answers, worth_asking
@@ -85,7 +85,7 @@ def number_of_heads(scores: HeadScores) -> tuple[int, str]:
     recommended = scores.provenance.get(RECOMMENDED)
     if isinstance(recommended, int) and 1 <= recommended <= len(scores):
         return recommended, "as the file of scores recommends"
-    return max(1, round(GAZE_SHARE * len(scores))), "the study's share of all heads"
+    return study_size(len(scores)), "the study's share of all heads"
 
 
 def conditions_of(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gazeheads.control_draws import GAZE_SHARE
+from gazeheads.control_draws import study_size
 from gazeheads.data.strip import Strip
 from gazeheads.discovery.overlap import overlap
 from gazeheads.discovery.text_heads import TEXT, lines_of, same_length, text_matrices
@@ -131,7 +131,7 @@ def results(folder: RunFolder) -> dict[str, Any]:
     scores.save(folder.path / SCORES)
     image = HeadScores(unpacked(folder.settings, IMAGE_SCORES), living=living_of(folder))
     living = len(scores.living_ranking())
-    share = max(1, round(GAZE_SHARE * len(scores)))
+    share = study_size(len(scores))
     return {
         "lines": matrices.shape[-1],
         "top": [{"head": str(h), "score": scores[h]} for h in scores.living_ranking()[:SHOWN]],

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gazeheads.study.experiments.controls import distribution
-from gazeheads.study.stats import share
+from gazeheads.study.stats import share_of
 
 GAZE, CONTROL = "gaze", "control"
 
@@ -57,7 +57,7 @@ def _followed(
         ]
         for record, own in zip(records, looked_at, strict=True)
     ]
-    return share([sum(own) for own in judged], [len(own) for own in judged]).as_dict()
+    return share_of(judged).as_dict()
 
 
 def _of_draws(
