@@ -47,7 +47,7 @@ def dose_section(runs: Runs) -> Section:
         for own in doses
     )
     head = (
-        "strength (delta)", "follow", "of them clean", "log-probability", "distinct words", "loops",
+        "strength (delta)", "follow", "follow, clean", "log-probability", "distinct words", "loops",
     )  # fmt: skip
     note = "Within: mass moves inside the image alone. Hard: the limit of infinite strength."
     return Section(

@@ -57,7 +57,7 @@ def counts(conditions: Sequence[Results]) -> tuple[tuple[str, ...], list[tuple[s
         )
         for condition in conditions
     ]
-    return ("follow", "of them clean", "by content alone", *numbers), cells
+    return ("follow", "follow, clean", "by content alone", *numbers), cells
 
 
 def steered_heads(runs: Runs) -> int | None:
