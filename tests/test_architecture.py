@@ -26,6 +26,7 @@ MAY_KNOW: dict[str, set[str]] = {
         "models",
         "discovery",
         "heads_by_default",
+        "locating",
         "errors",
     },
     "moved": set(),
@@ -55,14 +56,15 @@ MAY_KNOW: dict[str, set[str]] = {
     "models": VALUES | {"boxes", "attention", "steering", "live_steering", "trace", "data"},
     "residual": VALUES | {"attention", "models"},
     "heads_by_default": VALUES | {"models", "discovery", "data"},
+    "locating": VALUES | {"boxes", "models", "discovery", "data", "heads_by_default"},
     "discovery": VALUES | {"models", "attention", "steering"},
     "judges": VALUES | {"data", "services", "spans"},
     "study": VALUES
     | {"attention", "steering", "trace", "models", "residual", "discovery", "data", "judges"}
-    | {"services", "data.written", "boxes"},
+    | {"services", "data.written", "boxes", "locating"},
     "tiny": VALUES | {"data", "models"},
     # edges: they know everything below, and nobody knows them
-    "study.report": VALUES | {"study", "data", "judges"},
+    "study.report": VALUES | {"study", "data", "judges", "locating"},
     "transcript": VALUES | {"trace", "spans"},
     "live": VALUES | {"models", "steering", "data", "trace", "attention"},
     "export": VALUES | {"attention", "models", "steering", "live", "data"},

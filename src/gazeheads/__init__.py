@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from gazeheads.errors import GazeheadsError
     from gazeheads.heads import Head, HeadScores, HeadSet
     from gazeheads.heads_by_default import default_heads
+    from gazeheads.locating.located import Located
+    from gazeheads.locating.naming import locate
     from gazeheads.models import UNSTEERED, VLM, Inputs, load, wrap
     from gazeheads.regions import Region
     from gazeheads.steering import LiveSteering, LiveTarget, Schedule, Steering
@@ -33,11 +35,13 @@ _HOME = {
     "Inputs": "gazeheads.models",
     "LiveSteering": "gazeheads.steering",
     "LiveTarget": "gazeheads.steering",
+    "Located": "gazeheads.locating.located",
     "UNSTEERED": "gazeheads.models",
     "Schedule": "gazeheads.steering",
     "Steering": "gazeheads.steering",
     "VLM": "gazeheads.models",
     "load": "gazeheads.models",
+    "locate": "gazeheads.locating.naming",
     "wrap": "gazeheads.models",
     "GazeTrace": "gazeheads.trace",
 }
@@ -53,6 +57,7 @@ __all__ = [
     "Inputs",
     "LiveSteering",
     "LiveTarget",
+    "Located",
     "Region",
     "Schedule",
     "Steering",
@@ -60,6 +65,7 @@ __all__ = [
     "default_heads",
     "discover",
     "load",
+    "locate",
     "wrap",
 ]
 

@@ -77,6 +77,26 @@ def test_steered_heads_look_at_the_target_alone(family: VLM, picture: Image.Imag
 
 
 @every
+def test_the_map_of_a_head_pinned_to_a_box_shows_that_box(
+    family: VLM, picture: Image.Image
+) -> None:
+    encoded = family.encode(picture, "what happens?")
+    right = Region.from_box(75, 0, 150, 100, "right")
+    for box in (LEFT, right):
+        steering = Steering(heads_of(family), box)
+        trace = family.watch(
+            encoded, heads=heads_of(family), steering=steering, max_new_tokens=2, ignore_eos=True
+        )
+        shown = trace.heatmap(value_weighted=False)
+        assert shown.shape == (100, 150)
+        # tokens whose centre lies in the box may stick out of it, by less than half of them
+        own = shown[:, :75] if box is LEFT else shown[:, 75:]
+        assert own.sum() > 0.7 * shown.sum() > 0
+        shares = trace.by_panel([LEFT, right], value_weighted=False).values
+        assert shares[:, 0 if box is LEFT else 1] == pytest.approx(1.0, abs=1e-5)
+
+
+@every
 def test_a_padded_batch_of_three_generates_like_each_alone(
     family: VLM, picture: Image.Image
 ) -> None:

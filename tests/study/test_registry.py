@@ -23,8 +23,8 @@ from gazeheads.study.experiment import (
 from gazeheads.study.runs import RunError
 
 NAMES = {
-    "causal-heads", "coco", "discover", "discover-layouts", "dose", "head-sets", "mass-origin",
-    "prior-heads",
+    "causal-heads", "coco", "discover", "discover-layouts", "dose", "grounding",
+    "head-sets", "mass-origin", "prior-heads",
     "reading-directions",
     "reading-order", "staircase", "staircase-reverse", "steer-dynamic", "steer-narration",
     "steer-vqa", "sweep-delta", "sweep-k", "sweep-panels", "sweep-pools", "sweep-prompts",
@@ -55,7 +55,7 @@ def test_commands_come_once_each_in_their_order_with_their_defaults() -> None:
     found = [command.name for command in commands()]
     assert found == [
         "steer-vqa", "steer-narration", "sweeps", "dose", "head-sets", "mass-origin",
-        "steer-dynamic", "staircase", "discover-layouts", "reading-order", "coco",
+        "steer-dynamic", "staircase", "discover-layouts", "reading-order", "coco", "grounding",
     ]  # fmt: skip
     for command in commands():
         command.options()  # every option has a default

@@ -20,6 +20,7 @@ from gazeheads.cli.commands.describe import describe_command
 from gazeheads.cli.commands.experiments import CommandsOfExperiments, experiments_app
 from gazeheads.cli.commands.export import export_app
 from gazeheads.cli.commands.judge import judge_app
+from gazeheads.cli.commands.locate import locate_command
 from gazeheads.cli.commands.runs import runs_app
 from gazeheads.cli.commands.strips import strips_app
 from gazeheads.cli.commands.tiny import tiny_app
@@ -49,6 +50,7 @@ app.command("demo")(demo_command)
 app.command("watch")(watch_command)
 app.command("describe")(describe_command)
 app.command("compare")(compare_command)
+app.command("locate")(locate_command)
 app.command("composites")(composites_command)
 
 Place = Annotated[Path, typer.Argument(help="An image, or a folder of strips.")]

@@ -94,6 +94,24 @@ def tasks_of(images: Sequence[Path], places: Places, seed: int) -> Iterator[Pict
         yield PictureTask(name, path, pixel_mark(image), is_drawn(path), image.size, regions)
 
 
+def picture_or_scene(image: Path | None, seed: int) -> PictureTask:
+    """One picture without regions; a drawn scene if none is named.
+
+    Args:
+        image: a file.
+        seed: of the scene.
+
+    Raises:
+        GazeheadsError: it is a folder, or cannot be read.
+    """
+    if image is None:
+        return next(tasks_of([], Places(), seed))
+    if image.is_dir():
+        raise GazeheadsError(f"{image} is a folder: name one image")
+    picture = open_image(image)
+    return PictureTask(image.stem, image, pixel_mark(picture), is_drawn(image), picture.size, ())
+
+
 def pixel_mark(image: Image.Image) -> str:
     """Of a picture's size and pixels: another one has another."""
     return hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()[:16]

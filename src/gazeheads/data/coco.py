@@ -32,7 +32,7 @@ _TURNED = (5, 6, 7, 8)
 """EXIF orientations that exchange width and height."""
 
 
-class _Tally:
+class LeftOutTally:
     """Counts what is left out, by kind and reason."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class _Tally:
         return tuple(LeftOut(*key, len(which), which[0]) for key, which in ordered)
 
 
-class _UnusableError(Exception):
+class LeftOutError(Exception):
     """Why a picture or box is left out; ends in the tally."""
 
 
@@ -80,7 +80,7 @@ def coco_pictures(folder: Path, count: int, seed: int) -> ObjectPictures:
     """
     annotations = coco_annotations(folder)
     images, boxes, names = _read(annotations)
-    tally = _Tally()
+    tally = LeftOutTally()
     candidates = []
     for entry in images:
         if _may_hold_objects(boxes[entry["id"]]):
@@ -94,8 +94,8 @@ def coco_pictures(folder: Path, count: int, seed: int) -> ObjectPictures:
             break
         entry = candidates[place]
         try:
-            found[place] = _picture(folder / "val2017", entry, boxes[entry["id"]], names, tally)
-        except _UnusableError as error:
+            found[place] = picture_of(folder / "val2017", entry, boxes[entry["id"]], names, tally)
+        except LeftOutError as error:
             tally.add("picture", str(error), _name(entry))
     left_out = tally.left_out()
     if not found:
@@ -129,7 +129,7 @@ def _read(annotations: Path) -> tuple[list[Entry], Mapping[int, Sequence[Entry]]
 def _may_hold_objects(annotations: Iterable[Entry]) -> bool:
     """Whether any of them is a box that may be used, before its picture is opened."""
     for entry in annotations:
-        with contextlib.suppress(_UnusableError):
+        with contextlib.suppress(LeftOutError):
             x0, y0, x1, y1 = _box(entry)
             if (x1 - x0) * (y1 - y0) >= SMALLEST_AREA:
                 return True
@@ -140,7 +140,7 @@ def _is_defective(annotation: Entry) -> bool:
     """Whether an annotation that stands for one object has no box."""
     try:
         _box(annotation)
-    except _UnusableError as error:
+    except LeftOutError as error:
         return str(error) != _CROWD
     return False
 
@@ -152,34 +152,46 @@ def _name(entry: Entry) -> str:
 def _box(entry: Entry) -> Box:
     """Corners of an annotation's box, in the picture as it is stored."""
     if entry.get("iscrowd") not in (None, 0, False, "0"):
-        raise _UnusableError(_CROWD)
+        raise LeftOutError(_CROWD)
     try:
         x, y, width, height = (float(value) for value in entry["bbox"])
     except (KeyError, TypeError, ValueError) as error:
-        raise _UnusableError("without four numbers") from error
+        raise LeftOutError("without four numbers") from error
     if not all(map(math.isfinite, (x, y, width, height))):
-        raise _UnusableError("without four numbers")
+        raise LeftOutError("without four numbers")
     if width <= 0 or height <= 0:
-        raise _UnusableError("without width or height")
+        raise LeftOutError("without width or height")
     return (x, y, x + width, y + height)
 
 
-def _picture(
+def picture_of(
     folder: Path,
     entry: Entry,
     annotations: Iterable[Entry],
     names: Mapping[int, str],
-    tally: _Tally,
+    tally: LeftOutTally,
+    least: int = SMALLEST_AREA,
 ) -> NaturalPicture:
-    """A picture with its boxes; what is to be said of them goes into the tally if it is used."""
+    """A picture with its boxes; what is to be said of them goes into the tally if it is used.
+
+    Args:
+        folder: of the pictures.
+        entry, annotations: as COCO has them.
+        names: of the categories.
+        tally: see above.
+        least: area of a box in square pixels that is used.
+
+    Raises:
+        LeftOutError: why it is left out.
+    """
     name = entry.get("file_name")
     if not isinstance(name, str) or not name:
-        raise _UnusableError("without a file name")
+        raise LeftOutError("without a file name")
     try:
         read = read_picture(folder / name)
     except ImageError as error:
         missing = isinstance(error.__cause__, FileNotFoundError)
-        raise _UnusableError("missing" if missing else "that cannot be read") from error
+        raise LeftOutError("missing" if missing else "that cannot be read") from error
     stored = _boxes_are_of_stored(read, entry)
     things: list[Thing] = []
     notes: list[tuple[str, str]] = []
@@ -189,14 +201,14 @@ def _picture(
             box = _box(annotation)
             if stored:
                 box = turned(box, read.stored_size, read.orientation)
-            cut = _cut(box, read.image.size)
+            cut = _cut(box, read.image.size, least)
             things.append(Thing(_category(annotation, names), cut))
             if max(abs(a - b) for a, b in zip(box, cut, strict=True)) > ROUNDING:
                 notes.append(("that sticks out, cut off at the picture's edge", which))
-        except _UnusableError as error:
+        except LeftOutError as error:
             notes.append((str(error), which))
     if not things:
-        raise _UnusableError("without a usable box")
+        raise LeftOutError("without a usable box")
     for reason, which in notes:
         tally.add("box", reason, which)
     return NaturalPicture(str(entry["id"]), read.image, tuple(things))
@@ -205,7 +217,7 @@ def _picture(
 def _category(annotation: Entry, names: Mapping[int, str]) -> str:
     name = names.get(annotation.get("category_id", -1))
     if name is None:
-        raise _UnusableError("of an unknown category")
+        raise LeftOutError("of an unknown category")
     return name
 
 
@@ -216,7 +228,7 @@ def _boxes_are_of_stored(read: Picture, entry: Entry) -> bool:
         return True
     if size == read.image.size:
         return False
-    raise _UnusableError("of another size than its annotations say")
+    raise LeftOutError("of another size than its annotations say")
 
 
 def turned(box: Box, size: tuple[int, int], orientation: int) -> Box:
@@ -236,13 +248,13 @@ def turned(box: Box, size: tuple[int, int], orientation: int) -> Box:
     return (y0, x0, y1, x1) if orientation in _TURNED else (x0, y0, x1, y1)
 
 
-def _cut(box: Box, size: tuple[int, int]) -> Box:
+def _cut(box: Box, size: tuple[int, int], least: int) -> Box:
     """The part of a box inside a picture, if that is most of it and large enough."""
     x0, y0, x1, y1 = box
     inside = (max(x0, 0.0), max(y0, 0.0), min(x1, float(size[0])), min(y1, float(size[1])))
     width, height = inside[2] - inside[0], inside[3] - inside[1]
     if width <= 0 or height <= 0 or width * height < INSIDE * (x1 - x0) * (y1 - y0):
-        raise _UnusableError("outside the picture")
-    if width * height < SMALLEST_AREA:
-        raise _UnusableError(f"smaller than {SMALLEST_AREA} px")
+        raise LeftOutError("outside the picture")
+    if width * height < least:
+        raise LeftOutError(f"smaller than {least} px")
     return inside

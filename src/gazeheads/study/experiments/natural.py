@@ -70,7 +70,7 @@ def run(
     whole = {
         **asdict(settings),
         "pictures": len(pictures),
-        "pictures_mark": _pictures_fingerprint(pictures),
+        "pictures_mark": pictures_fingerprint(pictures),
         "model_mark": model_fingerprint(vlm),
         "head_sets": {name: [[str(h) for h in heads]] for name, heads in head_sets.items()},
     }
@@ -86,7 +86,8 @@ def run(
     return folder
 
 
-def _pictures_fingerprint(pictures: Sequence[NaturalPicture]) -> str:
+def pictures_fingerprint(pictures: Sequence[NaturalPicture]) -> str:
+    """Of pictures, their pixels and their boxes."""
     digest = hashlib.sha256()
     for picture in pictures:
         things = [[thing.name, list(thing.box)] for thing in picture.things]
