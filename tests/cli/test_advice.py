@@ -53,6 +53,7 @@ REACHED: dict[str, list[Words]] = {
     "cli/commands/demo.py": [("demo",)],
     "cli/commands/judge.py": [("judge",)],
     "cli/commands/runs.py": [("discover",)],
+    "cli/commands/locate.py": [("locate",)],
     "cli/commands/watch.py": [("watch",)],
     "cli/heads_options.py": HEADED,
     "cli/judge_options.py": JUDGED,
@@ -72,6 +73,7 @@ REACHED: dict[str, list[Words]] = {
     "models/templates.py": [()],
     "services/images.py": [("strips", "render")],
     "study/context.py": EXPERIMENTS,
+    "study/experiments/grounding.py": [("grounding",)],
     "study/merging.py": EXPERIMENTS,
     "study/rejudge.py": [("judge",)],
     "study/runs.py": [

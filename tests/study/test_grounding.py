@@ -17,7 +17,7 @@ from gazeheads.models import load
 from gazeheads.study.experiments.grounding_summary import METHODS
 from gazeheads.study.report.blocks import TableBlock
 from gazeheads.study.report.grounding import grounding_section
-from gazeheads.study.runs import RunFolder
+from gazeheads.study.runs import find_runs
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_phrases_are_counted_as_located_alone(
 ) -> None:
     code, out, err = command("grounding", "--draws", 3, *asked)
     assert code == 0, err
-    folder = RunFolder.load(next((tmp_path / "runs" / "grounding").iterdir()))
+    (folder,) = find_runs([tmp_path / "runs" / "grounding"])
     results = folder.summary["results"]
     records = folder.ordered()
     phrases = [phrase for record in records for phrase in record["phrases"]]
@@ -48,7 +48,7 @@ def test_phrases_are_counted_as_located_alone(
     assert {len(p["random"]) for p in phrases} == {3}
     section = grounding_section({"grounding": folder})
     (table,) = (block for block in section.blocks if isinstance(block, TableBlock))
-    assert "3 sets of random heads" in table.note and len(table.rows) == len(METHODS)
+    assert "3 sets of random heads" in table.caption and len(table.rows) == len(METHODS)
     lines = (folder.path / "grounding.csv").read_text().splitlines()
     assert len(lines) == 1 + 4 * len(METHODS)
     # the very place that `locate` gives

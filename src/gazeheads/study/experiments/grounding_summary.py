@@ -94,6 +94,7 @@ def _against_random(records: Sequence[Mapping[str, Any]]) -> dict[str, Any] | No
         "named_gaze": _named(gaze),
         "named_median": statistics.median(named),
         "named_most": max(named),
+        "named_p": add_one_p(_named(gaze), named),
     }
 
 

@@ -97,7 +97,7 @@ def _control(results: Results) -> str:
         f"{100 * own['gaze']:.1f}% (p = {own['p']:.3f}). The phrase gets a probability of at least "
         f"{LIKELY} somewhere for {100 * own['named_gaze']:.1f}% with the gaze heads, for "
         f"{100 * own['named_median']:.1f}% with the median random set (at most "
-        f"{100 * own['named_most']:.1f})."
+        f"{100 * own['named_most']:.1f}; p = {own['named_p']:.3f})."
     )
 
 
