@@ -126,6 +126,14 @@ def model(processor: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
+@pytest.fixture(autouse=True)
+def no_heads_of_the_user(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Tests use the heads that the package keeps, and none of whoever runs them."""
+    monkeypatch.setenv("GAZEHEADS_HEADS", str(tmp_path_factory.getbasetemp() / "none"))
+
+
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     """Runs a command line; gives exit code, stdout and stderr."""

@@ -36,6 +36,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "files": {"errors"},
     "head_set": {"errors", "files"},
     "control_draws": {"head_set"},
+    "heads_registry": {"errors", "files", "head_set"},
     "heads": {"errors", "files", "head_set", "control_draws"},
     "regions": {"errors", "boxes", "masks", "uncovered", "panel_columns"},
     "panel_columns": set(),
@@ -55,13 +56,13 @@ MAY_KNOW: dict[str, set[str]] = {
     "data.written": VALUES | {"data", "services"},
     "models": VALUES | {"boxes", "attention", "steering", "live_steering", "trace", "data"},
     "residual": VALUES | {"attention", "models"},
-    "heads_by_default": VALUES | {"models", "discovery", "data"},
+    "heads_by_default": VALUES | {"models", "discovery", "data", "heads_registry"},
     "locating": VALUES | {"boxes", "models", "discovery", "data", "heads_by_default"},
     "discovery": VALUES | {"models", "attention", "steering"},
     "judges": VALUES | {"data", "services", "spans"},
     "study": VALUES
     | {"attention", "steering", "trace", "models", "residual", "discovery", "data", "judges"}
-    | {"services", "data.written", "boxes", "locating"},
+    | {"services", "data.written", "boxes", "locating", "heads_by_default"},
     "tiny": VALUES | {"data", "models"},
     # edges: they know everything below, and nobody knows them
     "study.report": VALUES | {"study", "data", "judges", "locating"},

@@ -102,6 +102,28 @@ class HeadSet:
             raise HeadError(f"top {k} of a set of {len(self.heads)} heads does not exist")
         return replace(self, heads=self.heads[:k], name=f"{self.name} top {k}".strip())
 
+    def resized(self, k: int) -> HeadSet:
+        """The first `k` heads, of the whole ranking if the set holds it (`found["ranking"]`).
+
+        Raises:
+            HeadError: it holds fewer.
+        """
+        ranking = [head_named(name) for name in self.found.get("ranking", ())]
+        if k <= len(self.heads) or k > len(ranking):
+            return self.top(k)
+        return replace(self, heads=tuple(ranking[:k]), name=f"{self.name} top {k}".strip())
+
+    def for_regions(self) -> HeadSet:
+        """As many heads as are recommended for parts of pictures that are no strips.
+
+        The set itself, unless `found["regions"]` tells another number.
+        """
+        told = self.found.get("regions")
+        if not isinstance(told, Mapping) or not isinstance(told.get("k"), int):
+            return self
+        chosen = self.resized(told["k"])
+        return replace(chosen, name=f"{self.name}, {len(chosen)} for regions".strip(", "))
+
     def by_layer(self) -> dict[int, list[int]]:
         """Head numbers per layer, ascending."""
         layers: dict[int, list[int]] = {}

@@ -1,4 +1,4 @@
-"""The heads that are steered where none are named: the gaze heads, found on drawn strips."""
+"""The heads that are steered where none are named: registered ones, or gaze heads found now."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from gazeheads.control_draws import study_size
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.layout import relaid
 from gazeheads.heads import HeadScores, HeadSet
+from gazeheads.heads_registry import RegisteredHeads, heads_registered_for
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
@@ -29,15 +30,43 @@ def default_heads(
     in_rows: bool = False,
     progress: Progress | None = None,
 ) -> HeadSet:
-    """The gaze heads of a model, found once per loaded model and seed.
+    """The heads registered for a model; else its gaze heads, found once per loaded model and seed.
 
     Args:
         vlm: the model.
-        k: how many; None: the study's share of all heads.
+        k: how many; None: as the registered set holds, or the study's share of all heads.
         seed: of the drawn strips.
         in_rows: lay the panels of the strips out in rows (of models loaded with fit="grid").
         progress: called with (strips done, strips in all), if they have to be found.
     """
+    known = None if in_rows else registered(vlm)
+    if known is not None:
+        heads = known.heads.forced(vlm.name, vlm.fingerprint)
+        return heads if k is None else heads.resized(k)
+    return discovered_heads(vlm, k, seed=seed, in_rows=in_rows, progress=progress)
+
+
+def registered(vlm: VLM) -> RegisteredHeads | None:
+    """The heads that are kept for a model, in this package or by the user; None: none are.
+
+    Raises:
+        HeadError: those kept under its name are of another shape.
+    """
+    found = heads_registered_for(vlm.name, vlm.fingerprint)
+    if found is not None:
+        found.heads.check(vlm.num_layers, vlm.num_heads, vlm.name, vlm.fingerprint)
+    return found
+
+
+def discovered_heads(
+    vlm: VLM,
+    k: int | None = None,
+    *,
+    seed: int = 0,
+    in_rows: bool = False,
+    progress: Progress | None = None,
+) -> HeadSet:
+    """The same, whatever is registered; see `default_heads`."""
     scores = default_scores(vlm, seed=seed, in_rows=in_rows, progress=progress)
     return scores.top(k if k is not None else study_size(len(scores)))
 
@@ -45,7 +74,7 @@ def default_heads(
 def default_scores(
     vlm: VLM, *, seed: int = 0, in_rows: bool = False, progress: Progress | None = None
 ) -> HeadScores:
-    """The scores that `default_heads` are the best of; see there."""
+    """The scores that `discovered_heads` are the best of; see there."""
     known = _FOUND.setdefault(vlm, {})
     if (seed, in_rows) not in known:
         from gazeheads.discovery.gaze import discover  # noqa: PLC0415 - loads torch

@@ -19,6 +19,7 @@ from gazeheads.cli.commands.demo import demo_command
 from gazeheads.cli.commands.describe import describe_command
 from gazeheads.cli.commands.experiments import CommandsOfExperiments, experiments_app
 from gazeheads.cli.commands.export import export_app
+from gazeheads.cli.commands.heads import heads_app
 from gazeheads.cli.commands.judge import judge_app
 from gazeheads.cli.commands.locate import locate_command
 from gazeheads.cli.commands.runs import runs_app
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(strips_app, name="strips")
 app.add_typer(tiny_app, name="tiny")
+app.add_typer(heads_app, name="heads")
 app.add_typer(judge_app)
 app.add_typer(experiments_app)
 app.add_typer(runs_app)

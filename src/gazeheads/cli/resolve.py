@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from PIL import Image
 
+from gazeheads.cli.heads_options import DISCOVERED
 from gazeheads.cli.places import region_of_text
 from gazeheads.cli.region_options import Rule, Units
 from gazeheads.cli.terminal import ProgressBars, err, in_a_grid, load_quietly
@@ -25,7 +26,12 @@ from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
 from gazeheads.files import read_text
 from gazeheads.heads import HeadError, HeadScores, HeadSet, HeadsWarning
-from gazeheads.heads_by_default import TUNING_SEED, default_heads
+from gazeheads.heads_by_default import (
+    TUNING_SEED,
+    default_heads,
+    discovered_heads,
+    registered,
+)
 from gazeheads.regions import Region
 
 if TYPE_CHECKING:
@@ -186,6 +192,8 @@ def steerings(
 
 def heads_mark(path: Path | None) -> str | None:
     """Of what stands in a file of heads; a missing one is told by who reads it."""
+    if path == DISCOVERED:
+        return str(path)
     return None if path is None else hashlib.sha256(read_text(path).encode()).hexdigest()[:16]
 
 
@@ -249,12 +257,38 @@ def model_and_heads(
     seed: int,
     bars: ProgressBars,
     anyway: bool = False,
+    for_regions: bool = False,
 ) -> tuple[VLM, HeadSet]:
-    """The model, and its heads from a file or discovered now on drawn strips."""
-    read = read_heads(file, k) if file is not None else None
+    """The model, and its heads: from a file, registered for it, or discovered now.
+
+    Args:
+        model: as the user names it.
+        file: of heads; None: those registered; `DISCOVERED`: found now.
+        k: how many; None: as the heads recommend.
+        seed: of the strips, if heads are found now.
+        bars: tell what takes time.
+        anyway: see `heads_of`.
+        for_regions: of what the heads recommend, the number for parts of any picture.
+    """
+    anew = file == DISCOVERED
+    read = read_heads(file, k) if file is not None and not anew else None
     vlm = load_quietly(model)
     check_k(vlm, k)
     if read is not None:
-        return vlm, heads_of(vlm, read, anyway)
+        own = heads_of(vlm, read, anyway)
+        return vlm, own.for_regions() if for_regions and k is None else own
+    if not anew and not in_a_grid() and (known := registered(vlm)) is not None:
+        chosen = default_heads(vlm, k)
+        chosen = chosen.for_regions() if for_regions and k is None else chosen
+        told = f"Heads: {len(chosen)} registered for {vlm.name}, kept in {known.source}"
+        err.print(told, markup=False)
+        if not known.heads.fingerprint:
+            err.print(
+                "Note: they are kept by its name alone: whether they were found in these very "
+                "weights is unknown",
+                markup=False,
+            )
+        return vlm, chosen
     progress = bars("Finding gaze heads")
-    return vlm, default_heads(vlm, k, seed=seed, in_rows=in_a_grid(), progress=progress)
+    in_rows = in_a_grid()
+    return vlm, discovered_heads(vlm, k, seed=seed, in_rows=in_rows, progress=progress)

@@ -147,7 +147,7 @@ def heads_of(vlm: VLM, heads: HeadsToSteer) -> HeadSet:
         # the package's face decides which are the default ones: they are found by `discovery`,
         # which builds on this room
         found: HeadSet = import_module("gazeheads").default_heads(vlm)
-        return found
+        return found.for_regions()
     return heads if isinstance(heads, HeadSet) else HeadSet.of(heads)
 
 

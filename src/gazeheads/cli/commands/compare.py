@@ -52,7 +52,7 @@ def compare_command(
     share = resolve.overlap_share(rule, threshold)
     (task,) = tasks_of([image] if image else [], places_of(region, mask, grid, units), seed)
     with terminal.ProgressBars() as bars:
-        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, bars, heads_anyway)
+        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, bars, heads_anyway, True)
         from gazeheads.models.likelihood import answer_log_probs, answer_tokens
 
         encoded = vlm.encode(task.image(), prompt)

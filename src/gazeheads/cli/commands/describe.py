@@ -112,7 +112,7 @@ def describe_command(
     with terminal.ProgressBars() as bars:
         asking = None
         if not all(known):
-            vlm, chosen = resolve.model_and_heads(model, heads, k, seed, bars, heads_anyway)
+            vlm, chosen = resolve.model_and_heads(model, heads, k, seed, bars, heads_anyway, True)
             delta = resolve.strength(chosen)
             how = {"delta": delta, "rule": rule.value, "threshold": share, "when": when.value}
             asking = _Asking(vlm, chosen, how, prompt, max_new_tokens)

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import fields
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -145,6 +146,39 @@ def reproduce(
         session = session.limited(reproduce.QUICK_STRIPS)
     runs = list(reproduce.run(session.context_of_all, quick, session.common.k is None))
     _report(session, runs, "report.html")
+
+
+@experiments_app.command("tune")
+@with_options_in_common
+def tune(
+    session: Session,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="The head set, as JSON; default: heads-MODEL.json in OUT."),
+    ] = None,
+    register: Annotated[
+        bool, typer.Option("--register", help="Keep it for this model (gazeheads heads list).")
+    ] = False,
+) -> None:
+    """Find how many heads to steer and how strongly; check it on other strips; store both."""
+    from gazeheads.cli import terminal
+    from gazeheads.cli.commands.heads import tell_heads
+    from gazeheads.errors import GazeheadsError
+    from gazeheads.files import file_name
+    from gazeheads.heads_registry import add_heads
+    from gazeheads.study.experiments import tune as tuning
+
+    session.only_whole("tune")
+    if session.common.k is not None:
+        raise GazeheadsError("tune finds the number of heads itself: leave --k out")
+    _, heads = tuning.run(session.context)
+    path = to or session.common.out / f"heads-{file_name(session.vlm.name)}.json"
+    heads.save(path)
+    tell_heads(heads)
+    terminal.out.print(f"Heads: {path.absolute()}", markup=False)
+    if register:
+        kept = add_heads(path, replace=True)
+        terminal.out.print(f"Registered: {kept.path}", markup=False)
 
 
 @experiments_app.command("models")

@@ -83,7 +83,7 @@ def locate_command(
         there = ", ".join(region.name for region in task.regions)
         terminal.err.print(f"Drawn scene {seed}: {there}", markup=False)
     with terminal.ProgressBars() as bars:
-        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, bars, heads_anyway)
+        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, bars, heads_anyway, True)
         found = _located(vlm, task.image(), phrase, chosen, method, prompt, cells, seed)
     note = terminal.print_doubt(vlm, task.drawn)
     data = {

@@ -25,6 +25,7 @@ from gazeheads.study.identity import whole_settings
 from gazeheads.study.pictures import keep_picture
 from gazeheads.study.runs import RunFolder, RunOptions
 from gazeheads.study.schema import JudgedText, Stored
+from gazeheads.study.shared import options_for_shared
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
@@ -98,6 +99,7 @@ def run(
     settings: DoseSettings,
     options: RunOptions,
     judge: Judge | None = None,
+    shared: bool = False,
 ) -> RunFolder:
     """Asks about every strip at every dose; goes on where an earlier run stopped.
 
@@ -108,6 +110,7 @@ def run(
         settings: see there.
         options: where to and how.
         judge: default: the label judge.
+        shared: another job builds on it: see `options_for_shared`.
     """
     judge = chosen_judge(judge, settings.judge)
     whole = whole_settings(settings, vlm, strips, {GAZE: (heads,)}, judge)
@@ -117,6 +120,8 @@ def run(
         "doses": [[name, mode, str(delta)] for name, mode, delta in DOSES],
         "heads_fingerprint": heads.fingerprint,
     }
+    if shared:
+        options = options_for_shared(options, EXPERIMENT, vlm.name, whole, claims=True)
 
     def work(folder: RunFolder) -> list[Work[Strip]]:
         def do(part: Sequence[Strip]) -> list[dict[str, Any]]:
@@ -251,10 +256,19 @@ def _again(before: Values, records: Sequence[Values]) -> Values:
 def _asked(context: ExperimentContext, options: NoOptions) -> list[RunFolder]:
     """Every strength on the first strips."""
     del options
+    return [_dosed(context, context.strips, context.k, False)]
+
+
+def tried(context: ExperimentContext, k: int) -> RunFolder:
+    """Every strength of `k` heads on the first tuning strips, for a job that builds on it."""
+    return _dosed(context, context.tuning, k, True)
+
+
+def _dosed(context: ExperimentContext, strips: Sequence[Strip], k: int, shared: bool) -> RunFolder:
     settings = DoseSettings(seed=context.seed, judge=context.judge.name)
-    announced = context.announced("Steering at every strength, and pricing the texts")
-    heads = context.scores.top(context.k)
-    return [run(context.vlm, context.strips[:STRIPS], heads, settings, announced, context.judge)]
+    options = context.announced("Steering at every strength, and pricing the texts")
+    heads, judge = context.scores.top(k), context.judge
+    return run(context.vlm, strips[:STRIPS], heads, settings, options, judge, shared)
 
 
 DOSE = register(

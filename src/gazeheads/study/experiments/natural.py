@@ -16,6 +16,7 @@ from gazeheads.heads import HeadSet
 from gazeheads.regions import CroppedError, Region, UncoveredError
 from gazeheads.study.identity import model_fingerprint, versions
 from gazeheads.study.runs import RunFolder, RunOptions
+from gazeheads.study.shared import options_for_shared
 from gazeheads.study.stats import share_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class NaturalSettings:
     Attributes:
         source: "COCO val2017" or "drawn scenes".
         prompt, max_new_tokens: the question.
-        mode, delta: of the steering; the defaults are the study's.
+        mode, delta, when: of the steering; the defaults are the study's.
         seed: of the pictures and of the random heads.
     """
 
@@ -46,6 +47,7 @@ class NaturalSettings:
     max_new_tokens: int = 15
     mode: Literal["soft", "hard", "paper", "within"] = "paper"
     delta: float = 10_000.0
+    when: Literal["prefill", "decode", "both"] = "both"
     seed: int = 0
 
 
@@ -55,6 +57,7 @@ def run(
     head_sets: Mapping[str, HeadSet],
     settings: NaturalSettings,
     options: RunOptions,
+    shared: bool = False,
 ) -> RunFolder:
     """Asks about every object of every picture; goes on where an earlier run stopped.
 
@@ -64,6 +67,7 @@ def run(
         head_sets: heads to steer, by name.
         settings: see there.
         options: where to and how.
+        shared: another job builds on it: see `options_for_shared`.
     """
     if not pictures:
         raise GazeheadsError("no pictures with objects to point at")
@@ -76,6 +80,8 @@ def run(
     }
     if isinstance(pictures, ObjectPictures) and pictures.left_out:
         whole["left_out"] = [asdict(each) for each in pictures.left_out]
+    if shared:
+        options = options_for_shared(options, EXPERIMENT, vlm.name, whole, claims=True)
     with RunFolder.open(options, EXPERIMENT, vlm.name, whole, versions()) as folder:
 
         def do(part: Sequence[NaturalPicture]) -> list[dict[str, Any]]:
@@ -117,7 +123,8 @@ def _record(
     rows: list[Any] = [(encoded, None)]
     for name, i in places:
         region = picture.things[i].region
-        rows.append((encoded, Steering(head_sets[name], region, settings.delta, settings.mode)))
+        how = settings.delta, settings.mode, settings.when
+        rows.append((encoded, Steering(head_sets[name], region, *how)))
     done = halving(
         lambda part: vlm.generate(part, max_new_tokens=settings.max_new_tokens), rows, batch_size
     )

@@ -144,11 +144,19 @@ def sweep_k(
     return _asked(context, context.tuning, settings, told, SWEEP, shared)
 
 
-def answers(context: ExperimentContext, settings: SteerVqaSettings | None = None) -> RunFolder:
-    """The study's main table: one question, the gaze pointed at every panel."""
+def answers(
+    context: ExperimentContext, settings: SteerVqaSettings | None = None, shared: bool = False
+) -> RunFolder:
+    """The study's main table: one question, the gaze pointed at every panel.
+
+    Args:
+        context: the model and the strips.
+        settings: default: the study's, with the context's number of heads.
+        shared: another job builds on it: see `options_for_shared`.
+    """
     own = settings or SteerVqaSettings((context.k,), seed=context.seed)
     told = f"Steering {own.ks[0]} heads to every panel"
-    return _asked(context, context.strips, own, told, EXPERIMENT)
+    return _asked(context, context.strips, own, told, EXPERIMENT, shared)
 
 
 def _asked(
