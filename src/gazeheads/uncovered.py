@@ -55,7 +55,7 @@ def why_uncovered(
     return TooSmallError(
         f"{called} covers no image token's centre: {token}. Take a larger region, or the tokens it "
         f"touches: Steering(..., rule='overlap', threshold={lower:g}), gazeheads steer --rule "
-        f"overlap --threshold {lower:g}"
+        f"overlap --threshold {lower:g}; or look closer: gazeheads describe --closer zoom"
     )
 
 

@@ -28,7 +28,7 @@ NAMES = {
     "reading-directions",
     "reading-order", "staircase", "staircase-reverse", "steer-dynamic", "steer-narration",
     "steer-vqa", "sweep-delta", "sweep-k", "sweep-panels", "sweep-pools", "sweep-prompts",
-    "text-heads",
+    "small-regions", "text-heads",
 }  # fmt: skip
 STUDY = Path(gazeheads.study.__file__).parent
 
@@ -55,7 +55,8 @@ def test_commands_come_once_each_in_their_order_with_their_defaults() -> None:
     found = [command.name for command in commands()]
     assert found == [
         "steer-vqa", "steer-narration", "sweeps", "dose", "head-sets", "mass-origin",
-        "steer-dynamic", "staircase", "discover-layouts", "reading-order", "coco", "grounding",
+        "steer-dynamic", "staircase", "discover-layouts", "reading-order", "coco",
+        "small-regions", "grounding",
     ]  # fmt: skip
     for command in commands():
         command.options()  # every option has a default

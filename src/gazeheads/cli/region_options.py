@@ -24,6 +24,14 @@ class Rule(StrEnum):
     overlap = "overlap"
 
 
+class CloserLook(StrEnum):
+    """How a small region gets more image tokens (see `models.closer.Closer`)."""
+
+    none = "none"
+    zoom = "zoom"
+    crop = "crop"
+
+
 class Steered(StrEnum):
     """Which passes are steered (see `Steering.when`)."""
 
@@ -56,6 +64,14 @@ MasksOption = Annotated[
 ]
 GridOption = Annotated[
     str | None, typer.Option("--grid", help="Every cell of ROWSxCOLUMNS, such as 2x3.")
+]
+CloserOption = Annotated[
+    CloserLook,
+    typer.Option(
+        "--closer",
+        help="Of small regions: zoom shows the model a window around each, crop the whole picture "
+        "and a cut-out as a second image.",
+    ),
 ]
 WhenOption = Annotated[
     Steered,

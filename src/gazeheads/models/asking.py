@@ -13,8 +13,10 @@ import numpy as np
 from gazeheads.attention.intervention import When
 from gazeheads.boxes import RegionError
 from gazeheads.data.drawn.mark import is_drawn
+from gazeheads.data.pictures import open_image
 from gazeheads.errors import GazeheadsWarning
 from gazeheads.heads import HeadSet
+from gazeheads.models.closer import Closer, closer_look
 from gazeheads.models.generate import Decoding
 from gazeheads.models.likelihood import answer_log_probs, answer_tokens
 from gazeheads.models.rows import Steerings
@@ -221,6 +223,7 @@ def describe(
     prompt: str = DESCRIBE_REGION,
     *,
     heads: HeadsToSteer = None,
+    closer: Closer = "none",
     max_new_tokens: int = DESCRIBE_TOKENS,
     **options: Any,
 ) -> str:
@@ -231,6 +234,7 @@ def describe(
         region: a `Region`, a box (x0, y0, x1, y1) in pixels of the image, or a mask of its size.
         prompt: what is asked; it need not say where.
         heads: the heads to steer; None: the default ones.
+        closer: how a small region gets more image tokens: see `Closer`.
         max_new_tokens, options: of `Decoding`.
 
     Raises:
@@ -239,7 +243,13 @@ def describe(
     if region is None:
         raise RegionError("describe which region? Name a region, a box or a mask")
     more = {"max_new_tokens": max_new_tokens, **options}
-    return ask(vlm, image, prompt, region, heads=heads, **more)
+    if closer == "none":
+        return ask(vlm, image, prompt, region, heads=heads, **more)
+    _warn(vlm, image)
+    images, where = closer_look(open_image(image), region_of(region), closer)
+    with warnings.catch_warnings():  # said above, of the picture itself
+        warnings.simplefilter("ignore", UnseenWarning)
+        return ask(vlm, images, prompt, where, heads=heads, **more)
 
 
 def log_prob(

@@ -69,6 +69,7 @@ def describe_command(
     rule: given.RuleOption = given.Rule.centre,
     threshold: given.ThresholdOption = None,
     when: given.WhenOption = given.Steered.prefill,
+    closer: given.CloserOption = given.CloserLook.none,
     prompt: Prompt = prompts.DESCRIBE_REGION,
     model: Model = "comic-tiny",
     heads: Heads = None,
@@ -101,7 +102,7 @@ def describe_command(
     asked = {
         "prompt": prompt, "model": model, "heads": resolve.heads_mark(heads), "k": k, "seed": seed,
         "regions": places.asked(), "rule": rule.value, "threshold": share, "when": when.value,
-        "max_new_tokens": max_new_tokens,
+        "max_new_tokens": max_new_tokens, "closer": closer.value,
     }  # fmt: skip
     folder = None if out is None else _Folder(out)
     if folder is not None:
@@ -115,7 +116,7 @@ def describe_command(
             vlm, chosen = resolve.model_and_heads(model, heads, k, seed, bars, heads_anyway, True)
             delta = resolve.strength(chosen)
             how = {"delta": delta, "rule": rule.value, "threshold": share, "when": when.value}
-            asking = _Asking(vlm, chosen, how, prompt, max_new_tokens)
+            asking = _Asking(vlm, chosen, how, prompt, max_new_tokens, closer.value)
         progress = bars("Describing")
         for task, before in zip(tasks, known, strict=True):
             records.append(before or _described(asking, task, asked, folder))
@@ -150,15 +151,21 @@ class _Asking:
     how: dict[str, Any]
     prompt: str
     max_new_tokens: int
+    closer: Any = "none"
 
     def record(self, task: PictureTask) -> dict[str, Any]:
         """What is said about a picture, plainly and region by region, in one batch."""
         from gazeheads.models.asking import doubt
+        from gazeheads.models.closer import closer_look
         from gazeheads.steering import Steering
 
-        encoded = self.vlm.encode(task.image(), self.prompt)
-        steered = [Steering(self.heads, where, **self.how) for where in task.regions]
-        rows: list[Any] = [encoded, *((encoded, each) for each in steered)]
+        image = task.image()
+        encoded = self.vlm.encode(image, self.prompt)
+        rows: list[Any] = [encoded]
+        for region in task.regions:
+            images, where = closer_look(image, region, self.closer)
+            own = encoded if self.closer == "none" else self.vlm.encode(images, self.prompt)
+            rows.append((own, Steering(self.heads, where, **self.how)))
         said = [
             each.text.strip()
             for each in self.vlm.generate(rows, max_new_tokens=self.max_new_tokens)
@@ -172,6 +179,7 @@ class _Asking:
             "model": self.vlm.name,
             "heads": [list(head) for head in self.heads],
             "prompt": self.prompt,
+            "closer": self.closer,
             "unsteered": said[0],
             "regions": [
                 {"name": region.name, "boxes": [list(box) for box in region.boxes], "text": text}

@@ -55,6 +55,7 @@ def draw_scene(
     rng: np.random.Generator,
     size: tuple[int, int] = (256, 256),
     objects: Sequence[str] | None = None,
+    sides: tuple[float, float] = (SMALLEST, LARGEST),
 ) -> Scene:
     """Draws one scene.
 
@@ -62,13 +63,14 @@ def draw_scene(
         rng: Source of every choice.
         size: Width and height in pixels.
         objects: Names of characters and things; drawn at random (2 to 6) when None.
+        sides: Smallest and largest longer side of an object, as a share of the shorter edge.
 
     Raises:
         GazeheadsError: An object is unknown or named twice, or there are none or too many.
     """
     names = _checked(objects) if objects is not None else _drawn(rng)
     place = str(rng.choice(list(PLACES)))
-    boxes = _arranged(rng, len(names), size)
+    boxes = _arranged(rng, len(names), size, sides)
     edge = max(size)
     canvas = paint_place(place, rng, edge)
     # A square background is cropped so that its horizon stays in view.
@@ -99,7 +101,7 @@ def _drawn(rng: np.random.Generator) -> list[str]:
 
 
 def _arranged(
-    rng: np.random.Generator, count: int, size: tuple[int, int]
+    rng: np.random.Generator, count: int, size: tuple[int, int], sides: tuple[float, float]
 ) -> list[tuple[int, int, int]]:
     """Left, top and side of `count` squares apart from each other, by trial and error."""
     unit = min(size)
@@ -108,7 +110,7 @@ def _arranged(
     while True:
         placed: list[tuple[int, int, int]] = []
         for _ in range(40 * count):
-            share = SMALLEST + (LARGEST - SMALLEST) * shrink * rng.random()
+            share = sides[0] + (sides[1] - sides[0]) * shrink * rng.random()
             side = round(math.ceil(share * GRAIN) * unit / GRAIN)
             x = int(rng.integers(gap, max(gap + 1, size[0] - side - gap)))
             y = int(rng.integers(gap, max(gap + 1, size[1] - side - gap)))
