@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from gazeheads.control_draws import study_size
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.layout import relaid
+from gazeheads.discovery.nulls import RATE
+from gazeheads.errors import GazeheadsWarning
 from gazeheads.heads import HeadScores, HeadSet
 from gazeheads.heads_registry import RegisteredHeads, heads_registered_for
 
@@ -46,6 +49,11 @@ def default_heads(
     return discovered_heads(vlm, k, seed=seed, in_rows=in_rows, progress=progress)
 
 
+def followers(scores: HeadScores) -> int | None:
+    """How many heads look at the panel asked about more than chance; None: not tested."""
+    return None if scores.q is None else int((scores.q <= RATE).sum())
+
+
 def registered(vlm: VLM) -> RegisteredHeads | None:
     """The heads that are kept for a model, in this package or by the user; None: none are.
 
@@ -81,5 +89,13 @@ def default_scores(
 
         strips = draw_strips(DISCOVERY_STRIPS, seed + TUNING_SEED)
         strips = [relaid(strip) for strip in strips] if in_rows else strips
-        known[seed, in_rows] = discover(vlm, strips, progress=progress, seed=seed)
+        scores = discover(vlm, strips, progress=progress, seed=seed)
+        if followers(scores) == 0:
+            warnings.warn(
+                f"no head of {vlm.name} looks at the panel asked about more than chance: the heads "
+                "with the highest scores are no gaze heads, and pointing them means little",
+                GazeheadsWarning,
+                stacklevel=3,
+            )
+        known[seed, in_rows] = scores
     return known[seed, in_rows]

@@ -53,9 +53,10 @@ def why_uncovered(
             f"{share:.2g}: {token}. Take threshold={lower:g}, gazeheads steer --threshold {lower:g}"
         )
     return TooSmallError(
-        f"{called} covers no image token's centre: {token}. Take a larger region, or the tokens it "
-        f"touches: Steering(..., rule='overlap', threshold={lower:g}), gazeheads steer --rule "
-        f"overlap --threshold {lower:g}; or look closer: gazeheads describe --closer zoom"
+        f"{called} covers no image token's centre: {token}. Take a larger region, a closer look "
+        "(gazeheads describe --closer zoom), or the tokens it touches: "
+        f"Steering(..., rule='overlap', threshold={lower:g}), gazeheads steer --rule "
+        f"overlap --threshold {lower:g}"
     )
 
 

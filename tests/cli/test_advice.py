@@ -54,6 +54,7 @@ REACHED: dict[str, list[Words]] = {
     "cli/commands/demo.py": [("demo",)],
     "cli/commands/judge.py": [("judge",)],
     "cli/commands/runs.py": [("discover",)],
+    "cli/commands/discover_pictures.py": [("discover-pictures",)],
     "cli/commands/locate.py": [("locate",)],
     "cli/commands/watch.py": [("watch",)],
     "cli/heads_options.py": HEADED,

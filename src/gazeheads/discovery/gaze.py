@@ -71,8 +71,9 @@ def discover(
     Args:
         vlm: the model.
         strips: with the same number of panels each.
-        prompt: the question, with {k} (panel from 1) and {n} (number of panels), or a function of
-            both; default: the study's.
+        prompt: the question, with {k} (panel from 1), {n} (number of panels) and {region} (name
+            of the region, the same in all strips), or a function of the first two; default: the
+            study's.
         limit: use at most so many strips, drawn by `seed` in their order.
         progress: called with (strips done, strips in all).
         seed: of the draw.
@@ -125,7 +126,10 @@ def measure(
                 f"strips must have equally many panels: {chosen[0].id!r} has {panels}, "
                 f"{strip.id!r} has {len(strip.regions)}"
             )
-    questions = [_question(prompt, k, panels) for k in range(1, panels + 1)]
+    names = [region.name for region in chosen[0].regions]
+    if isinstance(prompt, str) and "{region" in prompt:
+        _check_names(chosen, names)
+    questions = [_question(prompt, k, panels, name) for k, name in enumerate(names, 1)]
     total = np.zeros((panels, vlm.num_layers, vlm.num_heads, panels))
     done = 0
     remaining = iter(chosen)
@@ -152,15 +156,31 @@ def _choose(strips: list[StripLike], limit: int | None, seed: int) -> list[Strip
     return [strips[int(i)] for i in sorted(kept)]
 
 
-def _question(prompt: str | Callable[[int, int], str] | None, k: int, panels: int) -> str:
+def _check_names(chosen: Sequence[StripLike], names: Sequence[str]) -> None:
+    """Raises DiscoveryError unless every region has a name, the same in all pictures."""
+    if not all(names) or len(set(names)) < len(names):
+        raise DiscoveryError(f"regions asked about by name need different names, found {names}")
+    for strip in chosen:
+        if [region.name for region in strip.regions] != list(names):
+            raise DiscoveryError(
+                f"regions asked about by name have the same names in all pictures: "
+                f"{chosen[0].id!r} has other ones than {strip.id!r}"
+            )
+
+
+def _question(
+    prompt: str | Callable[[int, int], str] | None, k: int, panels: int, name: str
+) -> str:
     if prompt is None:
         return prompts.discovery(k, panels)
     if callable(prompt):
         return prompt(k, panels)
     try:
-        return prompt.format(k=k, n=panels)
+        return prompt.format(k=k, n=panels, region=name)
     except (KeyError, IndexError, ValueError) as error:
-        raise DiscoveryError(f"prompt may only contain {{k}} and {{n}}: {prompt!r}") from error
+        raise DiscoveryError(
+            f"prompt may only contain {{k}}, {{n}} and {{region}}: {prompt!r}"
+        ) from error
 
 
 def _provenance(

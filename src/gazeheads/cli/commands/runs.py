@@ -115,10 +115,10 @@ def discover(
 
     if picture is not None or box:
         raise GazeheadsError(
-            "discover asks about the numbered panels of strips, not about a picture or boxes: name "
-            "a folder of strips with --strips, or leave it out and drawn ones are used; the heads "
-            "found so can be pointed at any picture by `gazeheads steer IMAGE --box x0,y0,x1,y1` "
-            "and seen at work by `gazeheads watch IMAGE`"
+            "discover asks about the numbered panels of strips: name a folder of strips with "
+            "--strips, or leave it out and drawn ones are used. Pictures of your own with regions "
+            "and a question of your own: `gazeheads discover-pictures`. Heads found in either way "
+            "can be pointed at any picture by `gazeheads describe`"
         )
     check_writable(out)
     with terminal.ProgressBars() as bars:
