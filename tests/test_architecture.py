@@ -67,11 +67,12 @@ MAY_KNOW: dict[str, set[str]] = {
     # edges: they know everything below, and nobody knows them
     "study.report": VALUES | {"study", "data", "judges", "locating"},
     "transcript": VALUES | {"trace", "spans"},
+    "notebook": VALUES | {"models", "data", "boxes"},
     "live": VALUES | {"models", "steering", "data", "trace", "attention"},
     "export": VALUES | {"attention", "models", "steering", "live", "data"},
 }
 ROOMS_INSIDE = {"study.report", "data.written"}
-EDGES = {"cli", "live", "study.report", "export", "transcript"}
+EDGES = {"cli", "live", "study.report", "export", "transcript", "notebook"}
 LONGEST = 300
 
 
