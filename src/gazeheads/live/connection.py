@@ -152,7 +152,7 @@ class Connection:
             token = await worker.run(generation.next_token)
             if token is None:
                 return "length" if count == most else "end"
-            step = {
+            step: dict[str, Any] = {
                 "type": "step",
                 "text": start.text,
                 "token": count,
@@ -161,6 +161,8 @@ class Connection:
                 "attention": [round(float(x), 5) for x in token.attention],
                 "grid": token.grid,
             }
+            if count == 0 and token.boxes is not None:  # they stay the same for the whole text
+                step["boxes"] = token.boxes.round(1).ravel().tolist()
             await self._send(step)
             count += 1
 

@@ -30,13 +30,16 @@ class LiveToken:
         region: what the heads were pointed at, None if unsteered.
         attention: (T,) mass per image token in reading order, mean over the steered heads (as
             many of the best while nothing is steered); empty if none of them is watched.
-        grid: rows and columns of the image tokens.
+        grid: rows and columns of the image tokens; (1, T) where they form no grid.
+        boxes: (T, 4) of the tokens in pixels, in the same order, where they form no grid, as those
+            of tiles beside a small whole; None: they do.
     """
 
     text: str
     region: Region | None
     attention: np.ndarray
     grid: tuple[int, int]
+    boxes: np.ndarray | None = None
 
 
 class LiveGeneration:
@@ -65,6 +68,9 @@ class LiveGeneration:
         encoded = vlm.encode(image, start.prompt)
         self._tokens = encoded.tokens
         self._order, self.grid = reading_order(encoded.tokens)
+        alike = self.grid[0] > 1 or len(self._order) == 1
+        boxes = encoded.tokens.boxes[self._order]
+        self._boxes = None if alike or _in_a_row(boxes) else boxes
         self.steer(start)
         most = max(1, RECORDED // (len(self._tokens) * start.max_tokens))
         self._watched = list(dict.fromkeys([*(self._live.value.heads or ()), *ranking]))[:most]
@@ -96,7 +102,8 @@ class LiveGeneration:
             return None
         value = self._live.value
         region = self._known[piece.region] if piece.region else None
-        return LiveToken(piece.text, region, self._attention(piece.attention, value), self.grid)
+        seen = self._attention(piece.attention, value)
+        return LiveToken(piece.text, region, seen, self.grid, self._boxes)
 
     def _attention(self, attention: np.ndarray | None, value: LiveValue) -> np.ndarray:
         """(T,) mean over the steered heads, in reading order; else over as many of the best."""
@@ -122,3 +129,8 @@ def reading_order(tokens: ImageTokens) -> tuple[np.ndarray, tuple[int, int]]:
     if rows * columns != len(real):
         return order, (1, len(real))
     return order, (rows, columns)
+
+
+def _in_a_row(boxes: np.ndarray) -> bool:
+    """Whether boxes lie side by side, all of one height."""
+    return len(np.unique(boxes[:, 1])) == 1 and len(np.unique(boxes[:, 0])) == len(boxes)

@@ -56,8 +56,10 @@ export interface Step {
   region: Region | null;
   /** Attention mass per image token, row by row: mean over the request's heads, or the gaze heads if it has none. */
   attention: Float32Array;
-  /** Rows and columns of the image's tokens. */
+  /** Rows and columns of the image's tokens; one row where they form no grid. */
   grid: [rows: number, columns: number];
+  /** Four numbers per token, x0, y0, x1, y1 in pixels of the image, where they form no grid. */
+  boxes?: Float32Array;
 }
 
 /** Why a generation ended: the model's end token, `stop`, or `maxTokens`. */

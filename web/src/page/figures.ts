@@ -88,7 +88,7 @@ export class Staircase {
 
   add({ step }: Piece): void {
     if (!this.scene || !step.attention.length) return;
-    this.columns.push(shares(this.scene, step.attention, step.grid));
+    this.columns.push(shares(this.scene, step));
     this.paint();
   }
 

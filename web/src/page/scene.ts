@@ -1,6 +1,6 @@
 /** What is on the stage: a picture, the regions in it, and how it came to be. */
 import { requestJson } from "../engine/answers";
-import type { Box, Region } from "../engine/engine";
+import type { Box, Region, Step } from "../engine/engine";
 
 export interface Scene {
   /** "gallery" and "drawn" come from a seed and fit into a link; "own" never leaves the visitor. */
@@ -74,13 +74,21 @@ export function numberOf(scene: Scene, region: Region | null): number | null {
   return found < 0 ? null : found + 1;
 }
 
+/** The box of a token, in pixels of the image. */
+export function tokenBox({ image }: Scene, { grid: [rows, columns], boxes }: Step, i: number): Box {
+  if (boxes) return [boxes[4 * i], boxes[4 * i + 1], boxes[4 * i + 2], boxes[4 * i + 3]];
+  const [wide, high] = [image.width / columns, image.height / rows];
+  const [x, y] = [(i % columns) * wide, Math.floor(i / columns) * high];
+  return [x, y, x + wide, y + high];
+}
+
 /** Attention mass inside each box, as shares of the mass on the image; a token belongs where its centre is. */
-export function shares(scene: Scene, attention: Float32Array, [rows, columns]: [number, number]): number[] {
+export function shares(scene: Scene, step: Step): number[] {
   const sums = scene.boxes.map(() => 0);
   let total = 0;
-  attention.forEach((mass, i) => {
-    const x = (((i % columns) + 0.5) * scene.image.width) / columns;
-    const y = ((Math.floor(i / columns) + 0.5) * scene.image.height) / rows;
+  step.attention.forEach((mass, i) => {
+    const [a, b, c, d] = tokenBox(scene, step, i);
+    const [x, y] = [(a + c) / 2, (b + d) / 2];
     total += mass;
     scene.boxes.forEach(([x0, y0, x1, y1], k) => {
       if (x >= x0 && x < x1 && y >= y0 && y < y1) sums[k] += mass;

@@ -30,6 +30,8 @@ export class ServerEngine implements Engine {
   private texts = 0;
   private running: Running | null = null;
   private sent: ImageData | null = null;
+  /** Of the running text's tokens, where they form no grid. */
+  private boxes: Float32Array | undefined;
 
   constructor(
     private readonly url: string,
@@ -107,12 +109,14 @@ export class ServerEngine implements Engine {
     if (told.type === "failed")
       this.finish(() => running.fail(new EngineError(told.message as string)));
     if (told.type !== "step") return;
+    if (told.token === 0) this.boxes = told.boxes ? Float32Array.from(told.boxes as number[]) : undefined;
     await running.onStep({
       token: told.token as number,
       text: told.piece as string,
       region: told.region as Region | null,
       attention: Float32Array.from(told.attention as number[]),
       grid: told.grid as [number, number],
+      boxes: this.boxes,
     });
     if (this.running === running) this.say({ type: "next" });
   }

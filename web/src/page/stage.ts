@@ -5,7 +5,7 @@
  */
 import type { Box, Step } from "../engine/engine";
 import { el, hue } from "./dom";
-import type { Scene } from "./scene";
+import { type Scene, tokenBox } from "./scene";
 
 /** What a person does on the stage. */
 export interface Hands {
@@ -26,6 +26,7 @@ interface Tile {
 const LEAST_DRAG = 10;
 const NUDGE = 0.02; // of the picture's side, per key press
 const VEIL = 0.8;
+const FINE = 96; // cells along the longer side, for tokens that form no grid
 const SEAM = 3 / 256; // half of it, as a share of a panel's height
 
 export class Stage {
@@ -82,11 +83,11 @@ export class Stage {
 
   /** Lets the veil show where the heads look; a little of the step before shines through. */
   look(step: Step): void {
-    const { attention, grid } = step;
+    const { attention } = step;
     if (!attention.length) return;
     if (this.seen.length !== attention.length) this.seen = attention.slice();
     else this.seen = this.seen.map((old, i) => 0.4 * old + 0.6 * attention[i]);
-    this.paint(grid);
+    this.paint(step);
   }
 
   /** Takes the veil away. */
@@ -194,18 +195,37 @@ export class Stage {
     });
   }
 
-  private paint([rows, columns]: [number, number]): void {
+  private paint(step: Step): void {
     const scene = this.scene;
-    if (!scene || rows * columns !== this.seen.length) return;
-    const most = Math.max(...this.seen, 1e-9);
+    if (!scene) return;
+    const [values, [rows, columns]] = step.boxes ? onCells(this.seen, scene, step) : [this.seen, step.grid];
+    if (rows * columns !== values.length) return;
+    const most = values.reduce((a, b) => Math.max(a, b), 1e-9);
     const colour = getComputedStyle(this.root).getPropertyValue("--veil").split(",").map(Number);
     const cells = new ImageData(columns, rows);
-    this.seen.forEach((mass, i) => {
+    values.forEach((mass, i) => {
       cells.data.set(colour, 4 * i);
       cells.data[4 * i + 3] = 255 * VEIL * (1 - Math.sqrt(mass / most));
     });
     for (const each of this.tiles) spread(cells, each, scene.image);
   }
+}
+
+/** Tokens in any arrangement on fine cells: what lies over a cell's middle adds up there. */
+function onCells(seen: Float32Array, scene: Scene, step: Step): [Float32Array, [number, number]] {
+  const { width, height } = scene.image;
+  const cell = Math.max(width, height) / FINE;
+  const [rows, columns] = [Math.max(1, Math.round(height / cell)), Math.max(1, Math.round(width / cell))];
+  const values = new Float32Array(rows * columns);
+  const [across, down] = [columns / width, rows / height];
+  seen.forEach((mass, i) => {
+    const [x0, y0, x1, y1] = tokenBox(scene, step, i);
+    const density = mass / Math.max((x1 - x0) * (y1 - y0), 1e-9);
+    for (let y = Math.max(0, Math.ceil(y0 * down - 0.5)); y < rows && y + 0.5 < y1 * down; y++)
+      for (let x = Math.max(0, Math.ceil(x0 * across - 0.5)); x < columns && x + 0.5 < x1 * across; x++)
+        values[y * columns + x] += density;
+  });
+  return [values, [rows, columns]];
 }
 
 /** Draws the cells over a tile, smoothly, without those beyond its edges shining in. */
