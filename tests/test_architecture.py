@@ -58,7 +58,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "residual": VALUES | {"attention", "models"},
     "heads_by_default": VALUES | {"models", "discovery", "data", "heads_registry"},
     "locating": VALUES | {"boxes", "models", "discovery", "data", "heads_by_default"},
-    "discovery": VALUES | {"models", "attention", "steering"},
+    "discovery": VALUES | {"models", "attention", "steering", "boxes"},
     "judges": VALUES | {"data", "services", "spans"},
     "study": VALUES
     | {"attention", "steering", "trace", "models", "residual", "discovery", "data", "judges"}
@@ -68,7 +68,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "study.report": VALUES | {"study", "data", "judges", "locating"},
     "transcript": VALUES | {"trace", "spans"},
     "notebook": VALUES | {"models", "data", "boxes"},
-    "live": VALUES | {"models", "steering", "data", "trace", "attention"},
+    "live": VALUES | {"models", "steering", "data", "trace", "attention", "boxes"},
     "export": VALUES | {"attention", "models", "steering", "live", "data"},
 }
 ROOMS_INSIDE = {"study.report", "data.written"}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gazeheads import GazeheadsError, Region
-from gazeheads.boxes import OutsideError, allowed
+from gazeheads.boxes import OutsideError, allowed, lattice
 from gazeheads.regions import CroppedError, ImageTokens, TooSmallError, grid_boxes
 
 SIZES = st.tuples(st.integers(20, 300), st.integers(20, 300))
@@ -306,3 +307,17 @@ def test_tokens_without_a_box_and_a_second_image():
     assert tokens.heatmap(np.ones(4), image=1).shape == (8, 8)
     assert tokens.shifted(10).select(left).tolist() == [13]
     assert grid_boxes((30, 20), 3, 2)[4] == pytest.approx([10, 10, 20, 20])
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.randoms(use_true_random=False))
+def test_a_lattice_is_known_in_any_order_and_nothing_else_is_taken_for_one(
+    rows: int, columns: int, random: Any
+) -> None:
+    boxes = grid_boxes((70, 50), columns, rows)
+    shuffled = random.sample(range(len(boxes)), len(boxes))
+    found = lattice(boxes[shuffled])
+    assert found is not None and found[1] == (rows, columns)
+    assert (boxes[shuffled][found[0]] == boxes).all()
+    # as many boxes as a lattice of 2 x 2 would have, and two starts each way
+    tiles = np.array([(0, 0, 5, 5), (5, 5, 9, 9), (0, 0, 9, 9), (5, 5, 7, 7)], dtype=float)
+    assert lattice(tiles) is None

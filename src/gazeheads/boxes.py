@@ -205,6 +205,27 @@ def areas(boxes: np.ndarray) -> np.ndarray:
     return found
 
 
+def lattice(boxes: np.ndarray) -> tuple[np.ndarray, tuple[int, int]] | None:
+    """The order of boxes row by row, and rows and columns, if they are the cells of a lattice.
+
+    Args:
+        boxes: (T, 4).
+
+    Returns:
+        (T,) indices and (rows, columns); None if they form no lattice, as those of tiles beside a
+        small whole: their number alone may be that of one.
+    """
+    order = np.lexsort((boxes[:, 0], boxes[:, 1]))
+    found = boxes[order]
+    columns, rows = (np.unique(found[:, axis]) for axis in (0, 1))
+    if len(rows) * len(columns) != len(found):
+        return None
+    starts = np.stack([np.tile(columns, len(rows)), np.repeat(rows, len(columns))], 1)
+    if not np.array_equal(found[:, :2], starts):
+        return None
+    return order, (len(rows), len(columns))
+
+
 def overlap_1d(start: np.ndarray, stop: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """(T, n) length shared by each [start, stop) and each cell between the n + 1 edges."""
     low = np.maximum(start[:, None], edges[None, :-1])

@@ -33,8 +33,8 @@ def test_heads_pinned_to_a_panel_show_that_panel(name: str) -> None:
     heads = tuple((layer, 0) for layer in vlm.attention_layers[:2])
     panels = tuple(region.boxes[0] for region in strip.regions)
     start = Start(
-        text=1, prompt="what?", panels=panels, region=Region.from_box(*panels[PANEL - 1], name="panel"), heads=heads,
-        delta=float("inf"), max_tokens=3,
+        text=1, prompt="what?", panels=panels, heads=heads, delta=float("inf"), max_tokens=3,
+        region=Region.from_box(*panels[PANEL - 1], name="panel"),
     )  # fmt: skip
     token = LiveGeneration(vlm, strip.image, start, heads).next_token()
     assert token is not None and len(token.attention)

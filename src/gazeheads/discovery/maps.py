@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gazeheads.boxes import lattice
 from gazeheads.errors import GazeheadsError
 from gazeheads.regions import Box, ImageTokens, Region
 
@@ -31,14 +32,14 @@ def attention_maps(vlm: VLM, image: Image.Image, prompts: Sequence[str]) -> np.n
 def _grid(tokens: ImageTokens) -> tuple[list[Box], tuple[int, int]]:
     """The boxes of the tokens row by row, and (rows, columns)."""
     boxes = tokens.boxes[~np.isnan(tokens.boxes[:, 0])]
-    rows, columns = len(np.unique(boxes[:, 1])), len(np.unique(boxes[:, 0]))
-    if rows * columns != len(boxes):
+    found = lattice(boxes)
+    if found is None:
         raise GazeheadsError(
-            f"{len(boxes)} image tokens form no grid of {rows} x {columns}: this family's tokens "
-            "cannot be drawn as one map"
+            f"{len(boxes)} image tokens form no grid: this family's tokens cannot be drawn as one "
+            "map"
         )
-    order = np.lexsort((boxes[:, 0], boxes[:, 1]))
-    return [_box(boxes[i]) for i in order], (rows, columns)
+    order, shape = found
+    return [_box(boxes[i]) for i in order], shape
 
 
 def _box(edges: np.ndarray) -> Box:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from gazeheads.boxes import grid_boxes, lattice
 from gazeheads.heads import Head, HeadSet
 from gazeheads.live.messages import Start
 from gazeheads.regions import ImageTokens, Region
@@ -17,6 +18,8 @@ from gazeheads.steering import LiveSteering, LiveValue, Steering
 if TYPE_CHECKING:
     from gazeheads.models import VLM, Piece
 
+EQUAL = 1.0
+"""Pixels by which tokens may differ from equal cells of the picture and be drawn as such."""
 RECORDED = 4_000_000
 """Attention values kept per text at most: bounds the memory, and with it the heads watched."""
 
@@ -67,10 +70,7 @@ class LiveGeneration:
         self._known: dict[str, Region] = {}
         encoded = vlm.encode(image, start.prompt)
         self._tokens = encoded.tokens
-        self._order, self.grid = reading_order(encoded.tokens)
-        alike = self.grid[0] > 1 or len(self._order) == 1
-        boxes = encoded.tokens.boxes[self._order]
-        self._boxes = None if alike or _in_a_row(boxes) else boxes
+        self._order, self.grid, self._boxes = reading_order(encoded.tokens)
         self.steer(start)
         most = max(1, RECORDED // (len(self._tokens) * start.max_tokens))
         self._watched = list(dict.fromkeys([*(self._live.value.heads or ()), *ranking]))[:most]
@@ -117,20 +117,22 @@ class LiveGeneration:
         return values
 
 
-def reading_order(tokens: ImageTokens) -> tuple[np.ndarray, tuple[int, int]]:
-    """Which tokens stand for a part of the picture, row by row, and how many rows and columns.
+def reading_order(tokens: ImageTokens) -> tuple[np.ndarray, tuple[int, int], np.ndarray | None]:
+    """Which tokens stand for a part of the picture, row by row.
 
     Tokens without a box (row ends, separators) are left out.
+
+    Returns:
+        Their indices; their rows and columns if they are equal cells of the whole picture, else
+        (1, T); and else their (T, 4) boxes.
     """
     real = np.flatnonzero(~np.isnan(tokens.boxes[:, 0]))
     boxes = tokens.boxes[real]
-    order = real[np.lexsort((boxes[:, 0], boxes[:, 1]))]
-    rows, columns = len(np.unique(boxes[:, 1])), len(np.unique(boxes[:, 0]))
-    if rows * columns != len(real):
-        return order, (1, len(real))
-    return order, (rows, columns)
-
-
-def _in_a_row(boxes: np.ndarray) -> bool:
-    """Whether boxes lie side by side, all of one height."""
-    return len(np.unique(boxes[:, 1])) == 1 and len(np.unique(boxes[:, 0])) == len(boxes)
+    found = lattice(boxes)
+    if found is not None:
+        order, (rows, columns) = found
+        equal = grid_boxes(tokens.sizes[0], columns, rows)
+        if np.allclose(boxes[order], equal, atol=EQUAL):
+            return real[order], (rows, columns), None
+    order = np.lexsort((boxes[:, 0], boxes[:, 1]))
+    return real[order], (1, len(real)), boxes[order]
