@@ -11,7 +11,7 @@ from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import write_csv
 from gazeheads.study.report.theme import save
 
-_SHOWN = ("pointed at", "zoom", "crop as second image", "crop alone", "box drawn")
+_SHOWN = ("pointed at", "zoom", "crop as second image", "crop alone")
 
 
 @section(small_regions.EXPERIMENT, place=142)
