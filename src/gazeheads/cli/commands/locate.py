@@ -70,12 +70,14 @@ def locate_command(
     from gazeheads.cli.place_figure import place_figure
     from gazeheads.errors import GazeheadsError
     from gazeheads.files import json_text, write_json
+    from gazeheads.locating.naming import answer_for
 
     if len(words) > 2:
         raise GazeheadsError(
             f"name a picture and a phrase, the phrase in quotes, not {len(words)} words"
         )
     phrase = words[-1]
+    answer_for(phrase)  # an empty one is told before a model is loaded
     if out is not None:
         _check_free(out, overwrite)
     task = picture_or_scene(Path(words[0]) if len(words) == 2 else None, seed)
