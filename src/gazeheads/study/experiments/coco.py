@@ -13,7 +13,7 @@ from gazeheads.data.objects import ObjectPictures, drawn_pictures
 from gazeheads.study import published
 from gazeheads.study.experiment import Command, Experiment, Option, register
 from gazeheads.study.experiments import natural
-from gazeheads.study.experiments.controls import control_heads
+from gazeheads.study.experiments.controls import control_heads, say_doubt
 from gazeheads.study.experiments.counting import GAZE, RANDOM
 from gazeheads.study.experiments.natural import NaturalSettings
 from gazeheads.study.runs import RunFolder
@@ -82,6 +82,7 @@ def _pointed(context: ExperimentContext, options: CocoOptions) -> list[RunFolder
         pictures = ObjectPictures(tuple(drawn_pictures(count, context.seed)))
     else:
         source, pictures = "COCO val2017", coco_pictures(options.folder, count, context.seed)
+    say_doubt(context.vlm, options.folder is None)
     sets = {GAZE: context.scores.top(context.k)}
     if drawn := control_heads(context.scores, context.k, 1, context.seed, "matched"):
         sets[RANDOM] = drawn[0]

@@ -23,7 +23,7 @@ from gazeheads.data.refcoco import refcoco_files, refcoco_pictures
 from gazeheads.errors import GazeheadsError
 from gazeheads.locating.cells import MOST
 from gazeheads.study.experiment import Command, Experiment, Option, Work, register
-from gazeheads.study.experiments.controls import DRAWS, Draws, control_heads
+from gazeheads.study.experiments.controls import DRAWS, Draws, control_heads, say_doubt
 from gazeheads.study.experiments.counting import GAZE
 from gazeheads.study.experiments.grounding_summary import LOCALIZATION, results
 from gazeheads.study.experiments.grounding_work import HeadsOfMethods, picture_record
@@ -145,6 +145,7 @@ def _run(context: ExperimentContext, options: GroundingOptions) -> list[RunFolde
 
     count = options.each or context.limit
     source, pictures = options.pictures(count, context.seed)
+    say_doubt(context.vlm, source == SCENES)
     settings = GroundingSettings(source, draws=options.draws, seed=context.seed)
     drawn = control_heads(context.scores, context.k, options.draws, context.seed, "matched")
     localization = default_localization_heads(context.vlm, context.seed)
