@@ -97,6 +97,7 @@ def test_locate_writes_a_figure_and_its_numbers(
         (("missing.png", "cow"), "missing.png"),
         ((".", "cow"), "is a folder: name one image"),
         (("cow", "-o", "x.gif"), "--out wants a PNG file"),
+        (("cow", "-o", "nowhere/x.png"), "there is no folder"),
     ],
 )
 def test_what_cannot_be_located_is_one_line(

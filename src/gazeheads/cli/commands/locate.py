@@ -111,6 +111,8 @@ def _check_free(out: Path, overwrite: bool) -> None:
 
     if out.suffix.lower() != ".png":
         raise GazeheadsError(f"--out wants a PNG file, such as place.png, not {out}")
+    if not out.absolute().parent.is_dir():
+        raise GazeheadsError(f"there is no folder {out.absolute().parent} for {out.name}")
     check_writable(out.absolute().parent)
     taken = [path for path in (out, out.with_suffix(".json")) if path.exists()]
     if taken and not overwrite:

@@ -215,6 +215,7 @@ GROUNDING = register(
             _run,
             GroundingOptions,
             judges=False,
+            draws_strips=True,
             place=95,
             full=(GroundingOptions(each=20),),
             quick=(GroundingOptions(each=2, draws=2),),

@@ -256,6 +256,7 @@ SMALL_REGIONS = register(
             "Name small objects: remedies, and what is done without steering.",
             _run,
             judges=False,
+            draws_strips=True,
             place=92,
             full=(NoOptions(),),
             quick=(NoOptions(),),
