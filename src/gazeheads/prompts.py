@@ -34,6 +34,15 @@ _SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
 _COUNTS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
 
+def seen_while_read(question: str) -> bool:
+    """Whether a question is answered from what is looked at while it is read.
+
+    Known of `DESCRIBE_REGION` alone, by measurement on comic-tiny (docs/describe.md): the study's
+    question about a strip is followed only if the heads are steered while the answer is written.
+    """
+    return question == DESCRIBE_REGION
+
+
 def discovery(k: int, panels: int) -> str:
     """The discovery question for panel ``k`` (from 1) of a strip with that many panels."""
     count = _COUNTS[panels] if panels < len(_COUNTS) else str(panels)

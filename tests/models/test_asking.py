@@ -13,6 +13,7 @@ import torch
 from eager_reference import bias_of
 from PIL import Image
 
+from gazeheads import prompts
 from gazeheads.boxes import RegionError
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadSet
@@ -180,3 +181,28 @@ def test_only_comic_tiny_is_doubted_and_only_on_pictures_it_never_saw(
 
 def test_a_box_is_named_by_its_numbers() -> None:
     assert region_of((1, 2, 30.5, 40)).name == "box 1,2,30.5,40"
+
+
+def test_a_question_of_ones_own_is_steered_while_it_is_answered_too(gqa: VLM, strip: Any) -> None:
+    target = strip.panel(2)
+    for prompt, when in ((PROMPT, "both"), (prompts.DESCRIBE_REGION, "prefill")):
+        row = (gqa.encode(strip.image, prompt), Steering(HEADS, target, when=when))
+        expected = gqa.generate([row], max_new_tokens=6, ignore_eos=True)[0].text
+        options = {"heads": HEADS, "max_new_tokens": 6, "ignore_eos": True}
+        assert gqa.ask(strip.image, prompt, look_at=target, **options) == expected
+        said = gqa.log_prob(strip.image, prompt, " what", look_at=target, heads=HEADS)
+        (by_hand,) = answer_log_probs(gqa, row[0], answer_tokens(gqa, " what"), [row[1]])
+        assert said.log_prob == pytest.approx(by_hand)
+
+
+def test_the_studys_question_about_a_strip_follows_the_panel_looked_at() -> None:
+    from gazeheads.data.drawn.strips import draw_strips
+    from gazeheads.judges import LabelJudge
+    from gazeheads.models import load
+
+    vlm, (drawn,) = load("comic-tiny"), draw_strips(1, 99)
+    said = [
+        vlm.ask(drawn.image, prompts.VQA, look_at=drawn.panel(k), max_new_tokens=20)
+        for k in range(1, 7)
+    ]
+    assert [verdict.panel for verdict in LabelJudge().judge(drawn, said)] == [1, 2, 3, 4, 5, 6]

@@ -71,7 +71,7 @@ def test_what_is_described_is_what_the_prompt_of_the_look_says(gqa: VLM) -> None
     image, region = picture(), Region.from_box(32, 32, 96, 80)
     images, where = closer_look(image, region, "crop")
     encoded = gqa.encode(images, "what?")
-    row: Any = (encoded, Steering(HEADS, where, when="prefill"))
+    row: Any = (encoded, Steering(HEADS, where))
     expected = gqa.generate([row], max_new_tokens=5)[0].text
     options = {"heads": HEADS, "max_new_tokens": 5}
     assert gqa.describe(image, region, "what?", closer="crop", **options) == expected

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+from gazeheads.prompts import seen_while_read
 
 
 class Units(StrEnum):
@@ -74,6 +76,17 @@ CloserOption = Annotated[
     ),
 ]
 WhenOption = Annotated[
-    Steered,
-    typer.Option("--when", help="Steer the reading of the question, the writing, or both."),
+    Steered | None,
+    typer.Option(
+        "--when",
+        help="Steer the reading of the question (prefill), the writing (decode), or both; default: "
+        "prefill with the built-in question, both with another.",
+    ),
 ]
+
+
+def passes_of(when: Steered | None, prompt: str) -> Literal["prefill", "decode", "both"]:
+    """Which passes are steered with a question; see `asking.when_to_steer`."""
+    if when is not None:
+        return when.value
+    return "prefill" if seen_while_read(prompt) else "both"

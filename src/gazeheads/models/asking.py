@@ -20,7 +20,7 @@ from gazeheads.models.closer import Closer, closer_look
 from gazeheads.models.generate import Decoding
 from gazeheads.models.likelihood import answer_log_probs, answer_tokens
 from gazeheads.models.rows import Steerings
-from gazeheads.prompts import DESCRIBE_REGION
+from gazeheads.prompts import DESCRIBE_REGION, seen_while_read
 from gazeheads.regions import Region
 from gazeheads.steering import LiveSteering, Schedule, Steering
 
@@ -138,18 +138,20 @@ def steering_to(
     target = target_of(look_at, every)
     if target is None:
         return None
-    chosen = heads_of(vlm, heads)
+    places = [at for _, at in target.entries if at] if isinstance(target, Schedule) else [target]
+    panels = all(isinstance(at, Region) and at.row is not None for at in places)
+    chosen = heads_of(vlm, heads, panels)
     recommended = math.inf if chosen.delta is None else chosen.delta
     return Steering(chosen, target, **{"delta": recommended, **options})
 
 
-def heads_of(vlm: VLM, heads: HeadsToSteer) -> HeadSet:
-    """The heads named, or the default ones of the model."""
+def heads_of(vlm: VLM, heads: HeadsToSteer, panels: bool = False) -> HeadSet:
+    """The heads named, or the default ones of the model: for panels of strips, or for regions."""
     if heads is None:
         # the package's face decides which are the default ones: they are found by `discovery`,
         # which builds on this room
         found: HeadSet = import_module("gazeheads").default_heads(vlm)
-        return found.for_regions()
+        return found if panels else found.for_regions()
     return heads if isinstance(heads, HeadSet) else HeadSet.of(heads)
 
 
@@ -193,17 +195,17 @@ def ask(
     target = target_of(look_at, every)
     check_places(target, encoded.tokens.sizes)
     _warn(vlm, image)
-    steering = steering_to(vlm, target, heads, when=when or when_to_steer(target))
+    steering = steering_to(vlm, target, heads, when=when or when_to_steer(target, prompt))
     return vlm.generate([(encoded, steering)], **options)[0].text
 
 
-def when_to_steer(target: Region | Schedule | LiveSteering | None) -> When:
-    """When heads are steered unless it is said: to one region while the question is read.
+def when_to_steer(target: Region | Schedule | LiveSteering | None, prompt: str) -> When:
+    """When heads are steered unless it is said.
 
-    Heads held at a region at every step of the answer too are kept from what was written already,
-    and repeat it (docs/describe.md has the numbers). A schedule acts at every step.
+    At one region and with a question that is `prompts.seen_while_read`: while it is read; heads
+    held there at every step too repeat the answer (docs/describe.md has the numbers). Else: both.
     """
-    return "prefill" if isinstance(target, Region) else "both"
+    return "prefill" if isinstance(target, Region) and seen_while_read(prompt) else "both"
 
 
 def check_places(
@@ -287,7 +289,8 @@ def log_prob(
     steering: Steerings = None
     if target is not None:
         _warn(vlm, image)
-        steering = steering_to(vlm, target, heads, when=when or when_to_steer(target))
+        when = when or when_to_steer(target, question)
+        steering = steering_to(vlm, target, heads, when=when)
     return AnswerLikelihood(answer_log_probs(vlm, encoded, tokens, [steering])[0], len(tokens))
 
 

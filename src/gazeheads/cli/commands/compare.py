@@ -28,7 +28,7 @@ def compare_command(
     units: given.UnitsOption = None,
     rule: given.RuleOption = given.Rule.centre,
     threshold: given.ThresholdOption = None,
-    when: given.WhenOption = given.Steered.prefill,
+    when: given.WhenOption = None,
     prompt: Annotated[
         str, typer.Option("--prompt", "--question", help="What is asked.")
     ] = prompts.DESCRIBE_REGION,
@@ -58,7 +58,7 @@ def compare_command(
         encoded = vlm.encode(task.image(), prompt)
         tokens = answer_tokens(vlm, answer)
         steered: list[Any] = [
-            replace(each, when=when.value)
+            replace(each, when=given.passes_of(when, prompt))
             for each in resolve.steerings(chosen, task.regions, rule, share)
         ]
         plain, *found = answer_log_probs(vlm, encoded, tokens, [None, *steered])

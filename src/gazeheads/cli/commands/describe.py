@@ -68,7 +68,7 @@ def describe_command(
     units: given.UnitsOption = None,
     rule: given.RuleOption = given.Rule.centre,
     threshold: given.ThresholdOption = None,
-    when: given.WhenOption = given.Steered.prefill,
+    when: given.WhenOption = None,
     closer: given.CloserOption = given.CloserLook.none,
     prompt: Prompt = prompts.DESCRIBE_REGION,
     model: Model = "comic-tiny",
@@ -99,9 +99,10 @@ def describe_command(
     share = resolve.overlap_share(rule, threshold)
     places = places_of(region, mask, grid, units)
     tasks = list(tasks_of(images or [], places, seed))
+    passes = given.passes_of(when, prompt)
     asked = {
         "prompt": prompt, "model": model, "heads": resolve.heads_mark(heads), "k": k, "seed": seed,
-        "regions": places.asked(), "rule": rule.value, "threshold": share, "when": when.value,
+        "regions": places.asked(), "rule": rule.value, "threshold": share, "when": passes,
         "max_new_tokens": max_new_tokens, "closer": closer.value,
     }  # fmt: skip
     folder = None if out is None else _Folder(out)
@@ -115,7 +116,7 @@ def describe_command(
         if not all(known):
             vlm, chosen = resolve.model_and_heads(model, heads, k, seed, bars, heads_anyway, True)
             delta = resolve.strength(chosen)
-            how = {"delta": delta, "rule": rule.value, "threshold": share, "when": when.value}
+            how = {"delta": delta, "rule": rule.value, "threshold": share, "when": passes}
             asking = _Asking(vlm, chosen, how, prompt, max_new_tokens, closer.value)
         progress = bars("Describing")
         for task, before in zip(tasks, known, strict=True):
