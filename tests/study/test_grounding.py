@@ -14,6 +14,7 @@ from gazeheads.data.objects import drawn_pictures
 from gazeheads.heads import HeadScores, HeadSet
 from gazeheads.locating.naming import locate
 from gazeheads.models import load
+from gazeheads.study.experiments.grounding import GroundingSettings, absent_phrase
 from gazeheads.study.experiments.grounding_summary import METHODS
 from gazeheads.study.report.blocks import TableBlock
 from gazeheads.study.report.grounding import grounding_section
@@ -106,3 +107,14 @@ def test_what_cannot_be_located_is_one_line(
     code, _, err = command("locate", *words, "--model", model)
     lines = [line for line in err.splitlines() if not line.startswith(("Drawn scene", "Finding"))]
     assert code == 2 and len(lines) == 1 and told in lines[0]
+
+
+def test_what_is_asked_for_as_absent_is_not_there_however_small() -> None:
+    small = [picture for picture in drawn_pictures(30, 0) if picture.others]
+    assert small
+    for picture in small:
+        there = {thing.name for thing in picture.things} | set(picture.others)
+        for seed in range(40):
+            settings = GroundingSettings("drawn scenes", seed=seed)
+            absent = absent_phrase(picture, [*sorted(there), "nothing"], settings)
+            assert absent == "nothing"

@@ -57,11 +57,19 @@ class Thing:
 
 @dataclass(frozen=True)
 class NaturalPicture:
-    """A picture with its objects."""
+    """A picture with its objects.
+
+    Attributes:
+        id: in records.
+        image: the picture.
+        things: its objects.
+        others: names of what else is known to be there, such as objects too small to be used.
+    """
 
     id: str
     image: Image.Image
     things: tuple[Thing, ...]
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,8 @@ def drawn_pictures(count: int, seed: int) -> list[NaturalPicture]:
         scene = draw_scene(np.random.default_rng((seed, i)), (edge, edge))
         things = tuple(Thing(each.name, each.box) for each in scene.objects)
         kept = tuple(thing for thing in things if thing.area >= SMALLEST_AREA)
-        pictures.append(NaturalPicture(f"scene-{seed}-{i:04}", scene.image, kept))
+        others = tuple(thing.name for thing in things if thing not in kept)
+        pictures.append(NaturalPicture(f"scene-{seed}-{i:04}", scene.image, kept, others))
     return [picture for picture in pictures if picture.things]
 
 

@@ -178,7 +178,7 @@ def run(
     def do(part: Sequence[NaturalPicture]) -> list[dict[str, Any]]:
         own = part[0]
         random = heads.random if own.id in measured else ()
-        absent = _absent(own, candidates, settings)
+        absent = absent_phrase(own, candidates, settings)
         asked = settings.prompt, settings.cells
         return [picture_record(vlm, own, heads, random, absent, *asked)]
 
@@ -188,13 +188,13 @@ def run(
     return GROUNDING.carry_out(vlm.name, whole, context.announced("Locating phrases"), work)
 
 
-def _absent(
+def absent_phrase(
     picture: NaturalPicture, candidates: Sequence[str], settings: GroundingSettings
 ) -> str | None:
     """A phrase for nothing in the picture; of expressions nobody knows one."""
     if settings.source not in (SCENES, COCO):
         return None
-    there = {thing.name for thing in picture.things}
+    there = {thing.name for thing in picture.things} | set(picture.others)
     others = [name for name in candidates if name not in there]
     if not others:
         return None
