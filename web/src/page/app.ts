@@ -58,6 +58,7 @@ export class App {
   /** Puts another picture on stage. */
   show(scene: Scene): void {
     this.session.stop();
+    const another = scene.image !== this.scene.image;
     this.scene = scene;
     this.turns = [];
     byId<HTMLButtonElement>("again").disabled = true;
@@ -66,6 +67,7 @@ export class App {
     this.story.clear();
     this.trail.begin(scene);
     const own = scene.origin === "own";
+    if (another) this.question.fitTo(!own);
     byId("box").hidden = byId("own-note").hidden = !own;
     byId("hint").textContent = own
       ? scene.boxes.length

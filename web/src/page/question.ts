@@ -9,6 +9,9 @@ export const PROMPTS = [
   "Describe this comic briefly.",
 ];
 
+/** Asked of a picture that is no strip. */
+export const OF_A_PICTURE = "What is the main object in this part of the image? Answer in a few words.";
+
 export class Question {
   private readonly field = byId<HTMLTextAreaElement>("prompt");
   private readonly choice = byId<HTMLSelectElement>("prompts");
@@ -17,7 +20,7 @@ export class Question {
   onChange: () => void = () => undefined;
 
   constructor(first = PROMPTS[0]) {
-    this.choice.append(...PROMPTS.map((each) => el("option", {}, each)));
+    this.choice.append(...[...PROMPTS, OF_A_PICTURE].map((each) => el("option", {}, each)));
     this.set(first);
     this.field.addEventListener("input", () => this.fit());
     this.field.addEventListener("change", () => this.set(this.text));
@@ -36,6 +39,12 @@ export class Question {
   /** What is asked. */
   get text(): string {
     return this.field.value.replace(/\s+/g, " ").trim() || PROMPTS[0];
+  }
+
+  /** A question of the page's own that does not fit the picture gives way; one's own stays. */
+  fitTo(strip: boolean): void {
+    if (strip && this.text === OF_A_PICTURE) this.set(PROMPTS[0]);
+    if (!strip && PROMPTS.includes(this.text)) this.set(OF_A_PICTURE);
   }
 
   private set(question: string): void {
