@@ -160,6 +160,7 @@ def test_a_box_dragged_over_an_own_picture_steers(opened: Visit, tmp_path: Path)
     page = opened.page
     Image.effect_noise((320, 240), 60).convert("RGB").save(tmp_path / "own.png")
     page.set_input_files("#file", tmp_path / "own.png")
+    page.wait_for_selector(".stage.whole .tile")
     # a question about panels does not fit
     assert page.input_value("#prompt").startswith("What is the main object in this part")
     frame = page.locator(".stage.whole .tile").bounding_box()
