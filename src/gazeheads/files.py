@@ -56,6 +56,11 @@ def marked_name(name: str) -> str:
     return f"{readable}~{digest}"
 
 
+def user_cache() -> Path:
+    """What belongs to the user and to no run: `gazeheads` in the user's cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gazeheads"
+
+
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
     """Writes `data` to `path` atomically, creating the folder.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -44,8 +45,7 @@ def default_heads(
     """
     known = None if in_rows else registered(vlm)
     if known is not None:
-        heads = known.heads.forced(vlm.name, vlm.fingerprint)
-        return heads if k is None else heads.resized(k)
+        return known.heads if k is None else known.heads.resized(k)
     return discovered_heads(vlm, k, seed=seed, in_rows=in_rows, progress=progress)
 
 
@@ -57,13 +57,18 @@ def followers(scores: HeadScores) -> int | None:
 def registered(vlm: VLM) -> RegisteredHeads | None:
     """The heads that are kept for a model, in this package or by the user; None: none are.
 
+    They are given as those of this very model; the file knows whether that was by name alone
+    (`RegisteredHeads.by_name`).
+
     Raises:
         HeadError: those kept under its name are of another shape.
     """
-    found = heads_registered_for(vlm.name, vlm.fingerprint)
-    if found is not None:
-        found.heads.check(vlm.num_layers, vlm.num_heads, vlm.name, vlm.fingerprint)
-    return found
+    fingerprint = vlm.fingerprint
+    found = heads_registered_for(vlm.name, fingerprint)
+    if found is None:
+        return None
+    found.heads.check(vlm.num_layers, vlm.num_heads, vlm.name, fingerprint)
+    return replace(found, heads=found.heads.forced(vlm.name, fingerprint))
 
 
 def discovered_heads(

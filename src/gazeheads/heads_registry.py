@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gazeheads.errors import GazeheadsError
-from gazeheads.files import file_name
+from gazeheads.files import file_name, user_cache
 from gazeheads.head_set import HeadError, HeadSet
 
 PACKAGED = Path(__file__).parent / "registered_heads"
@@ -25,10 +25,12 @@ class RegisteredHeads:
     Attributes:
         heads: the set.
         path: its file.
+        by_name: it knows its model by the name alone, and no weights.
     """
 
     heads: HeadSet
     path: Path
+    by_name: bool
 
     @property
     def source(self) -> str:
@@ -39,8 +41,7 @@ class RegisteredHeads:
 def user_folder() -> Path:
     """Where a user's sets are kept: GAZEHEADS_HEADS, or `gazeheads/heads` of the user's cache."""
     own = os.environ.get("GAZEHEADS_HEADS")
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(own) if own else Path(cache) / "gazeheads" / "heads"
+    return Path(own) if own else user_cache() / "heads"
 
 
 def registered_heads() -> list[RegisteredHeads]:
@@ -49,12 +50,16 @@ def registered_heads() -> list[RegisteredHeads]:
     Raises:
         GazeheadsError: a file is damaged, or has no model.
     """
-    return [RegisteredHeads(_read(path), path) for path in _files()]
+    return [_registered(_read(path), path) for path in _files()]
 
 
 def _files() -> Iterator[Path]:
     for folder in (user_folder(), PACKAGED):
         yield from sorted(folder.glob("*.json"))
+
+
+def _registered(heads: HeadSet, path: Path) -> RegisteredHeads:
+    return RegisteredHeads(heads, path, by_name=not heads.fingerprint)
 
 
 def _read(path: Path) -> HeadSet:
@@ -78,7 +83,7 @@ def heads_registered_for(name: str, fingerprint: str) -> RegisteredHeads | None:
     for each in every:
         if each.heads.fingerprint == fingerprint:
             return each
-    by_name = (each for each in every if not each.heads.fingerprint and each.heads.model == name)
+    by_name = (each for each in every if each.by_name and each.heads.model == name)
     return next(by_name, None)
 
 
@@ -105,4 +110,4 @@ def add_heads(path: str | os.PathLike[str], replace: bool = False) -> Registered
     except OSError as error:
         raise GazeheadsError(f"cannot write {target.parent}: {error.strerror}") from error
     heads.save(target)
-    return RegisteredHeads(heads, target)
+    return _registered(heads, target)

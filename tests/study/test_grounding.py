@@ -12,10 +12,10 @@ from conftest import Command
 
 from gazeheads.data.objects import drawn_pictures
 from gazeheads.heads import HeadScores, HeadSet
+from gazeheads.locating.located import METHODS
 from gazeheads.locating.naming import locate
 from gazeheads.models import load
 from gazeheads.study.experiments.grounding import GroundingSettings, absent_phrase
-from gazeheads.study.experiments.grounding_summary import METHODS
 from gazeheads.study.report.blocks import TableBlock
 from gazeheads.study.report.grounding import grounding_section
 from gazeheads.study.runs import find_runs

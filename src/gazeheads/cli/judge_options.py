@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +12,7 @@ import typer
 
 from gazeheads.cli.service_options import BaseUrl, KeyEnv, Protocol, Service, endpoint_of
 from gazeheads.errors import GazeheadsError
+from gazeheads.files import user_cache
 
 if TYPE_CHECKING:
     from gazeheads.data.strip import Strip
@@ -107,5 +107,4 @@ class Choice:
 
 def default_cache() -> Path:
     """Where verdicts of the llm judge are kept."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "gazeheads" / "verdicts"
+    return user_cache() / "verdicts"

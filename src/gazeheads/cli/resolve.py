@@ -28,7 +28,6 @@ from gazeheads.files import read_text
 from gazeheads.heads import HeadError, HeadScores, HeadSet, HeadsWarning
 from gazeheads.heads_by_default import (
     TUNING_SEED,
-    default_heads,
     discovered_heads,
     registered,
 )
@@ -278,11 +277,11 @@ def model_and_heads(
         own = heads_of(vlm, read, anyway)
         return vlm, own.for_regions() if for_regions and k is None else own
     if not anew and not in_a_grid() and (known := registered(vlm)) is not None:
-        chosen = default_heads(vlm, k)
+        chosen = known.heads if k is None else known.heads.resized(k)
         chosen = chosen.for_regions() if for_regions and k is None else chosen
         told = f"Heads: {len(chosen)} registered for {vlm.name}, kept in {known.source}"
         err.print(told, markup=False)
-        if not known.heads.fingerprint:
+        if known.by_name:
             err.print(
                 "Note: they are kept by its name alone: whether they were found in these very "
                 "weights is unknown",

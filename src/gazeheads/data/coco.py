@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,16 +87,14 @@ def coco_pictures(folder: Path, count: int, seed: int) -> ObjectPictures:
             candidates.append(entry)
         elif any(_is_defective(annotation) for annotation in boxes[entry["id"]]):
             tally.add("picture", "without a usable box", _name(entry))
-    order = np.random.default_rng(seed).permutation(len(candidates))
-    found: dict[int, NaturalPicture] = {}
-    for place in order.tolist():
-        if len(found) == count:
-            break
-        entry = candidates[place]
-        try:
-            found[place] = picture_of(folder / "val2017", entry, boxes[entry["id"]], names, tally)
-        except LeftOutError as error:
-            tally.add("picture", str(error), _name(entry))
+    pictures = folder / "val2017"
+    found = drawn_at_random(
+        candidates,
+        lambda entry: picture_of(pictures, entry, boxes[entry["id"]], names, tally),
+        count,
+        seed,
+        tally,
+    )
     left_out = tally.left_out()
     if not found:
         why = "".join(f"; {each.count} {each.reason} ({each.first})" for each in left_out)
@@ -104,7 +102,34 @@ def coco_pictures(folder: Path, count: int, seed: int) -> ObjectPictures:
             f"cannot read a picture with a box of at least {SMALLEST_AREA} px from "
             f"{annotations}{why}"
         )
-    return ObjectPictures(tuple(found[place] for place in sorted(found)), left_out)
+    return ObjectPictures(found, left_out)
+
+
+def drawn_at_random(
+    candidates: Sequence[Entry],
+    read: Callable[[Entry], NaturalPicture],
+    count: int,
+    seed: int,
+    tally: LeftOutTally,
+) -> tuple[NaturalPicture, ...]:
+    """Pictures drawn at random, in their order; those that cannot be used replaced by others.
+
+    Args:
+        candidates: COCO's entries of the pictures.
+        read: a picture of its entry; raises LeftOutError.
+        count: at most so many.
+        seed: of the draw.
+        tally: gets those that cannot be used.
+    """
+    found: dict[int, NaturalPicture] = {}
+    for place in np.random.default_rng(seed).permutation(len(candidates)).tolist():
+        if len(found) == count:
+            break
+        try:
+            found[place] = read(candidates[place])
+        except LeftOutError as error:
+            tally.add("picture", str(error), _name(candidates[place]))
+    return tuple(found[place] for place in sorted(found))
 
 
 def _read(annotations: Path) -> tuple[list[Entry], Mapping[int, Sequence[Entry]], dict[int, str]]:

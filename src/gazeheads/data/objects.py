@@ -14,6 +14,8 @@ from gazeheads.data.naming import is_named
 from gazeheads.regions import Region
 
 SMALLEST_AREA = 750
+SCENES, COCO = "drawn scenes", "COCO val2017"
+"""What pictures with objects are called in settings and reports."""
 SMALL, MEDIUM, LARGE = "small", "medium", "large"
 CLASSES = (LARGE, MEDIUM, SMALL)
 SCENE_SIZES = (512, 256, 112)

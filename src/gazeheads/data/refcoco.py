@@ -12,12 +12,10 @@ import pickle
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
-import numpy as np
-
-from gazeheads.data.coco import LeftOutError, LeftOutTally, picture_of
-from gazeheads.data.objects import NaturalPicture, ObjectPictures
+from gazeheads.data.coco import LeftOutTally, drawn_at_random, picture_of
+from gazeheads.data.objects import ObjectPictures
 from gazeheads.errors import GazeheadsError
 from gazeheads.files import read_text
 
@@ -73,20 +71,16 @@ def refcoco_pictures(folder: Path, split: str, count: int, seed: int) -> ObjectP
     except (KeyError, TypeError, ValueError) as error:
         raise GazeheadsError(f"{instances} or {refs_file} is damaged: {error!r}") from error
     tally = LeftOutTally()
-    found: dict[int, NaturalPicture] = {}
-    ids = sorted(named)
-    for place in np.random.default_rng(seed).permutation(len(ids)).tolist():
-        if len(found) == count:
-            break
-        annotations, names = named[ids[place]]
-        entry = entries.get(ids[place], {"id": ids[place]})
-        try:
-            found[place] = picture_of(pictures, entry, annotations, names, tally, least=1)
-        except LeftOutError as error:
-            tally.add("picture", str(error), str(entry.get("file_name", f"id {ids[place]}")))
+    found = drawn_at_random(
+        [entries.get(number, {"id": number}) for number in sorted(named)],
+        lambda entry: picture_of(pictures, entry, *named[entry["id"]], tally, least=1),
+        count,
+        seed,
+        tally,
+    )
     if not found:
         raise GazeheadsError(f"no picture of the split {split!r} can be read from {pictures}")
-    return ObjectPictures(tuple(found[place] for place in sorted(found)), tally.left_out())
+    return ObjectPictures(found, tally.left_out())
 
 
 def _expressions(
@@ -117,7 +111,7 @@ def _refs(path: Path) -> list[dict[str, Any]]:
             refs = json.loads(read_text(path))
         else:
             with path.open("rb") as file:
-                refs = _unpickled(file)
+                refs = _PlainValues(file, encoding="latin1").load()
         complete = [{"split", "image_id", "ann_id", "sentences"} <= set(ref) for ref in refs]
     except GazeheadsError:
         raise
@@ -126,7 +120,3 @@ def _refs(path: Path) -> list[dict[str, Any]]:
     if not complete or not all(complete):
         raise GazeheadsError(f"{path} holds no expressions with split, picture, box and sentences")
     return list(refs)
-
-
-def _unpickled(file: IO[bytes]) -> Any:
-    return _PlainValues(file, encoding="latin1").load()

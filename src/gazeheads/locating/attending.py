@@ -22,12 +22,11 @@ from gazeheads.discovery.localization_heads import (
 from gazeheads.heads import HeadScores, HeadSet
 from gazeheads.heads_by_default import TUNING_SEED
 from gazeheads.locating.cells import Cells
-from gazeheads.locating.located import Located
+from gazeheads.locating.located import ATTENTION, Located
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
 
-ATTENTION, LOCALIZATION = "attention", "localization"
 QUESTION = "Where is the {phrase}?"
 FINEST = 64
 """Cells of a map along an edge, at most."""

@@ -10,6 +10,8 @@ import numpy as np
 from gazeheads.boxes import Box
 from gazeheads.locating.cells import Cells
 
+NAMING, ATTENTION, LOCALIZATION = "naming", "attention", "localization"
+METHODS = (NAMING, ATTENTION, LOCALIZATION)
 LIKELY = 0.5
 """A phrase whose words are less probable than this, wherever the heads look, is likely not in the
 picture. Chosen on drawn scenes with comic-tiny (docs/locate.md), not on any other model."""

@@ -11,13 +11,11 @@ from gazeheads import prompts
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadSet
 from gazeheads.locating.cells import MOST, Cells
-from gazeheads.locating.located import Located
+from gazeheads.locating.located import NAMING, Located
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
     from gazeheads.models.inputs import ImageLike
-
-NAMING = "naming"
 
 
 def answer_for(phrase: str) -> str:
@@ -82,14 +80,15 @@ def locate_all(
     cells: int = MOST,
 ) -> list[Located]:
     """`locate` for several phrases, which share the passes."""
-    from gazeheads.models.asking import steering_to  # noqa: PLC0415 - loads torch
+    from gazeheads.models.asking import heads_of, steering_to  # noqa: PLC0415 - loads torch
     from gazeheads.models.likelihood import answer_tokens, answers_log_probs  # noqa: PLC0415
     from gazeheads.models.rows import UNSTEERED  # noqa: PLC0415
 
     answers = [answer_tokens(vlm, answer_for(phrase)) for phrase in phrases]
     encoded = vlm.encode(image, prompt)
     grid = Cells.of(encoded.tokens, cells)
-    steerings = [steering_to(vlm, region, heads) for region in grid.regions()]
+    chosen = heads_of(vlm, heads)
+    steerings = [steering_to(vlm, region, chosen) for region in grid.regions()]
     found = answers_log_probs(vlm, encoded, answers, [UNSTEERED, *steerings])
     lengths = np.array([len(answer) for answer in answers])
     per_token = np.exp(found / lengths)

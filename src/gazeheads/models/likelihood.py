@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,13 +87,7 @@ def answers_log_probs(
     groups += [[each] for each in ids if len(each) > 1]
     found: dict[tuple[int, ...], list[float]] = {}
     for group in groups:
-
-        def scored(
-            part: Sequence[Steerings], group: list[tuple[int, ...]] = group
-        ) -> list[list[float]]:
-            return _scored(vlm, inputs, group, part)
-
-        rows = halving(scored, list(steerings), batch_size)
+        rows = halving(partial(_scored, vlm, inputs, group), list(steerings), batch_size)
         found |= dict(zip(group, map(list, zip(*rows, strict=True)), strict=True))
     return np.array([found[each] for each in ids]).T
 

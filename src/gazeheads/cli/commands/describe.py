@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gazeheads.cli.picture_tasks import PictureTask
     from gazeheads.heads import HeadSet
     from gazeheads.models import VLM
+    from gazeheads.models.closer import Closer
 
 SETTINGS, RESULTS = "settings.json", "descriptions.jsonl"
 KIND, KIND_OF_ALL = "region-descriptions", "region-descriptions-of-pictures"
@@ -152,7 +153,7 @@ class _Asking:
     how: dict[str, Any]
     prompt: str
     max_new_tokens: int
-    closer: Any = "none"
+    closer: Closer
 
     def record(self, task: PictureTask) -> dict[str, Any]:
         """What is said about a picture, plainly and region by region, in one batch."""

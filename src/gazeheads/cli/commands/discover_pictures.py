@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -102,7 +102,7 @@ def discover_pictures_command(
         markup=False,
     )
     even = 1 / len(asked[0])
-    best = max(scores[head] for head in scores.living_ranking()[:1])
+    best = scores[scores.living_ranking()[0]]
     if best < EVEN_TIMES * even:
         terminal.err.print(
             f"Note: even the best head gives the region asked about {best:.2f} of its attention, "
@@ -121,8 +121,7 @@ def _asked(
     units: given.Units,
 ) -> list[_Asked]:
     """The pictures with their named regions; every mistake is told before a model is loaded."""
-    from gazeheads.cli.picture_tasks import places_of
-    from gazeheads.cli.places import pictures_at, region_of_text
+    from gazeheads.cli.places import pictures_at
     from gazeheads.data.pictures import open_image
     from gazeheads.errors import GazeheadsError
 
@@ -132,33 +131,39 @@ def _asked(
         )
     if names is not None and grid is None:
         raise GazeheadsError("--names names the cells of a --grid: name that too")
+    called = None if names is None else [each.strip() for each in names.split(",")]
     found = []
     for name, path in pictures_at(pictures).items():
         size = open_image(path).size
-        if grid:
-            regions = list(places_of(None, None, grid, None).on(size, str(path)))
-        else:
-            regions = []
-            for text in boxes or ():
-                called, _, box = text.rpartition("=")
-                if not called:
-                    raise GazeheadsError(f"--region wants NAME=x0,y0,x1,y1, not {text!r}")
-                own = region_of_text(box, units, size, "--region")
-                regions.append(_named(own, called))
-        if names is not None:
-            given_names = [each.strip() for each in names.split(",")]
-            if len(given_names) != len(regions):
-                raise GazeheadsError(
-                    f"--names has {len(given_names)} names for the {len(regions)} cells of {grid}"
-                )
-            regions = [_named(own, each) for own, each in zip(regions, given_names, strict=True)]
+        regions = _cells(grid, called, size, path) if grid else _boxes(boxes or [], units, size)
         if len(regions) < 2:
             raise GazeheadsError("a head can follow a question only if there are 2 regions or more")
         found.append(_Asked(name, path, tuple(regions)))
     return found
 
 
-def _named(region: Region, name: str) -> Region:
-    from dataclasses import replace
+def _boxes(texts: list[str], units: given.Units, size: tuple[int, int]) -> list[Region]:
+    """The regions of NAME=x0,y0,x1,y1."""
+    from gazeheads.cli.places import region_of_text
+    from gazeheads.errors import GazeheadsError
 
-    return replace(region, name=name)
+    found = []
+    for text in texts:
+        name, _, box = text.rpartition("=")
+        if not name:
+            raise GazeheadsError(f"--region wants NAME=x0,y0,x1,y1, not {text!r}")
+        found.append(replace(region_of_text(box, units, size, "--region"), name=name))
+    return found
+
+
+def _cells(grid: str, names: list[str] | None, size: tuple[int, int], path: Path) -> list[Region]:
+    """The cells of a grid, called by the names if there are any."""
+    from gazeheads.cli.places import Places
+    from gazeheads.errors import GazeheadsError
+
+    cells = Places(grid=grid).on(size, str(path))
+    if names is None:
+        return list(cells)
+    if len(names) != len(cells):
+        raise GazeheadsError(f"--names has {len(names)} names for the {len(cells)} cells of {grid}")
+    return [replace(cell, name=name) for cell, name in zip(cells, names, strict=True)]

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import ConfigDict
 
+from gazeheads.data import objects
 from gazeheads.data.coco import coco_annotations, coco_pictures
-from gazeheads.data.objects import ObjectPictures, drawn_pictures
+from gazeheads.data.objects import SCENES, ObjectPictures, drawn_pictures
 from gazeheads.study import published
 from gazeheads.study.experiment import Command, Experiment, Option, register
 from gazeheads.study.experiments import natural
-from gazeheads.study.experiments.controls import control_heads, say_doubt
+from gazeheads.study.experiments.controls import control_heads
 from gazeheads.study.experiments.counting import GAZE, RANDOM
-from gazeheads.study.experiments.natural import NaturalSettings
+from gazeheads.study.experiments.natural import NaturalSettings, say_doubt
 from gazeheads.study.runs import RunFolder
 from gazeheads.study.schema import Record, Stored
 
@@ -78,10 +79,10 @@ def _pointed(context: ExperimentContext, options: CocoOptions) -> list[RunFolder
     """The gaze pointed at single objects, of COCO or of drawn scenes."""
     count = options.each or context.limit
     if options.folder is None:
-        source = "drawn scenes"
+        source = SCENES
         pictures = ObjectPictures(tuple(drawn_pictures(count, context.seed)))
     else:
-        source, pictures = "COCO val2017", coco_pictures(options.folder, count, context.seed)
+        source, pictures = objects.COCO, coco_pictures(options.folder, count, context.seed)
     say_doubt(context.vlm, options.folder is None)
     sets = {GAZE: context.scores.top(context.k)}
     if drawn := control_heads(context.scores, context.k, 1, context.seed, "matched"):

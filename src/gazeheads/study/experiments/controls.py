@@ -10,7 +10,7 @@ import statistics
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from gazeheads.control_draws import in_their_layers, shared, study_size
 from gazeheads.errors import GazeheadsError, GazeheadsWarning
@@ -18,9 +18,6 @@ from gazeheads.head_set import head_named
 from gazeheads.heads import Head, HeadError, HeadScores, HeadSet, Pool
 from gazeheads.study.experiment import Option
 from gazeheads.study.stats import add_one_p
-
-if TYPE_CHECKING:
-    from gazeheads.models import VLM
 
 ControlPool = Literal["matched"] | Pool
 """Where control heads come from: as many in every layer as the gaze heads have, or one of the
@@ -168,18 +165,6 @@ def about_draws(draws: Sequence[Sequence[str]], gaze: Sequence[str] | None) -> d
         tested = [head_named(name) for name in gaze]
         own = min(in_their_layers(each, tested) for each in sets)
     return {"sets": len(sets), "shared": shared(sets), "own_layer": own}
-
-
-def say_doubt(vlm: VLM, drawn: bool) -> None:
-    """Says what has to be said about a model's texts on pictures, as a warning.
-
-    Args:
-        vlm: the model.
-        drawn: whether they are drawn by this package.
-    """
-    from gazeheads.models.asking import doubt  # noqa: PLC0415 - loads torch
-
-    say([doubt(vlm, drawn)])
 
 
 def say(notes: Sequence[str]) -> None:

@@ -18,16 +18,17 @@ from pydantic import Field
 from gazeheads import prompts
 from gazeheads.data.coco import coco_annotations, coco_pictures
 from gazeheads.data.drawn.truth import CHARACTERS, THINGS
-from gazeheads.data.objects import NaturalPicture, ObjectPictures, drawn_pictures
+from gazeheads.data.objects import COCO, SCENES, NaturalPicture, ObjectPictures, drawn_pictures
 from gazeheads.data.refcoco import refcoco_files, refcoco_pictures
 from gazeheads.errors import GazeheadsError
 from gazeheads.locating.cells import MOST
+from gazeheads.locating.located import LOCALIZATION
 from gazeheads.study.experiment import Command, Experiment, Option, Work, register
-from gazeheads.study.experiments.controls import DRAWS, Draws, control_heads, say_doubt
+from gazeheads.study.experiments.controls import DRAWS, Draws, control_heads
 from gazeheads.study.experiments.counting import GAZE
-from gazeheads.study.experiments.grounding_summary import LOCALIZATION, results
+from gazeheads.study.experiments.grounding_summary import results
 from gazeheads.study.experiments.grounding_work import HeadsOfMethods, picture_record
-from gazeheads.study.experiments.natural import pictures_fingerprint
+from gazeheads.study.experiments.natural import pictures_fingerprint, say_doubt
 from gazeheads.study.identity import model_fingerprint
 from gazeheads.study.runs import RunFolder
 from gazeheads.study.schema import Record, Stored
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from gazeheads.study.context import ExperimentContext
 
 EXPERIMENT = "grounding"
-SCENES, COCO = "drawn scenes", "COCO val2017"
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 
 from gazeheads.locating.cells import holds, iou
-from gazeheads.locating.located import LIKELY
+from gazeheads.locating.located import LIKELY, METHODS, NAMING
 from gazeheads.study.runs import RunFolder
 from gazeheads.study.stats import add_one_p, mean, share_of
 
-NAMING, ATTENTION, LOCALIZATION = "naming", "attention", "localization"
-METHODS = (NAMING, ATTENTION, LOCALIZATION)
 ENOUGH = 0.5
 """Intersection over union from which a box counts as found."""
 

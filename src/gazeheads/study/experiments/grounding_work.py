@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gazeheads.data.objects import NaturalPicture
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadSet
-from gazeheads.locating.located import Located
-from gazeheads.study.experiments.grounding_summary import ATTENTION, LOCALIZATION, NAMING
+from gazeheads.locating.located import ATTENTION, LOCALIZATION, NAMING, Located
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gazeheads import prompts
 from gazeheads.boxes import OutsideError
 from gazeheads.data.objects import CLASSES, LeftOut, NaturalPicture, ObjectPictures
-from gazeheads.errors import GazeheadsError
+from gazeheads.errors import GazeheadsError, GazeheadsWarning
 from gazeheads.heads import HeadSet
 from gazeheads.regions import CroppedError, Region, UncoveredError
 from gazeheads.study.identity import model_fingerprint, versions
@@ -90,6 +91,19 @@ def run(
         folder.work([(p.id, p) for p in pictures], do, options.progress)
         folder.finish(results)
     return folder
+
+
+def say_doubt(vlm: VLM, drawn: bool) -> None:
+    """Warns of what has to be said about a model's texts on pictures, if anything.
+
+    Args:
+        vlm: the model.
+        drawn: whether they are drawn by this package.
+    """
+    from gazeheads.models.asking import doubt  # noqa: PLC0415 - loads torch
+
+    if said := doubt(vlm, drawn):
+        warnings.warn(said, GazeheadsWarning, stacklevel=2)
 
 
 def pictures_fingerprint(pictures: Sequence[NaturalPicture]) -> str:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "small-regions"
 STEERED = ("pointed at", "wider", "zoom", "crop as second image")
 OTHERS = ("crop alone", "box drawn", "coordinates", "nothing said")
+WAYS = (*STEERED, *OTHERS)
 CLASSES = ("0", "1", "2-3", "4-8", "9 or more")
 """Image tokens whose centre lies in the box."""
 EDGE = 448
@@ -207,7 +208,7 @@ def _ways(
         plain(outlined(image, region)), plain(image, f"{question} The part is the box {box}."),
         plain(image),
     )  # fmt: skip
-    return dict(zip((*STEERED, *OTHERS), ways, strict=True))
+    return dict(zip(WAYS, ways, strict=True))
 
 
 def class_of(tokens: int) -> str:
@@ -228,7 +229,7 @@ def results(folder: RunFolder) -> dict[str, Any]:
             {
                 "name": name,
                 "boxes": sum(len(_of_class(record, name)) for record in records),
-                "named": {way: _share(records, name, way) for way in (*STEERED, *OTHERS)},
+                "named": {way: _share(records, name, way) for way in WAYS},
             }
             for name in (*CLASSES, "all")
         ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from gazeheads.data import objects
 from gazeheads.data.objects import ObjectPictures, drawn_pictures
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadSet
@@ -93,7 +94,7 @@ def _pointed(
     """Objects of drawn scenes named by so many heads pointed at them as `describe` points them."""
     pictures = ObjectPictures(tuple(drawn_pictures(SCENES, seed)))
     delta = heads.delta or NaturalSettings.delta
-    settings = NaturalSettings("drawn scenes", delta=delta, when="prefill", seed=seed)
+    settings = NaturalSettings(objects.SCENES, delta=delta, when="prefill", seed=seed)
     sets = {f"{GAZE}-{k}": context.scores.top(k) for k in sizes}
     options = context.announced(f"{title} heads to point at objects")
     run = natural.run(context.vlm, pictures, sets, settings, options, shared=True)

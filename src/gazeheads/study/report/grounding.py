@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from gazeheads.locating.located import LIKELY
+from gazeheads.locating.located import LIKELY, METHODS
 from gazeheads.study.experiments import grounding
-from gazeheads.study.experiments.grounding_summary import ENOUGH, METHODS
+from gazeheads.study.experiments.grounding_summary import ENOUGH
 from gazeheads.study.report import charts
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
 from gazeheads.study.report.numbers import Results, Runs, percent
 from gazeheads.study.report.sections import section
-from gazeheads.study.report.tables import write_csv
+from gazeheads.study.report.tables import write_estimates
 from gazeheads.study.report.theme import save
 
 TOLD = {
@@ -37,8 +35,12 @@ def grounding_section(runs: Runs) -> Section:
         )
         for name in METHODS
     )
-    csv_head = ("method", "measure", "value", "low", "high", "n")
-    numbers = [row for name in METHODS for row in _numbers(name, methods[name])]
+    numbers = [
+        ((name, measure), methods[name][measure])
+        for name in METHODS
+        for measure in (*_MEASURES, "iou")
+        if methods[name][measure]
+    ]
     series = {name: [methods[name][measure] for measure in _MEASURES] for name in METHODS}
     figure = FigureBlock(
         save(
@@ -50,7 +52,7 @@ def grounding_section(runs: Runs) -> Section:
         ),
         "Phrases located, by method.",
         f"{results['phrases']} phrases in {run.settings['pictures']} pictures; {source}.",
-        (write_csv(run.path / "grounding.csv", csv_head, numbers),),
+        (write_estimates(run.path / "grounding.csv", ("method", "measure"), numbers),),
     )
     text = (
         "Where in a picture is “the cow”? The heads are pointed at one cell after another, with a "
@@ -68,17 +70,6 @@ def grounding_section(runs: Runs) -> Section:
         text,
         (figure, TableBlock(_HEAD, rows, " ".join([note, *said]))),
     )
-
-
-def _numbers(name: str, own: Results) -> list[tuple[Any, ...]]:
-    shares = [
-        (name, measure, own[measure]["value"], own[measure]["low"], own[measure]["high"],
-         own[measure]["total"])
-        for measure in _MEASURES
-    ]  # fmt: skip
-    iou = own["iou"]
-    return [*shares, *([(name, "iou", iou["value"], iou["low"], iou["high"], iou["count"])]
-                       if iou else [])]  # fmt: skip
 
 
 def _unsayable(results: Results) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from gazeheads.study.experiments import small_regions
-from gazeheads.study.experiments.small_regions import OTHERS, STEERED
+from gazeheads.study.experiments.small_regions import OTHERS, WAYS
 from gazeheads.study.report import charts
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
-from gazeheads.study.report.numbers import Results, Runs, percent
+from gazeheads.study.report.numbers import Runs, percent
 from gazeheads.study.report.sections import section
-from gazeheads.study.report.tables import write_csv
+from gazeheads.study.report.tables import write_estimates
 from gazeheads.study.report.theme import save
 
 _SHOWN = ("pointed at", "zoom", "crop as second image", "crop alone")
@@ -22,15 +22,13 @@ def small_regions_section(runs: Runs) -> Section:
     own = [each for each in classes if each["boxes"]]
     head = ("way", *(f"{each['name']} tokens ({each['boxes']})" for each in own))
     rows = tuple(
-        (f"{way}, unsteered" if way in OTHERS else way, *(_cell(each, way) for each in own))
-        for way in (*STEERED, *OTHERS)
+        (
+            f"{way}, unsteered" if way in OTHERS else way,
+            *(percent(each["named"][way], interval=True) for each in own),
+        )
+        for way in WAYS
     )
-    numbers = [
-        (each["name"], way, each["named"][way]["value"], each["named"][way]["low"],
-         each["named"][way]["high"], each["boxes"])
-        for each in own for way in (*STEERED, *OTHERS)
-    ]  # fmt: skip
-    csv_head = ("tokens", "way", "value", "low", "high", "n")
+    numbers = [((each["name"], way), each["named"][way]) for each in own for way in WAYS]
     series = {way: [each["named"][way] for each in own] for way in _SHOWN}
     figure = FigureBlock(
         save(
@@ -46,7 +44,7 @@ def small_regions_section(runs: Runs) -> Section:
         ),
         "Objects named, by how many image tokens their box holds.",
         f"{run.settings['pictures']} drawn scenes of 448 x 448 pixels.",
-        (write_csv(run.path / "small-regions.csv", csv_head, numbers),),
+        (write_estimates(run.path / "small-regions.csv", ("tokens", "way"), numbers),),
     )
     text = (
         "A box without the centre of an image token cannot be pointed at. “Wider”: the box and "
@@ -60,7 +58,3 @@ def small_regions_section(runs: Runs) -> Section:
         "the rest of the picture, several regions at once, and a gaze that moves in mid-text."
     )
     return Section("small-regions", "Small regions", text, (figure, TableBlock(head, rows, note)))
-
-
-def _cell(own: Results, way: str) -> str:
-    return percent(own["named"][way], interval=True)

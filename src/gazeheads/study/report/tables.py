@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,23 @@ def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) ->
     writer.writerow(head)
     writer.writerows(rows)
     return write_text(path, text.getvalue())
+
+
+def write_estimates(
+    path: Path, head: Sequence[str], rows: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]
+) -> Path:
+    """Estimates with one value per cell: value, low, high, and how many were counted.
+
+    Args:
+        path: of the CSV.
+        head: of the cells that say what is estimated.
+        rows: those cells, and the estimate of a share or a mean (see `stats`).
+    """
+    cells = (
+        (*what, own["value"], own["low"], own["high"], own.get("total", own.get("count")))
+        for what, own in rows
+    )
+    return write_csv(path, (*head, "value", "low", "high", "n"), cells)
 
 
 def write_scores(folder: Path, scores: HeadScores) -> Path:
