@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gazeheads.study.report.theme import PANEL_COLOURS, SavedFigure, data_uri
+from gazeheads.study.report.theme import PANEL_COLOURS, SavedFigure
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,20 @@ class FigureBlock:
 
 @dataclass(frozen=True)
 class TableBlock:
-    """A table; cells are text."""
+    """A table; cells are text.
+
+    Attributes:
+        head: names of the columns.
+        rows: cells by column.
+        caption: what is to be said of it.
+        keys: how many of the first columns say together what a row is about; a page keeps them
+            in sight.
+    """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
+    keys: int = 1
     kind: str = "table"
 
 
@@ -70,10 +79,17 @@ class PanelCard:
 
 @dataclass(frozen=True)
 class Example:
-    """A strip with its unsteered answer and the answers steered to every panel."""
+    """A strip with its unsteered answer and the answers steered to every panel.
+
+    Attributes:
+        name: of the strip.
+        picture: its file.
+        baseline: the unsteered answer.
+        cards: its panels.
+    """
 
     name: str
-    picture: str
+    picture: Path
     baseline: AnswerCell
     cards: tuple[PanelCard, ...]
 
@@ -178,7 +194,7 @@ def example_of(record: dict[str, Any], folder: Path, conditions: Sequence[str]) 
         )
         for number, box in enumerate(strip["panels"], 1)
     )
-    picture = data_uri(folder / strip["picture"], "image/webp")
+    picture = folder / strip["picture"]
     return Example(record["unit"], picture, answer_of(record["baseline"]), cards)
 
 

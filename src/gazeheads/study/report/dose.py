@@ -171,7 +171,7 @@ def mass_section(runs: Runs) -> Section:
         "masses",
         "Where the attention came from",
         (_told(conditions, results["strips"]),),
-        (figure, TableBlock(columns, shown, note)),
+        (figure, TableBlock(columns, shown, note, keys=2)),
     )
 
 

@@ -15,9 +15,12 @@ from markupsafe import Markup, escape
 
 from gazeheads.files import write_text
 from gazeheads.study.experiment import registry
-from gazeheads.study.report.blocks import Section, Tile
+from gazeheads.study.report import embedding
+from gazeheads.study.report.blocks import Section, TableBlock, Tile
+from gazeheads.study.report.glossary import Explained, terms
 from gazeheads.study.report.models import comparison_section
 from gazeheads.study.report.sections import headline, sections_of
+from gazeheads.study.report.tables import csv_text
 from gazeheads.study.report.theme import DARK, LIGHT
 from gazeheads.study.runs import RunError, RunFolder
 
@@ -28,19 +31,40 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Chapter:
-    """Everything about one model."""
+    """Runs that belong together: everything about one model.
+
+    Attributes:
+        model: its name.
+        title: what tells the chapter from the others.
+        prefix: of the ids of its sections, so that none is there twice.
+        tiles: the numbers to see first.
+        sections: in reading order.
+    """
 
     model: str
+    title: str
+    prefix: str
     tiles: tuple[Tile, ...]
     sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True)
+class ContentsLine:
+    """A line of the contents; `chapter`: it begins one."""
+
+    id: str
+    title: str
+    chapter: bool = False
 
 
 def write_report(runs: Sequence[RunFolder], path: str | os.PathLike[str]) -> Path:
     """Draws the figures into the run folders and writes the page.
 
+    The page is whole: figures, pictures and the files with the numbers are inside.
+
     Args:
         runs: finished runs, of one model or several.
-        path: of the page; the files with the numbers are linked relative to it.
+        path: of the page.
 
     Raises:
         GazeheadsError: a run is not finished, or something can't be written.
@@ -50,8 +74,27 @@ def write_report(runs: Sequence[RunFolder], path: str | os.PathLike[str]) -> Pat
     for run in runs:
         if (experiment := registry().get(run.experiment)) is not None:
             experiment.settings_of(run)  # raises if they are damaged
-    chapters = [_chapter(model, own) for model, own in models.items()]
+    chapters = [_chapter(model, own, i) for i, (model, own) in enumerate(models.items(), 1)]
     comparison = comparison_section(models, target.parent / "models") if len(models) > 1 else None
+    page = (
+        _environment([run.path for run in runs])
+        .get_template("page.html.j2")
+        .render(
+            models=list(dict.fromkeys(chapter.model for chapter in chapters)),
+            chapters=chapters,
+            comparison=comparison,
+            contents=_contents(chapters, comparison),
+            glossary=terms(),
+            runs=[_about(run, target) for run in runs],
+            css=_inline("page.css"),
+            js=_inline("page.js"),
+        )
+    )
+    return write_text(target, page.lstrip())
+
+
+def _environment(folders: Sequence[Path]) -> Environment:
+    """Templates, and what they put inside the page."""
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -60,21 +103,42 @@ def write_report(runs: Sequence[RunFolder], path: str | os.PathLike[str]) -> Pat
         lstrip_blocks=True,
     )
     environment.filters["whole"] = _whole
-    page = environment.get_template("page.html.j2").render(
-        chapters=chapters,
-        comparison=comparison,
-        runs=[_about(run, target) for run in runs],
-        css=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
-        link=lambda file: _relative(file, target),
-        light=LIGHT,
-        dark=DARK,
-    )
-    return write_text(target, page)
+    environment.globals |= {
+        "pictures": embedding.Pictures(),
+        "figure_uri": embedding.figure_uri,
+        "file_uri": embedding.file_uri,
+        "table_uri": _table_uri,
+        "saved_as": lambda file: embedding.download_name(file, folders),
+        "new_section": Explained,
+        "light": LIGHT,
+        "dark": DARK,
+    }
+    return environment
+
+
+def _inline(name: str) -> Markup:
+    return Markup((_HERE / name).read_text(encoding="utf-8"))
+
+
+def _table_uri(block: TableBlock) -> str:
+    return embedding.text_uri(csv_text(block.head, block.rows), "text/csv")
+
+
+def _contents(chapters: Sequence[Chapter], comparison: Section | None) -> list[ContentsLine]:
+    entries = [] if comparison is None else [ContentsLine(comparison.id, comparison.title)]
+    for chapter in chapters:
+        if len(chapters) > 1:
+            entries.append(ContentsLine(f"{chapter.prefix}chapter", chapter.title, chapter=True))
+        entries += [ContentsLine(chapter.prefix + own.id, own.title) for own in chapter.sections]
+    last = ContentsLine("glossary", "Words"), ContentsLine("settings", "How this was made")
+    return [*entries, *last]
 
 
 def _whole(cell: str) -> Markup:
     """A table's cell in which no interval "(5.0-9.0)" and no number of heads is broken in two."""
-    return Markup(re.sub(r"(\([^()]*\))", r'<span class="whole">\1</span>', str(escape(cell))))
+    return Markup(
+        re.sub(r"(\([^()<>]{1,16}\))", r'<span class="whole">\1</span>', str(escape(cell)))
+    )
 
 
 def _by_model(runs: Sequence[RunFolder]) -> dict[str, dict[str, RunFolder]]:
@@ -93,8 +157,9 @@ def _by_model(runs: Sequence[RunFolder]) -> dict[str, dict[str, RunFolder]]:
     return models
 
 
-def _chapter(model: str, runs: dict[str, RunFolder]) -> Chapter:
-    return Chapter(model, tuple(headline(runs)), tuple(sections_of(runs)))
+def _chapter(model: str, runs: dict[str, RunFolder], number: int) -> Chapter:
+    prefix = "" if number == 1 else f"r{number}-"
+    return Chapter(model, model, prefix, tuple(headline(runs)), tuple(sections_of(runs)))
 
 
 def _about(run: RunFolder, page: Path) -> dict[str, Any]:
@@ -105,11 +170,18 @@ def _about(run: RunFolder, page: Path) -> dict[str, Any]:
         "seed": run.summary["seed"],
         "units": run.summary["units"],
         "settings": {
-            key: _setting(value) for key, value in run.settings.items() if key not in _LONG
+            key: _setting(value)
+            for key, value in run.settings.items()
+            if key not in _LONG and not _is_packed(value)
         },
         "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
-        "files": [_relative(run.path / name, page) for name in ("summary.json", "records.jsonl")],
+        "folder": _relative(run.path, page),
     }
+
+
+def _is_packed(value: Any) -> bool:
+    """Whether it is an array, which only programs can read."""
+    return isinstance(value, dict) and "data" in value
 
 
 def _setting(value: Any) -> str:

@@ -14,11 +14,16 @@ from gazeheads.heads import HeadScores
 
 def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
     """Writes a table, atomically."""
+    return write_text(path, csv_text(head, rows))
+
+
+def csv_text(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table as the text of a CSV file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
     writer.writerows(rows)
-    return write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def write_estimates(

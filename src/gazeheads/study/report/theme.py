@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ from matplotlib import rc_context
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 
-from gazeheads.errors import GazeheadsError
 from gazeheads.figure_text import plain_text, save_figure
 
 PANEL_COLOURS = (
@@ -84,18 +82,6 @@ class SavedFigure:
     def path(self, theme: Theme = LIGHT) -> Path:
         """The PNG of one appearance."""
         return self.folder / f"{self.name}{'' if theme is LIGHT else '-dark'}.png"
-
-    def data_uri(self, theme: Theme) -> str:
-        """The PNG as text for a page that loads nothing."""
-        return data_uri(self.path(theme), "image/png")
-
-
-def data_uri(path: Path, kind: str) -> str:
-    """A file as a data URI."""
-    try:
-        return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
-    except OSError as error:
-        raise GazeheadsError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def save(folder: Path, name: str, draw: Draw) -> SavedFigure:

@@ -112,7 +112,7 @@ def _registered(name: str, place: int) -> None:
             (write_csv(run.path / f"{short}.csv", head, rows),),
         )
         note = ANOTHER_MODEL if known else ""
-        return Section(short, title, (), (figure, TableBlock(head, rows, note)))
+        return Section(short, title, (), (figure, TableBlock(head, rows, note, keys=2)))
 
 
 for _place, _name in enumerate(_SWEEPS, 60):
