@@ -76,6 +76,23 @@ class ForwardPlan:
         if recorder is not None and len(recorder.positions) != self.rows:
             raise InterventionError(f"recording {len(recorder.positions)} rows of {self.rows}")
 
+    @classmethod
+    def resumed(
+        cls,
+        sources: Sequence[Sequence[InterventionAt]],
+        cached: int,
+        recorder: Recorder | None = None,
+    ) -> ForwardPlan:
+        """A plan for rows whose prompts were read under other plans: its steps count from 1.
+
+        Args:
+            sources, recorder: see the attributes.
+            cached: keys in the cache, padding included.
+        """
+        plan = cls(sources, cached, recorder)
+        plan._acted = [((),) * plan.rows]
+        return plan
+
     @property
     def active(self) -> bool:
         """Whether the current pass steers any head."""

@@ -25,6 +25,7 @@ class Recorder:
         when: in which passes.
         norms: also keep, once, the norm of each kept key's value vector: "value" of v itself,
             "output" of the vector after the head's part of the output projection.
+        latest_only: forget a pass when the next one is recorded.
     """
 
     def __init__(
@@ -34,7 +35,9 @@ class Recorder:
         groups: Sequence[np.ndarray] | None = None,
         when: When = "both",
         norms: Norms = "none",
+        latest_only: bool = False,
     ) -> None:
+        self.latest_only = latest_only
         self.positions = tuple(positions)
         self.heads = None if heads is None else tuple(heads)
         self.groups = None if groups is None else tuple(groups)
@@ -66,6 +69,8 @@ class Recorder:
         """Opens the entry of a new pass, if it is one to record."""
         self.active = acts_in(self.when, decoding)
         if self.active:
+            if self.latest_only:
+                self._passes.clear()
             self._passes.append({})
 
     def record(

@@ -134,7 +134,7 @@ def decode(
     for step in range(options.max_new_tokens):
         with torch.no_grad():
             scores = processors(ids, logits.float()) if processors else logits  # type: ignore[arg-type]
-            chosen = _choose(scores, options, generator)
+            chosen = choose(scores, options, generator)
         tokens = chosen.tolist()
         yield [None if over else token for token, over in zip(tokens, ended, strict=True)]
         if any(ended):
@@ -159,9 +159,10 @@ def decode(
         logits, cache = out.logits[:, -1], out.past_key_values
 
 
-def _choose(
+def choose(
     logits: torch.Tensor, options: Decoding, generator: torch.Generator | None
 ) -> torch.Tensor:
+    """(B,) tokens from (B, V) logits that were processed."""
     if not options.do_sample:
         return logits.argmax(-1)
     return torch.multinomial(logits.float().softmax(-1), 1, generator=generator)[:, 0]

@@ -138,20 +138,29 @@ def _steerings(
 ) -> list[Any]:
     """What steers one row: its own steering, or what surrounds the call."""
     if given is not None:
-        steerings = [given] if isinstance(given, Steering | LiveSteering) else list(given)
-        for steering in steerings:
-            if not isinstance(steering, Steering | LiveSteering):
-                raise RowError(
-                    f"a row is steered by a Steering or a LiveSteering, not by "
-                    f"{type(steering).__name__}"
-                )
-        return steerings
+        return steerings_of(given)
     surrounding: list[Any] = []
     for context in contexts:
         if context.prompt is None or context.prompt.is_of(encoded.inputs):
             context.used = True
             surrounding.append(context.steering)
     return surrounding
+
+
+def steerings_of(given: OneSteering | Sequence[OneSteering]) -> list[OneSteering]:
+    """A row's own steering as a list.
+
+    Raises:
+        RowError: something else is among it.
+    """
+    steerings = [given] if isinstance(given, Steering | LiveSteering) else list(given)
+    for steering in steerings:
+        if not isinstance(steering, Steering | LiveSteering):
+            raise RowError(
+                f"a row is steered by a Steering or a LiveSteering, not by "
+                f"{type(steering).__name__}"
+            )
+    return steerings
 
 
 def _watched(vlm: VLM, watch: Watch) -> tuple[Head, ...] | None:
