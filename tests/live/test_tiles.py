@@ -15,6 +15,7 @@ from gazeheads.live.messages import Start
 from gazeheads.live.page import page_files
 from gazeheads.live.worker import WorkerLimits
 from gazeheads.models import VLM, wrap
+from gazeheads.models.continuous import ContinuousBatch
 from gazeheads.regions import Region
 from live.serving import Running, serving
 from live.visiting import Visit
@@ -36,8 +37,10 @@ def test_heads_pinned_to_a_panel_show_that_panel(name: str) -> None:
         text=1, prompt="what?", panels=panels, heads=heads, delta=float("inf"), max_tokens=3,
         region=Region.from_box(*panels[PANEL - 1], name="panel"),
     )  # fmt: skip
-    token = LiveGeneration(vlm, strip.image, start, heads).next_token()
-    assert token is not None and len(token.attention)
+    generation = LiveGeneration(vlm, strip.image, start, heads)
+    made = ContinuousBatch(vlm).join([generation.request])
+    token = generation.shown(made[generation.request])
+    assert len(token.attention)
     if token.boxes is None:
         rows, columns = token.grid
         x = (np.arange(rows * columns) % columns + 0.5) * strip.image.width / columns

@@ -11,7 +11,7 @@ from PIL import Image
 
 from gazeheads import GazeheadsError, HeadSet, LiveSteering, Region, Schedule, Steering
 from gazeheads.heads import Head
-from gazeheads.models.continuous import ContinuousBatch, Request, Token
+from gazeheads.models.continuous import ContinuousBatch, TextRequest, Token
 from gazeheads.models.generate import Decoding
 from models.conftest import wrapped
 
@@ -28,7 +28,7 @@ RIGHT = Region.from_box(75, 0, 150, 100, "right")
 TOP = Region.from_box(0, 0, 90, 70, "top")
 
 
-def written(batch: ContinuousBatch, texts: dict[Request, list[Token]]) -> None:
+def written(batch: ContinuousBatch, texts: dict[TextRequest, list[Token]]) -> None:
     """Writes on until every text has ended."""
     for _ in range(200):
         made = batch.step()
@@ -39,21 +39,21 @@ def written(batch: ContinuousBatch, texts: dict[Request, list[Token]]) -> None:
     raise AssertionError("the texts do not end")
 
 
-def requests_of(vlm: VLM) -> list[Request]:
+def requests_of(vlm: VLM) -> list[TextRequest]:
     layer = vlm.attention_layers[-1]
     heads = HeadSet.of([(layer, 0), (layer, 2)])
     longer = Decoding(max_new_tokens=9, ignore_eos=True)
     return [
-        Request(vlm.encode(WIDE, "what?"), decoding=longer),
-        Request(
+        TextRequest(vlm.encode(WIDE, "what?"), decoding=longer),
+        TextRequest(
             vlm.encode(WIDE, "what happens in the picture?"), Steering(heads, LEFT),
             Decoding(max_new_tokens=6, ignore_eos=True), (Head(layer, 0), Head(layer, 1)),
         ),
-        Request(
+        TextRequest(
             vlm.encode(TALL, "what?"),
             Steering(heads, Schedule(((0, TOP), (4, None), (6, TOP))), 3.0), longer,
         ),
-        Request(vlm.encode(WIDE, "what?"), Steering(heads, RIGHT, mode="within"), longer),
+        TextRequest(vlm.encode(WIDE, "what?"), Steering(heads, RIGHT, mode="within"), longer),
     ]  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def test_rows_that_join_and_leave_write_what_they_write_alone(name: str) -> None
     vlm = wrapped(name)
     first, second, third, fourth = requests_of(vlm)
     batch = ContinuousBatch(vlm)
-    texts: dict[Request, list[Token]] = {}
+    texts: dict[TextRequest, list[Token]] = {}
     texts |= {request: [token] for request, token in batch.join([first, second]).items()}
     for request, token in batch.step().items():
         texts[request].append(token)
@@ -100,8 +100,8 @@ def test_a_steered_row_leaves_the_others_as_they_are(gqa: VLM) -> None:
     prompt = gqa.encode(WIDE, "what happens?")
     decoding = Decoding(max_new_tokens=8, ignore_eos=True)
     every = HeadSet.of([(n, h) for n in range(4) for h in range(4)])
-    plain = Request(prompt, decoding=decoding)
-    steered = Request(prompt, Steering(every, LEFT), decoding)
+    plain = TextRequest(prompt, decoding=decoding)
+    steered = TextRequest(prompt, Steering(every, LEFT), decoding)
     batch = ContinuousBatch(gqa)
     texts = {request: [token] for request, token in batch.join([plain, steered]).items()}
     written(batch, texts)
@@ -116,8 +116,8 @@ def test_a_live_target_acts_on_the_next_token_of_its_row_alone(gqa: VLM) -> None
     prompt = gqa.encode(WIDE, "what happens?")
     decoding = Decoding(max_new_tokens=6, ignore_eos=True)
     live = LiveSteering(HeadSet.of([(1, 0), (3, 2)]), LEFT)
-    moved = Request(prompt, live, decoding)
-    still = Request(prompt, LiveSteering(HeadSet.of([(1, 0), (3, 2)]), LEFT), decoding)
+    moved = TextRequest(prompt, live, decoding)
+    still = TextRequest(prompt, LiveSteering(HeadSet.of([(1, 0), (3, 2)]), LEFT), decoding)
     batch = ContinuousBatch(gqa)
     texts = {request: [token] for request, token in batch.join([moved, still]).items()}
     texts_of = lambda made: [texts[r].append(t) for r, t in made.items()]  # noqa: E731
@@ -133,17 +133,17 @@ def test_a_live_target_acts_on_the_next_token_of_its_row_alone(gqa: VLM) -> None
 def test_what_is_sampled_depends_on_the_seed_of_the_row_and_on_nothing_else(gqa: VLM) -> None:
     prompt = gqa.encode(WIDE, "what happens?")
 
-    def request(seed: int) -> Request:
-        return Request(prompt, decoding=Decoding(8, True, 1.5, seed=seed, ignore_eos=True))
+    def request(seed: int) -> TextRequest:
+        return TextRequest(prompt, decoding=Decoding(8, True, 1.5, seed=seed, ignore_eos=True))
 
-    def ids(*together: Request) -> list[int]:
+    def ids(*together: TextRequest) -> list[int]:
         batch = ContinuousBatch(gqa)
         texts = {asked: [token] for asked, token in batch.join(together).items()}
         written(batch, texts)
         return [token.id for token in texts[together[0]]]
 
     alone = ids(request(3))
-    assert alone == ids(request(3), request(4), Request(prompt))
+    assert alone == ids(request(3), request(4), TextRequest(prompt))
     assert alone != ids(request(4))
 
 
@@ -151,7 +151,10 @@ def test_a_penalty_reads_the_row_s_own_text_without_padding(gqa: VLM) -> None:
     short, long = gqa.encode(WIDE, "what?"), gqa.encode(WIDE, "what happens in the picture then?")
     penalised = Decoding(8, repetition_penalty=5.0, ignore_eos=True)
     batch = ContinuousBatch(gqa)
-    texts = {r: [t] for r, t in batch.join([Request(long), Request(short, (), penalised)]).items()}
+    texts = {
+        r: [t]
+        for r, t in batch.join([TextRequest(long), TextRequest(short, (), penalised)]).items()
+    }
     written(batch, texts)
     mine = next(tokens for r, tokens in texts.items() if r.decoding is penalised)
     alone = gqa.generate(short, max_new_tokens=8, repetition_penalty=5.0, ignore_eos=True)[0]
@@ -160,14 +163,16 @@ def test_a_penalty_reads_the_row_s_own_text_without_padding(gqa: VLM) -> None:
 
 def test_rows_that_leave_free_their_columns(gqa: VLM) -> None:
     decoding = Decoding(max_new_tokens=30, ignore_eos=True)
-    long = Request(gqa.encode(WIDE, "what happens in this very long question, say?"), (), decoding)
-    short = Request(gqa.encode(TALL, "what?"), (), decoding)
+    long = TextRequest(
+        gqa.encode(WIDE, "what happens in this very long question, say?"), (), decoding
+    )
+    short = TextRequest(gqa.encode(TALL, "what?"), (), decoding)
     batch = ContinuousBatch(gqa)
     batch.join([long, short])
     batch.step()
     (group,) = batch._groups
     assert group.mask.shape == (2, len(long.inputs) + 1)
-    batch.leave([long, Request(short.inputs)])  # one that never joined is left out
+    batch.leave([long, TextRequest(short.inputs)])  # one that never joined is left out
     (group,) = batch._groups
     assert len(batch) == 1 and group.mask.shape == (1, len(short.inputs) + 1)
     assert bool(group.mask.all()) and group.cache.get_seq_length() == len(short.inputs) + 1
@@ -180,10 +185,10 @@ def test_a_request_that_cannot_be_steered_joins_nothing(gqa: VLM) -> None:
     prompt = gqa.encode(WIDE, "what?")
     outside = Region.from_box(500, 500, 600, 600, "outside")
     batch = ContinuousBatch(gqa)
-    batch.join([Request(prompt, decoding=Decoding(20, ignore_eos=True))])
+    batch.join([TextRequest(prompt, decoding=Decoding(20, ignore_eos=True))])
     for heads, region in (([(0, 1)], outside), ([(9, 9)], LEFT)):
         with pytest.raises(GazeheadsError):
-            batch.join([Request(prompt, Steering(HeadSet.of(heads), region))])
+            batch.join([TextRequest(prompt, Steering(HeadSet.of(heads), region))])
     assert len(batch) == 1 and len(batch.step()) == 1
 
 

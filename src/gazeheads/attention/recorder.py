@@ -189,7 +189,10 @@ class Recorder:
         if self._chosen is None or self.heads is None:
             return joined
         kept = [Head(layer, head) for layer in sorted(layers) for head in self._chosen[layer]]
-        return joined[:, [kept.index(head) for head in self.heads]]
+        if kept == list(self.heads):
+            return joined
+        places = {head: i for i, head in enumerate(kept)}
+        return joined[:, [places[head] for head in self.heads]]
 
     def attention(self) -> np.ndarray:
         """(passes, B, heads, T or R)."""

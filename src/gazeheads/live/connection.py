@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.live import messages
+from gazeheads.live.batching import TextStream
 from gazeheads.live.generation import LiveGeneration
 from gazeheads.live.messages import Heads, MessageError, Next, Start, Steer, Stop
 from gazeheads.live.uploads import open_upload
@@ -145,13 +146,24 @@ class Connection:
         self._generation = generation
         if self._start is not None:  # the page may have moved meanwhile
             generation.steer(self._start)
+        stream = model.texts.begin(generation.request)
+        try:
+            return await self._send_steps(start, generation, stream)
+        finally:
+            stream.close()
+
+    async def _send_steps(
+        self, start: Start, generation: LiveGeneration, stream: TextStream
+    ) -> str:
+        """Sends a token whenever the page wants one."""
         count = 0
         while True:
-            await asyncio.wait_for(self._wanted.wait(), worker.limits.patience)
+            await asyncio.wait_for(self._wanted.wait(), self._worker.limits.patience)
             self._wanted.clear()
-            token = await worker.run(generation.next_token)
-            if token is None:
-                return "length" if count == most else "end"
+            made = await stream.next()
+            if made is None:
+                return "end"
+            token = generation.shown(made)
             step: dict[str, Any] = {
                 "type": "step",
                 "text": start.text,
@@ -164,6 +176,8 @@ class Connection:
             if count == 0 and token.boxes is not None:  # they stay the same for the whole text
                 step["boxes"] = token.boxes.round(1).ravel().tolist()
             await self._send(step)
+            if made.ended is not None:
+                return "length" if made.ended == "length" else "end"
             count += 1
 
     def _report_place(self, number: int, ahead: int) -> None:

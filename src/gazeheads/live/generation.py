@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,16 +12,18 @@ from PIL import Image
 from gazeheads.boxes import grid_boxes, lattice
 from gazeheads.heads import Head, HeadSet
 from gazeheads.live.messages import Start
+from gazeheads.models.continuous import TextRequest, Token
+from gazeheads.models.generate import Decoding
 from gazeheads.regions import ImageTokens, Region
 from gazeheads.steering import LiveSteering, LiveValue, Steering
 
 if TYPE_CHECKING:
-    from gazeheads.models import VLM, Piece
+    from gazeheads.models import VLM
 
 EQUAL = 1.0
 """Pixels by which tokens may differ from equal cells of the picture and be drawn as such."""
 RECORDED = 4_000_000
-"""Attention values kept per text at most: bounds the memory, and with it the heads watched."""
+"""Attention values read per token at most: bounds the heads watched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +48,12 @@ class LiveToken:
 
 
 class LiveGeneration:
-    """A text about one picture.
+    """A text about one picture: what is asked of the model, and what is shown of its tokens.
 
-    `next_token` runs the model and may be called by any thread, one at a time. Heads, region
-    and strength may be changed by any thread and act together on the next token.
+    Heads, region and strength may be changed by any thread and act together on the next token.
+
+    Attributes:
+        request: to be written.
     """
 
     def __init__(self, vlm: VLM, image: Image.Image, start: Start, ranking: Sequence[Head]) -> None:
@@ -72,14 +76,12 @@ class LiveGeneration:
         self._tokens = encoded.tokens
         self._order, self.grid, self._boxes = reading_order(encoded.tokens)
         self.steer(start)
-        most = max(1, RECORDED // (len(self._tokens) * start.max_tokens))
-        self._watched = list(dict.fromkeys([*(self._live.value.heads or ()), *ranking]))[:most]
-        self._pieces: Iterator[Piece] = vlm.stream(
-            encoded,
-            steering=Steering(HeadSet(()), self._live),
-            watch=HeadSet(tuple(self._watched)),
-            max_new_tokens=start.max_tokens,
-        )
+        most = max(1, RECORDED // len(self._tokens))
+        watched = tuple(dict.fromkeys([*(self._live.value.heads or ()), *ranking]))[:most]
+        self._rows = {head: row for row, head in enumerate(watched)}
+        steering = Steering(HeadSet(()), self._live)
+        decoding = Decoding(max_new_tokens=start.max_tokens)
+        self.request = TextRequest(encoded, steering, decoding, watched)
 
     def steer(self, start: Start) -> None:
         """Points its heads at its region with its strength, and no others, from the next token on.
@@ -95,22 +97,18 @@ class LiveGeneration:
             self._known[region.name] = region
         self._live.set(heads=steered, region=region, delta=start.delta)
 
-    def next_token(self) -> LiveToken | None:
-        """The next token; None when the text has ended."""
-        piece = next(self._pieces, None)
-        if piece is None:
-            return None
-        value = self._live.value
-        region = self._known[piece.region] if piece.region else None
-        seen = self._attention(piece.attention, value)
-        return LiveToken(piece.text, region, seen, self.grid, self._boxes)
+    def shown(self, token: Token) -> LiveToken:
+        """A token as the page shows it."""
+        region = self._known[token.region] if token.region else None
+        seen = self._attention(token.attention, self._live.value)
+        return LiveToken(token.text, region, seen, self.grid, self._boxes)
 
     def _attention(self, attention: np.ndarray | None, value: LiveValue) -> np.ndarray:
         """(T,) mean over the steered heads, in reading order; else over as many of the best."""
         steered = value.heads or HeadSet(())
         chosen = steered.heads if value.region is not None else ()
         chosen = chosen or tuple(self._ranking[: max(1, len(steered))])
-        rows = [self._watched.index(head) for head in chosen if head in self._watched]
+        rows = [self._rows[head] for head in chosen if head in self._rows]
         if attention is None or not rows:
             return np.zeros(0, np.float32)
         values: np.ndarray = attention[rows].mean(0)[self._order].astype(np.float32)

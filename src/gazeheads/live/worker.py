@@ -1,4 +1,4 @@
-"""The model worker: one model, one thread that runs it for all connections, and their limits."""
+"""The model worker: one model, one thread that runs it for all clients, and their limits."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import Head, HeadScores
+from gazeheads.live.batching import BatchLoop
 from gazeheads.live.info import model_info
 from gazeheads.live.slots import Slots
 from gazeheads.live.uploads import PictureLimits
@@ -40,7 +41,7 @@ class WorkerLimits:
     """
 
     connections: int = 200
-    slots: int = 16
+    slots: int = 32
     queue: int = 100
     max_tokens: int = 300
     text_seconds: float = 120.0
@@ -61,11 +62,13 @@ class LoadedModel:
         vlm: the model.
         ranking: its heads, best first.
         info: what pages show of it.
+        texts: writes about pictures with it.
     """
 
     vlm: VLM
     ranking: tuple[Head, ...]
     info: dict[str, Any]
+    texts: BatchLoop
 
 
 Prepare = Callable[[Callable[[float, str], None]], tuple["VLM", HeadScores, int]]
@@ -73,10 +76,9 @@ Prepare = Callable[[Callable[[float, str], None]], tuple["VLM", HeadScores, int]
 
 
 class ModelWorker:
-    """Prepares the model once, then runs its steps for all connections in one thread.
+    """Prepares the model once, then runs it for all clients in one thread.
 
-    A connection has at most one step under way and the thread takes them in order of arrival, so
-    the model goes round the connections token by token and none of them starves.
+    The texts under way share forward passes (`LoadedModel.texts`).
     """
 
     def __init__(self, prepare: Prepare, limits: WorkerLimits) -> None:
@@ -87,6 +89,7 @@ class ModelWorker:
         self.failure: str | None = None
         self._prepare = prepare
         self._ready: asyncio.Future[LoadedModel] | None = None
+        self._texts: BatchLoop | None = None
         self._thread = ThreadPoolExecutor(1, "gazeheads-model")
 
     def open(self) -> None:
@@ -99,6 +102,8 @@ class ModelWorker:
 
     def close(self) -> None:
         """Ends after the step under way."""
+        if self._texts is not None:
+            self._texts.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -126,13 +131,21 @@ class ModelWorker:
         settle: Callable[[], None]
         try:
             vlm, scores, k = self._prepare(self._report)
-            settle = partial(
-                ready.set_result, LoadedModel(vlm, scores.ranking(), model_info(scores, k))
-            )
+            settle = partial(self._settle, ready, vlm, scores.ranking(), model_info(scores, k))
         except Exception as error:
             settle = partial(ready.set_exception, error)
         with suppress(RuntimeError):  # the server has ended meanwhile
             loop.call_soon_threadsafe(settle)
+
+    def _settle(
+        self,
+        ready: asyncio.Future[LoadedModel],
+        vlm: VLM,
+        ranking: tuple[Head, ...],
+        info: dict[str, Any],
+    ) -> None:
+        self._texts = BatchLoop(vlm, self.run)
+        ready.set_result(LoadedModel(vlm, ranking, info, self._texts))
 
     def _report(self, share: float, what: str) -> None:
         self.progress = (share, what)

@@ -23,11 +23,13 @@ from gazeheads.heads import Head
 from gazeheads.models.caches import can_join
 from gazeheads.models.generate import choose
 from gazeheads.models.prefill import prefill
-from gazeheads.models.row_groups import Request, Row, RowGroup, together, watched_by
+from gazeheads.models.row_groups import TextRequest, TextRow, RowGroup, together, watched_by
 from gazeheads.models.rows import prepare
 
 if TYPE_CHECKING:
     from gazeheads.models.vlm import VLM
+
+__all__ = ["ContinuousBatch", "Ending", "TextRequest", "Token"]
 
 Ending = Literal["stop", "length"]
 
@@ -58,7 +60,7 @@ class ContinuousBatch:
 
     Example:
         >>> batch = ContinuousBatch(vlm)
-        >>> first = batch.join([Request(vlm.encode(image, "What is this?"))])
+        >>> first = batch.join([TextRequest(vlm.encode(image, "What is this?"))])
         >>> second = batch.step()
     """
 
@@ -70,7 +72,7 @@ class ContinuousBatch:
     def __len__(self) -> int:
         return sum(len(group.rows) for group in self._groups)
 
-    def join(self, requests: Sequence[Request]) -> dict[Request, Token]:
+    def join(self, requests: Sequence[TextRequest]) -> dict[TextRequest, Token]:
         """Reads prompts in one pass; the first token of each. Those that go on are of the batch.
 
         Raises:
@@ -83,7 +85,7 @@ class ContinuousBatch:
         batch, plan = prepare(vlm, pairs, watched or None, "none")
         logits, cache = prefill(vlm.family, vlm.model, vlm.state, batch, plan)
         following = batch.following.tolist()
-        rows = [Row(vlm, each, at) for each, at in zip(requests, following, strict=True)]
+        rows = [TextRow(vlm, each, at) for each, at in zip(requests, following, strict=True)]
         tokens = self._tokens(rows, logits, plan, 0, watched)
         going_on = [row for row in rows if tokens[row.request].ended is None]
         if going_on:
@@ -91,18 +93,18 @@ class ContinuousBatch:
             self._groups.append(group if len(going_on) == len(rows) else group.of(set(going_on)))
         return tokens
 
-    def step(self, wanted: Collection[Request] | None = None) -> dict[Request, Token]:
+    def step(self, wanted: Collection[TextRequest] | None = None) -> dict[TextRequest, Token]:
         """The next token of every text, or of some; the others wait as they are.
 
         Args:
             wanted: of which; those that are not of the batch are left out. None: of all.
         """
-        tokens: dict[Request, Token] = {}
+        tokens: dict[TextRequest, Token] = {}
         for group in self._composed(wanted):
             self._step(group, tokens)
         return tokens
 
-    def leave(self, requests: Collection[Request]) -> None:
+    def leave(self, requests: Collection[TextRequest]) -> None:
         """Drops texts; those that are not of the batch are left out."""
         gone = set(requests)
         self._keep(lambda row: row.request not in gone)
@@ -111,7 +113,7 @@ class ContinuousBatch:
         """Drops all texts."""
         self._groups.clear()
 
-    def _keep(self, stays: Callable[[Row], bool]) -> None:
+    def _keep(self, stays: Callable[[TextRow], bool]) -> None:
         groups = []
         for group in self._groups:
             rows = {row for row in group.rows if stays(row)}
@@ -121,7 +123,7 @@ class ContinuousBatch:
                 groups.append(group.of(rows))
         self._groups = groups
 
-    def _composed(self, wanted: Collection[Request] | None) -> list[RowGroup]:
+    def _composed(self, wanted: Collection[TextRequest] | None) -> list[RowGroup]:
         """Puts the wanted rows into as few groups as their caches allow, the others beside them."""
         names = None if wanted is None else set(wanted)
         ready: list[RowGroup] = []
@@ -138,7 +140,7 @@ class ContinuousBatch:
         self._groups = [*ready, *waiting]
         return ready
 
-    def _step(self, group: RowGroup, tokens: dict[Request, Token]) -> None:
+    def _step(self, group: RowGroup, tokens: dict[TextRequest, Token]) -> None:
         vlm, rows = self._vlm, group.rows
         if group.plan is None:
             group.plan = group.make_plan(self._shape)
@@ -166,28 +168,29 @@ class ContinuousBatch:
 
     def _tokens(
         self,
-        rows: Sequence[Row],
+        rows: Sequence[TextRow],
         logits: torch.Tensor,
         plan: ForwardPlan | None,
         step: int,
         watched: tuple[Head, ...],
-    ) -> dict[Request, Token]:
+    ) -> dict[TextRequest, Token]:
         """Chooses a token for every row and notes it."""
         with torch.no_grad():
             likeliest = logits.argmax(-1).tolist()
         seen = plan.recorder.latest() if plan is not None and plan.recorder is not None else None
+        where = {head: i for i, head in enumerate(watched)}
         tokens = {}
         for i, row in enumerate(rows):
             chosen = likeliest[i] if row.batched else self._chosen(row, logits[i : i + 1])
             attention = None
             if seen is not None and row.request.watched:
-                heads = [watched.index(head) for head in row.request.watched]
+                heads = [where[head] for head in row.request.watched]
                 attention = seen[i, heads, : len(row.request.inputs.tokens)]
             region = plan.steered_to(i, step) if plan is not None else None
             tokens[row.request] = self._token(row, chosen, region, attention)
         return tokens
 
-    def _chosen(self, row: Row, logits: torch.Tensor) -> int:
+    def _chosen(self, row: TextRow, logits: torch.Tensor) -> int:
         ids: Any = row.request.inputs.ids.to(logits.device)
         ids = torch.cat([ids, ids.new_tensor(row.written)])[None]
         with torch.no_grad():
@@ -196,7 +199,7 @@ class ContinuousBatch:
             return int(choose(scores, row.request.decoding, row.generator))
 
     def _token(
-        self, row: Row, chosen: int, region: str | None, attention: np.ndarray | None
+        self, row: TextRow, chosen: int, region: str | None, attention: np.ndarray | None
     ) -> Token:
         row.written.append(chosen)
         decoding = row.request.decoding

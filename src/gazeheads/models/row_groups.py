@@ -25,7 +25,7 @@ _NOWHERE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
-class Request:
+class TextRequest:
     """A text that is wanted.
 
     Attributes:
@@ -41,10 +41,10 @@ class Request:
     watched: tuple[Head, ...] = ()
 
 
-class Row:
+class TextRow:
     """A text under way."""
 
-    def __init__(self, vlm: VLM, request: Request, following: int) -> None:
+    def __init__(self, vlm: VLM, request: TextRequest, following: int) -> None:
         self.request, self.following = request, following
         self.steerings = steerings_of(request.steering)
         self.written: list[int] = []
@@ -89,12 +89,12 @@ class RowGroup:
         plan: what acts on them; None: not made since the rows changed.
     """
 
-    rows: list[Row]
+    rows: list[TextRow]
     cache: Any
     mask: torch.Tensor
     plan: ForwardPlan | None = None
 
-    def of(self, rows: Collection[Row]) -> RowGroup:
+    def of(self, rows: Collection[TextRow]) -> RowGroup:
         """A group of some of the rows, without columns that are padding in all of them."""
         index = [i for i, row in enumerate(self.rows) if row in rows]
         mask = self.mask[index]
@@ -129,7 +129,7 @@ class RowGroup:
         return ForwardPlan.resumed(sources, keys, recorder)
 
 
-def watched_by(requests: Sequence[Request]) -> tuple[Head, ...]:
+def watched_by(requests: Sequence[TextRequest]) -> tuple[Head, ...]:
     """Every head that one of them watches, in the order of layers."""
     return tuple(sorted({head for request in requests for head in request.watched}))
 
