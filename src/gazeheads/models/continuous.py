@@ -23,7 +23,7 @@ from gazeheads.heads import Head
 from gazeheads.models.caches import can_join
 from gazeheads.models.generate import choose
 from gazeheads.models.prefill import prefill
-from gazeheads.models.row_groups import TextRequest, TextRow, RowGroup, together, watched_by
+from gazeheads.models.row_groups import RowGroup, TextRequest, TextRow, together, watched_by
 from gazeheads.models.rows import prepare
 
 if TYPE_CHECKING:
