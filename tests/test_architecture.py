@@ -69,10 +69,11 @@ MAY_KNOW: dict[str, set[str]] = {
     "transcript": VALUES | {"trace", "spans"},
     "notebook": VALUES | {"models", "data", "boxes"},
     "live": VALUES | {"models", "steering", "data", "trace", "attention", "boxes"},
+    "serving": VALUES | {"live", "models", "steering", "data", "boxes"},
     "export": VALUES | {"attention", "models", "steering", "live", "data"},
 }
 ROOMS_INSIDE = {"study.report", "data.written"}
-EDGES = {"cli", "live", "study.report", "export", "transcript", "notebook"}
+EDGES = {"cli", "live", "serving", "study.report", "export", "transcript", "notebook"}
 LONGEST = 300
 
 

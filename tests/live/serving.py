@@ -24,7 +24,7 @@ websockets = pytest.importorskip("websockets", reason="needs pip install 'gazehe
 
 from gazeheads.cli.commands.demo import listen  # noqa: E402
 from gazeheads.live.server import make_app  # noqa: E402
-from gazeheads.live.worker import ModelWorker, WorkerLimits  # noqa: E402
+from gazeheads.live.worker import ModelWorker, PreparedModel, WorkerLimits  # noqa: E402
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
@@ -106,7 +106,9 @@ def serving(vlm: VLM, limits: WorkerLimits, files: dict[str, bytes], panels: int
     from gazeheads.discovery.gaze import discover
 
     scores = discover(vlm, draw_strips(1, 5, panels, size=32))
-    return Running(ModelWorker(lambda report: (vlm, scores, 2), limits), files)
+    return Running(
+        ModelWorker(lambda report: PreparedModel(vlm, scores.top(2), scores), limits), files
+    )
 
 
 def finished(work: Callable[[], Awaitable[Any]]) -> Any:

@@ -24,6 +24,7 @@ from gazeheads.cli.commands.heads import heads_app
 from gazeheads.cli.commands.judge import judge_app
 from gazeheads.cli.commands.locate import locate_command
 from gazeheads.cli.commands.runs import runs_app
+from gazeheads.cli.commands.serve import serve_command
 from gazeheads.cli.commands.strips import strips_app
 from gazeheads.cli.commands.tiny import tiny_app
 from gazeheads.cli.commands.watch import watch_command
@@ -51,6 +52,7 @@ app.command("discover-pictures")(discover_pictures_command)
 app.command("tokens")(models.tokens_command)
 app.add_typer(export_app, name="export")
 app.command("demo")(demo_command)
+app.command("serve")(serve_command)
 app.command("watch")(watch_command)
 app.command("describe")(describe_command)
 app.command("compare")(compare_command)

@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from gazeheads.boxes import RegionError
 from gazeheads.cli.region_options import Units
 from gazeheads.data.folders import ENDINGS
-from gazeheads.data.pictures import open_image
+from gazeheads.data.mask_pictures import read_mask
 from gazeheads.errors import GazeheadsError
 from gazeheads.files import file_name, marked_name
 from gazeheads.regions import Region
@@ -89,30 +86,6 @@ class Places:
         masks = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in self.masks]
         boxes = list(self.boxes)
         return {"boxes": boxes, "units": self.units.value, "masks": masks, "grid": self.grid}
-
-
-def read_mask(path: Path) -> np.ndarray:
-    """(H, W) bool of a black and white picture; white is the region.
-
-    Raises:
-        GazeheadsError: it cannot be read, or is not only black and white.
-    """
-    picture = np.asarray(open_image(path))
-    with Image.open(path) as stored:
-        alpha = np.asarray(stored.convert("RGBA"))[..., 3]
-    if (alpha < 255).any():
-        raise RegionError(
-            f"mask {path} is partly transparent, so that nobody knows what belongs to the region: "
-            "save it in black and white"
-        )
-    grey = picture[..., 0]
-    two = [np.unique(grey).tolist()] if (picture == grey[..., None]).all() else []
-    if not two or not (set(two[0]) <= {0, 255} or set(two[0]) <= {0, 1}):
-        raise RegionError(f"mask {path} is not only black and white: save it as such, as PNG")
-    if not grey.any():
-        raise RegionError(f"mask {path} is empty: no pixel of it is white")
-    mask: np.ndarray = grey > 0
-    return mask
 
 
 def _cells(grid: str, size: tuple[int, int]) -> list[Region]:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gazeheads.errors import GazeheadsError
-from gazeheads.heads import Head, HeadScores
+from gazeheads.heads import Head, HeadScores, HeadSet
 from gazeheads.live.batching import BatchLoop
 from gazeheads.live.info import model_info
 from gazeheads.live.slots import Slots
@@ -35,6 +35,7 @@ class WorkerLimits:
         slots: texts written at once; each holds a KV cache.
         queue: texts that may wait for a slot.
         max_tokens: of one text.
+        max_prompt: tokens of a question with its pictures, asked of the gaze server.
         text_seconds: a text may last.
         patience: seconds a text waits for the page to ask for its next token.
         pictures: of uploads.
@@ -44,6 +45,7 @@ class WorkerLimits:
     slots: int = 32
     queue: int = 100
     max_tokens: int = 300
+    max_prompt: int = 8192
     text_seconds: float = 120.0
     patience: float = 10.0
     pictures: PictureLimits = field(default_factory=PictureLimits)
@@ -55,24 +57,51 @@ class WorkerLimits:
 
 
 @dataclass(frozen=True, eq=False)
+class PreparedModel:
+    """A model as it is loaded for a server.
+
+    Attributes:
+        vlm: the model.
+        heads: that are steered unless others are named.
+        scores: of all its heads, with matrices to show; None: no page asks for them.
+    """
+
+    vlm: VLM
+    heads: HeadSet
+    scores: HeadScores | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class LoadedModel:
     """A model that is ready.
 
     Attributes:
         vlm: the model.
-        ranking: its heads, best first.
-        info: what pages show of it.
+        heads: that are steered unless others are named.
+        ranking: its heads, best first; those that are steered where no others are known.
+        info: what pages show of it; empty without scores.
         texts: writes about pictures with it.
     """
 
     vlm: VLM
+    heads: HeadSet
     ranking: tuple[Head, ...]
     info: dict[str, Any]
     texts: BatchLoop
 
+    @classmethod
+    def of(cls, prepared: PreparedModel, texts: BatchLoop) -> LoadedModel:
+        """A prepared model with what writes its texts."""
+        vlm, heads, scores = prepared.vlm, prepared.heads, prepared.scores
+        if scores is None:
+            return cls(vlm, heads, heads.heads, {}, texts)
+        return cls(vlm, heads, scores.ranking(), model_info(scores, len(heads)), texts)
 
-Prepare = Callable[[Callable[[float, str], None]], tuple["VLM", HeadScores, int]]
-"""Loads the model and its head scores; reports (share, what is being done). The last: K."""
+
+Report = Callable[[float, str], None]
+"""Told (share, what is being done)."""
+Prepare = Callable[[Report], PreparedModel]
+"""Loads the model and its heads."""
 
 
 class ModelWorker:
@@ -130,22 +159,18 @@ class ModelWorker:
     def _load(self, loop: asyncio.AbstractEventLoop, ready: asyncio.Future[LoadedModel]) -> None:
         settle: Callable[[], None]
         try:
-            vlm, scores, k = self._prepare(self._report)
-            settle = partial(self._settle, ready, vlm, scores.ranking(), model_info(scores, k))
+            settle = partial(self._settle, ready, self._prepare(self._report))
         except Exception as error:
             settle = partial(ready.set_exception, error)
         with suppress(RuntimeError):  # the server has ended meanwhile
             loop.call_soon_threadsafe(settle)
 
-    def _settle(
-        self,
-        ready: asyncio.Future[LoadedModel],
-        vlm: VLM,
-        ranking: tuple[Head, ...],
-        info: dict[str, Any],
-    ) -> None:
-        self._texts = BatchLoop(vlm, self.run)
-        ready.set_result(LoadedModel(vlm, ranking, info, self._texts))
+    def _settle(self, ready: asyncio.Future[LoadedModel], prepared: PreparedModel) -> None:
+        self._texts = BatchLoop(prepared.vlm, self.run)
+        try:
+            ready.set_result(LoadedModel.of(prepared, self._texts))
+        except Exception as error:
+            ready.set_exception(error)
 
     def _report(self, share: float, what: str) -> None:
         self.progress = (share, what)

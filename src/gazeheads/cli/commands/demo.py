@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,7 +16,7 @@ from gazeheads.live.page import DESCRIPTION
 
 if TYPE_CHECKING:
     from gazeheads.heads import HeadScores
-    from gazeheads.live.worker import Prepare
+    from gazeheads.live.worker import Prepare, PreparedModel, Report
     from gazeheads.models import VLM
 
 Engine = Literal["auto", "browser", "server"]
@@ -45,7 +44,7 @@ def demo_command(
     ] = True,
     slots: Annotated[
         int | None,
-        typer.Option(min=1, help="Texts the server writes at once; 16 unless given."),
+        typer.Option(min=1, help="Texts the server writes at once; 32 unless given."),
     ] = None,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Further names browsers may call the server by.")
@@ -117,7 +116,7 @@ def slots_of(slots: int | None, seats: int | None) -> int:
         GazeheadsError: both are given.
     """
     if seats is None:
-        return 16 if slots is None else slots
+        return 32 if slots is None else slots
     if slots is not None:
         raise GazeheadsError("--seats is what --slots was called before: give --slots alone")
     typer.echo("gazeheads: note: --seats is now --slots", err=True)
@@ -139,26 +138,42 @@ def preparing(
 ) -> Prepare:
     """How the model gets ready: loaded, and its heads found unless they are known."""
 
-    def prepare(report: Callable[[float, str], None]) -> tuple[VLM, HeadScores, int]:
-        report(0.0, "Loading the model")
-        from gazeheads.cli.resolve import best_heads, check_k, heads_of
-        from gazeheads.cli.terminal import in_a_grid, load_quietly
-        from gazeheads.heads_by_default import default_scores
+    def prepare(report: Report) -> PreparedModel:
+        from gazeheads.cli.resolve import best_heads
+        from gazeheads.live.worker import PreparedModel
 
-        vlm = load_quietly(model)
-        check_k(vlm, k)
-        found = heads_of(vlm, scores, anyway) if scores is not None else None
-        if found is None:
-            report(0.2, "Drawing strips to find its gaze heads on")
-            found = default_scores(
-                vlm,
-                seed=seed,
-                in_rows=in_a_grid(),
-                progress=lambda done, total: report(0.3 + 0.7 * done / total, "Finding gaze heads"),
-            )
-        return vlm, found, len(best_heads(found, k))
+        vlm, found = model_and_scores(model, scores, k, seed, anyway, report)
+        return PreparedModel(vlm, best_heads(found, k), found)
 
     return prepare
+
+
+def model_and_scores(
+    model: str,
+    scores: HeadScores | None,
+    k: int | None,
+    seed: int,
+    anyway: bool,
+    report: Report = lambda share, what: None,
+) -> tuple[VLM, HeadScores]:
+    """The model, and its head scores: those given, or found now."""
+    report(0.0, "Loading the model")
+    from gazeheads.cli.resolve import check_k, heads_of
+    from gazeheads.cli.terminal import in_a_grid, load_quietly
+    from gazeheads.heads_by_default import default_scores
+
+    vlm = load_quietly(model)
+    check_k(vlm, k)
+    if scores is not None:
+        return vlm, heads_of(vlm, scores, anyway)
+    report(0.2, "Drawing strips to find its gaze heads on")
+    found = default_scores(
+        vlm,
+        seed=seed,
+        in_rows=in_a_grid(),
+        progress=lambda done, total: report(0.3 + 0.7 * done / total, "Finding gaze heads"),
+    )
+    return vlm, found
 
 
 def listen(host: str, port: int) -> socket.socket:

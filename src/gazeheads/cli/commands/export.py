@@ -45,7 +45,8 @@ def web_command(
 ) -> None:
     """Write a static folder: the demo's page and a model that runs in the browser."""
     from gazeheads.cli import terminal
-    from gazeheads.cli.commands.demo import preparing, read_scores
+    from gazeheads.cli.commands.demo import model_and_scores, read_scores
+    from gazeheads.cli.resolve import best_heads
     from gazeheads.data.drawn.strips import draw_strips
 
     try:
@@ -63,8 +64,8 @@ def web_command(
     with terminal.ProgressBars() as bars:
         with bars.busy("Loading the model and its heads"):
             if dtype == "float32":
-                prepare = preparing(model, scores, k, seed, heads_anyway)
-                vlm, scores, best = prepare(lambda share, what: None)
+                vlm, scores = model_and_scores(model, scores, k, seed, heads_anyway)
+                best = len(best_heads(scores, k))
             else:
                 vlm, scores, best = _half(model, scores, k, heads_anyway)
         settings = WebSettings(known[weights], k=best, seed=seed)

@@ -1,0 +1,1 @@
+"""The gaze server: an OpenAI-compatible endpoint whose requests say where the heads look."""

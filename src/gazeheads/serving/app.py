@@ -1,0 +1,265 @@
+"""The gaze server's application: `/v1/models`, `/v1/chat/completions`, `/v1/gaze/{id}`, `/healthz`.
+
+Any OpenAI client can call it. A browser's page of another origin cannot: requests are JSON, which
+needs the server's leave across origins, and none is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gazeheads.errors import GazeheadsError
+from gazeheads.live.batching import BatchError
+from gazeheads.live.slots import BusyError
+from gazeheads.live.worker import LoadedModel, ModelWorker
+from gazeheads.serving.answers import DONE, Answer, event, fault
+from gazeheads.serving.body import ChatBody, HeadsBody, RequestError
+from gazeheads.serving.chat import MOST_PICTURES, ChatText, Piece, conversation_of
+from gazeheads.serving.http import (
+    HEADERS,
+    ClientGoneError,
+    EventStream,
+    body_of,
+    parsed,
+    unless_gone,
+)
+
+MOST_SMALL_BODY = 10_000_000
+"""Bytes of a body that moves a text; a mask is the largest part of one."""
+Handler = Callable[[Request], Awaitable[Response]]
+log = logging.getLogger(__name__)
+
+
+def make_app(worker: ModelWorker, hosts: Sequence[str], keys: Sequence[str] = ()) -> Starlette:
+    """The application.
+
+    Args:
+        worker: runs the model.
+        hosts: names under which it may be called; "*" admits any.
+        keys: of clients, one of which each request must carry; empty: none is needed.
+    """
+    handlers = _Handlers(worker, [key.encode() for key in keys])
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        worker.open()
+        yield
+        worker.close()
+
+    routes = [
+        Route("/healthz", handlers.health),
+        Route("/v1/models", handlers.guarded(handlers.models)),
+        Route("/v1/models/{name:path}", handlers.guarded(handlers.model)),
+        Route("/v1/chat/completions", handlers.guarded(handlers.chat), methods=["POST"]),
+        Route("/v1/gaze/{id}", handlers.guarded(handlers.move), methods=["POST"]),
+        Route("/{path:path}", handlers.absent, methods=["GET", "POST", "PUT", "DELETE", "PATCH"]),
+    ]
+    middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)]
+    return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
+
+
+class _Handlers:
+    """Answers the requests."""
+
+    def __init__(self, worker: ModelWorker, keys: list[bytes]) -> None:
+        self._worker, self._keys = worker, keys
+        self._texts: dict[str, tuple[ChatText, bytes]] = {}  # under way, with the client's key
+        self._created = int(time.time())
+
+    def guarded(self, handler: Handler) -> Handler:
+        """A handler for those who have a key, whose refusals become answers."""
+
+        async def handle(request: Request) -> Response:
+            try:
+                self._key(request)
+                return await handler(request)
+            except ClientGoneError:
+                return Response(status_code=499)
+            except Exception as error:
+                return self._answer_to(error)
+
+        return handle
+
+    def _answer_to(self, error: Exception) -> Response:
+        """What a client is told of what went wrong; what nobody expected goes to the log."""
+        match error:
+            case RequestError():
+                told = _refused(str(error), error.status, error.code, error.param)
+            case BusyError():
+                told = _refused(str(error), 429, "busy", more={"Retry-After": "2"})
+            case BatchError():
+                told = _refused(str(error), 500, "model_failed")
+            case GazeheadsError():
+                told = _refused(str(error), 400, "invalid_request")
+            case TimeoutError():
+                told = _refused(self._too_slow(), 504, "too_slow")
+            case _:
+                log.error("a request failed", exc_info=error)
+                told = _refused("the server failed; see its log", 500, "failed")
+        return told
+
+    def _too_slow(self) -> str:
+        return f"the text took longer than {self._worker.limits.text_seconds:g} s"
+
+    async def absent(self, request: Request) -> Response:
+        return _refused(f"nothing is at {request.url.path[:100]}", 404, "not_found")
+
+    async def health(self, _: Request) -> Response:
+        worker = self._worker
+        status = "failed" if worker.failure else "ok" if worker.ready else "loading"
+        state = {"status": status, "texts": len(self._texts), "waiting": worker.slots.waiting}
+        return JSONResponse(state, 200 if status == "ok" else 503, HEADERS)
+
+    async def models(self, _: Request) -> Response:
+        model = await self._model()
+        return JSONResponse({"object": "list", "data": [self._told(model)]}, headers=HEADERS)
+
+    async def model(self, request: Request) -> Response:
+        model = await self._model()
+        _check_name(request.path_params["name"], model)
+        return JSONResponse(self._told(model), headers=HEADERS)
+
+    async def chat(self, request: Request) -> Response:
+        limits = self._worker.limits
+        if self._worker.connections >= limits.connections:
+            raise BusyError(f"{limits.connections} requests are being answered: try again later")
+        self._worker.connections += 1
+        try:
+            return await self._chat(request)
+        finally:
+            self._worker.connections -= 1
+
+    async def _chat(self, request: Request) -> Response:
+        model = await self._model()
+        limits = self._worker.limits
+        most = MOST_PICTURES * limits.pictures.max_bytes * 4 // 3 + 1_000_000
+        body = parsed(ChatBody, await body_of(request, most))
+        _check_name(body.model, model)
+        conversation = await asyncio.to_thread(conversation_of, body.messages, limits.pictures)
+        text = ChatText(body, conversation)
+        fingerprint = f"fp_{model.vlm.fingerprint[:16]}"
+        answer = Answer(text, model.vlm.name, fingerprint, int(time.time()))
+        self._texts[text.id] = (text, self._key(request))
+        pieces = text.pieces(self._worker, model)
+        streams = False
+        try:
+            if not body.stream:
+                whole = await unless_gone(request, _all(pieces))
+                return JSONResponse(answer.whole(whole), headers=HEADERS)
+            # what is refused is refused before an answer begins
+            first = await unless_gone(request, anext(pieces))
+            streams = True
+        finally:
+            if not streams:
+                await self._end(text, pieces)
+        events = self._events(answer, first, pieces, body)
+        return EventStream(events, lambda: self._end(text, pieces))
+
+    async def _end(self, text: ChatText, pieces: AsyncIterator[Piece]) -> None:
+        self._texts.pop(text.id, None)
+        await pieces.aclose()  # type: ignore[attr-defined]
+
+    async def _events(
+        self, answer: Answer, first: Piece, pieces: AsyncIterator[Piece], body: ChatBody
+    ) -> AsyncIterator[str]:
+        yield event(answer.first())
+        piece = first
+        yield event(answer.chunk(piece))
+        try:
+            async for piece in pieces:
+                yield event(answer.chunk(piece))
+        except TimeoutError:
+            yield event(fault(self._too_slow(), 504, "too_slow"))
+            return
+        except GazeheadsError as error:
+            yield event(fault(str(error), 500, "model_failed"))
+            return
+        yield event(answer.last(piece))
+        if body.stream_options is not None and body.stream_options.include_usage:
+            yield event(answer.usage())
+        yield DONE
+
+    async def move(self, request: Request) -> Response:
+        """Points a text under way elsewhere."""
+        text, key = self._texts.get(request.path_params["id"], (None, b""))
+        # whoever has another key is not told that there is such a text
+        if text is None or text.gaze is None or not hmac.compare_digest(key, self._key(request)):
+            raise RequestError("no such text is being written", 404, "not_found")
+        body = parsed(HeadsBody, await body_of(request, MOST_SMALL_BODY))
+        region = text.gaze.move(body)
+        moved = {
+            "id": text.id,
+            "region": None if region is None else region.name,
+            "after_token": text.tokens,
+        }
+        return JSONResponse(moved, headers=HEADERS)
+
+    async def _model(self) -> LoadedModel:
+        worker = self._worker
+        if worker.failure is not None:
+            raise RequestError(worker.failure, 503, "model_failed")
+        if not worker.ready:
+            share, what = worker.progress
+            raise RequestError(f"the model is loading ({share:.0%}): {what}", 503, "loading")
+        return await worker.model()
+
+    def _key(self, request: Request) -> bytes:
+        """The client's key; empty where none is needed.
+
+        Raises:
+            RequestError: it has none of the server's.
+        """
+        if not self._keys:
+            return b""
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        sent = given.strip().encode()
+        fits = [hmac.compare_digest(sent, key) for key in self._keys]
+        if scheme.lower() != "bearer" or not any(fits):
+            raise RequestError(
+                "a key is needed: send Authorization: Bearer KEY", 401, "invalid_api_key"
+            )
+        return sent
+
+    def _told(self, model: LoadedModel) -> dict[str, Any]:
+        heads = [str(head) for head in model.heads]
+        return {
+            "id": model.vlm.name,
+            "object": "model",
+            "created": self._created,
+            "owned_by": "gazeheads",
+            "fingerprint": model.vlm.fingerprint,
+            "heads": heads,
+            "layers": model.vlm.num_layers,
+            "heads_per_layer": model.vlm.num_heads,
+        }
+
+
+def _refused(
+    message: str, status: int, code: str, param: str = "", more: dict[str, str] | None = None
+) -> Response:
+    return JSONResponse(fault(message, status, code, param), status, {**HEADERS, **(more or {})})
+
+
+def _check_name(name: str, model: LoadedModel) -> None:
+    if name != model.vlm.name:
+        raise RequestError(
+            f"model: there is no {name[:100]!r} here, but {model.vlm.name!r}",
+            404, "model_not_found", "model",
+        )  # fmt: skip
+
+
+async def _all(pieces: AsyncIterator[Piece]) -> list[Piece]:
+    return [piece async for piece in pieces]
