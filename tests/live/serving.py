@@ -39,12 +39,16 @@ class Running:
         sent: bytes of the answers, by path, as they went over the wire.
     """
 
-    def __init__(self, worker: ModelWorker | None, files: dict[str, bytes]) -> None:
+    def __init__(
+        self, worker: ModelWorker | None, files: dict[str, bytes], app: Any = None
+    ) -> None:
+        """Args beyond the attributes: the page's files, and an application instead of the demo."""
         self.worker = worker
         self.sent: Counter[str] = Counter()
         self.listening = listen("127.0.0.1", 0)
         self.port = self.listening.getsockname()[1]
-        self._app = make_app(worker, files, ["127.0.0.1", "localhost"], ["http://friend.example"])
+        hosts, friends = ["127.0.0.1", "localhost"], ["http://friend.example"]
+        self._app = app if app is not None else make_app(worker, files, hosts, friends)
         limits = WorkerLimits() if worker is None else worker.limits
         config = uvicorn.Config(
             self._answer, interface="asgi3", log_level="error", ws_max_size=limits.max_frame

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gazeheads.serving.chat import ChatText, Piece
+from gazeheads.serving.chat import AnswerPiece, ChatText
 
 DONE = "data: [DONE]\n\n"
 
@@ -22,7 +22,7 @@ def fault(message: str, status: int, code: str, param: str = "") -> dict[str, An
     return {"error": error}
 
 
-class Answer:
+class ChatAnswer:
     """The answer to one request."""
 
     def __init__(self, text: ChatText, model: str, fingerprint: str, created: int) -> None:
@@ -34,7 +34,7 @@ class Answer:
             "system_fingerprint": fingerprint,
         }
 
-    def whole(self, pieces: list[Piece]) -> dict[str, Any]:
+    def whole(self, pieces: list[AnswerPiece]) -> dict[str, Any]:
         """A finished text as one object."""
         message: dict[str, Any] = {
             "role": "assistant",
@@ -63,14 +63,14 @@ class Answer:
             delta["gaze"] = self._text.gaze.summary()
         return {**self._chunk(delta, None), "seed": self._text.seed}
 
-    def chunk(self, piece: Piece) -> dict[str, Any]:
+    def chunk(self, piece: AnswerPiece) -> dict[str, Any]:
         """A piece of a stream."""
         delta: dict[str, Any] = {"content": piece.text}
         if piece.gaze is not None:
             delta["gaze"] = {"tokens": [piece.gaze]}
         return self._chunk(delta, None)
 
-    def last(self, piece: Piece) -> dict[str, Any]:
+    def last(self, piece: AnswerPiece) -> dict[str, Any]:
         """The chunk that says why a stream ends."""
         return self._chunk({}, piece.finish)
 

@@ -25,9 +25,9 @@ from gazeheads.errors import GazeheadsError
 from gazeheads.live.batching import BatchError
 from gazeheads.live.slots import BusyError
 from gazeheads.live.worker import LoadedModel, ModelWorker
-from gazeheads.serving.answers import DONE, Answer, event, fault
+from gazeheads.serving.answers import DONE, ChatAnswer, event, fault
 from gazeheads.serving.body import ChatBody, HeadsBody, RequestError
-from gazeheads.serving.chat import MOST_PICTURES, ChatText, Piece, conversation_of
+from gazeheads.serving.chat import MOST_PICTURES, AnswerPiece, ChatText, conversation_of
 from gazeheads.serving.http import (
     HEADERS,
     ClientGoneError,
@@ -51,7 +51,7 @@ def make_app(worker: ModelWorker, hosts: Sequence[str], keys: Sequence[str] = ()
         hosts: names under which it may be called; "*" admits any.
         keys: of clients, one of which each request must carry; empty: none is needed.
     """
-    handlers = _Handlers(worker, [key.encode() for key in keys])
+    handlers = _Endpoints(worker, [key.encode() for key in keys])
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -71,7 +71,7 @@ def make_app(worker: ModelWorker, hosts: Sequence[str], keys: Sequence[str] = ()
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
 
 
-class _Handlers:
+class _Endpoints:
     """Answers the requests."""
 
     def __init__(self, worker: ModelWorker, keys: list[bytes]) -> None:
@@ -150,8 +150,8 @@ class _Handlers:
         _check_name(body.model, model)
         conversation = await asyncio.to_thread(conversation_of, body.messages, limits.pictures)
         text = ChatText(body, conversation)
-        fingerprint = f"fp_{model.vlm.fingerprint[:16]}"
-        answer = Answer(text, model.vlm.name, fingerprint, int(time.time()))
+        fingerprint = f"fp_{model.vlm.fingerprint}"
+        answer = ChatAnswer(text, model.vlm.name, fingerprint, int(time.time()))
         self._texts[text.id] = (text, self._key(request))
         pieces = text.pieces(self._worker, model)
         streams = False
@@ -168,12 +168,16 @@ class _Handlers:
         events = self._events(answer, first, pieces, body)
         return EventStream(events, lambda: self._end(text, pieces))
 
-    async def _end(self, text: ChatText, pieces: AsyncIterator[Piece]) -> None:
+    async def _end(self, text: ChatText, pieces: AsyncIterator[AnswerPiece]) -> None:
         self._texts.pop(text.id, None)
         await pieces.aclose()  # type: ignore[attr-defined]
 
     async def _events(
-        self, answer: Answer, first: Piece, pieces: AsyncIterator[Piece], body: ChatBody
+        self,
+        answer: ChatAnswer,
+        first: AnswerPiece,
+        pieces: AsyncIterator[AnswerPiece],
+        body: ChatBody,
     ) -> AsyncIterator[str]:
         yield event(answer.first())
         piece = first
@@ -261,5 +265,5 @@ def _check_name(name: str, model: LoadedModel) -> None:
         )  # fmt: skip
 
 
-async def _all(pieces: AsyncIterator[Piece]) -> list[Piece]:
+async def _all(pieces: AsyncIterator[AnswerPiece]) -> list[AnswerPiece]:
     return [piece async for piece in pieces]

@@ -28,7 +28,7 @@ Finish = Literal["stop", "length"]
 
 
 @dataclass(frozen=True)
-class Piece:
+class AnswerPiece:
     """A part of an answer.
 
     Attributes:
@@ -79,7 +79,7 @@ class ChatText:
     def __post_init__(self) -> None:
         self.seed = secrets.randbelow(2**31) if self.body.seed is None else self.body.seed
 
-    async def pieces(self, worker: ModelWorker, model: LoadedModel) -> AsyncIterator[Piece]:
+    async def pieces(self, worker: ModelWorker, model: LoadedModel) -> AsyncIterator[AnswerPiece]:
         """Waits for a slot, then gives the text piece by piece.
 
         Raises:
@@ -97,7 +97,7 @@ class ChatText:
             finally:
                 stream.close()
 
-    async def _written(self, stream: TextStream, deadline: float) -> AsyncIterator[Piece]:
+    async def _written(self, stream: TextStream, deadline: float) -> AsyncIterator[AnswerPiece]:
         stops = StopTexts(self.body.stops)
         watch = self.body.gaze is not None and self.body.gaze.watch is not None
         clock = asyncio.get_running_loop()
@@ -109,7 +109,7 @@ class ChatText:
             text, stopped = stops.push(token.text, token.ended is not None)
             finish = "stop" if stopped else token.ended
             told = self.gaze.told(token) if watch and self.gaze is not None else None
-            yield Piece(text, told, finish)
+            yield AnswerPiece(text, told, finish)
             if finish is not None:
                 return
 
