@@ -15,6 +15,7 @@ import pytest
 from conftest import Command
 from local_service import Answer, openai_says, serving
 from PIL import Image
+from results_page import check_csv, table
 
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.folders import write_strips
@@ -302,7 +303,9 @@ def test_models_stand_side_by_side(
     assert "tiny-random, here" in text and "other-random, here" in text
     assert "LLaVA-1.5-13B, published" in text
     rows = (tmp_path / "r" / "models" / "models.csv").read_text().splitlines()
-    assert len(rows) == 3 and rows[1].startswith('"tiny-random, here",2,12.5%')
+    assert len(rows) == 1 + 2 * 3 and rows[1].startswith("tiny-random,16,gaze,2,accuracy,")
+    for file in tmp_path.rglob("*.csv"):
+        check_csv(file)
     assert (tmp_path / "r" / "models" / "depth.pdf").read_bytes()[:4] == b"%PDF"
 
 
@@ -319,6 +322,10 @@ def test_everything_at_once_ends_with_one_report(command: Command, tmp_path: Pat
         # a summary follows from settings and records alone
         told = json.loads(json.dumps(registry()[run.experiment].summarise(run)))
         assert told == run.summary["results"]
+        named = table("| experiment | its results")[run.experiment]
+        assert set(told) == set(named), f"docs/results.md: {run.experiment}"
+    for file in tmp_path.rglob("*.csv"):
+        check_csv(file)
     for part in ("heads", "how-many", "delta", "head-sets", "dynamic", "reading-order", "objects"):
         assert f'id="{part}"' in text
     assert text.count("another and far larger model") >= 6

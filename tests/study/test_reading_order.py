@@ -109,7 +109,7 @@ def test_a_whole_run_on_a_random_model(gqa: VLM, material: Any, tmp_path: Path) 
     for name in ("flips_by_panel", "patching"):
         with (run.path / f"{name}.csv").open(newline="") as file:
             lines = list(csv.reader(file))
-        counted = len(main["tried"]) if name == "flips_by_panel" else len(patching["words"])
+        counted = len(main["tried"]) if name == "flips_by_panel" else 2 * len(patching["words"])
         assert len(lines) == 1 + 4 * counted
     assert results["layer"] == main["best_layer"] and results["layer"] in results["band"]
     assert main["best"]["value"] == max(rate["value"] for rate in main["by_layer"])

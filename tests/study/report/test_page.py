@@ -114,13 +114,18 @@ def test_the_tables_hold_the_numbers_of_the_figures(out: Path) -> None:
     folder = RunFolder(out / "sweep-k" / "tiny-random")
     rows = list(csv.DictReader((folder.path / "k-curve.csv").open()))
     conditions = folder.summary["results"]["conditions"]
-    assert len(rows) == len(conditions)
-    for row, condition in zip(rows, conditions, strict=True):
-        assert (row["condition"], int(row["heads"])) == (condition["condition"], condition["k"])
-        assert float(row["accuracy"]) == pytest.approx(condition["accuracy"]["value"], abs=1e-6)
-        assert int(row["junk"]) == condition["junk"]
+    own = {(row["condition"], int(row["k"]), row["measure"]): row for row in rows}
+    assert len(own) == len(rows)
+    for condition in conditions:
+        who, accuracy = (condition["condition"], condition["k"]), condition["accuracy"]
+        for name in ("value", "low", "high"):
+            told = float(own[*who, "accuracy"][name])
+            assert told == pytest.approx(accuracy[name], abs=1e-6)
+        assert int(own[*who, "accuracy"]["n"]) == accuracy["total"]
+        junk = own[*who, "junk"]
+        assert round(float(junk["value"]) * int(junk["n"])) == condition["junk"]
     listed = list(csv.DictReader((out / "discover/tiny-random/head-scores.csv").open()))
-    values = [float(row["gaze_score"]) for row in listed]
+    values = [float(row["score"]) for row in listed]
     assert len(values) == 16 and values == sorted(values, reverse=True)
     record = json.loads((out / "staircase/tiny-random/staircase.json").read_text())
     assert len(record["attention"]["gaze"]) == len(record["pieces"]) == len(record["narrated"])
@@ -219,7 +224,8 @@ def test_another_judge_stands_beside_the_exact_one(tmp_path: Path) -> None:
     with (run.path / "confusion.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     texts = [t for r in run.ordered() for t in (r["baseline"], *r["answers"])]
-    assert sum(int(row["answers"]) for row in rows) == len(texts)
+    assert sum(int(row["count"]) for row in rows) == len(texts)
     # unsteered it tells the first panel: one text a strip, which this judge gives to the second
-    assert {int(r["answers"]) for r in rows if (r["label_judge"], r["judge"]) == ("1", "2")} != {0}
+    ours = [r for r in rows if (r["label_judge_panel"], r["panel"]) == ("1", "2")]
+    assert [int(r["count"]) > 0 for r in ours] == [True]
     assert "agree on" in page

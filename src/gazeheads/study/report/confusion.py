@@ -13,7 +13,7 @@ from gazeheads.study.report.tables import write_csv
 from gazeheads.study.report.theme import Theme, save
 from gazeheads.study.runs import RunFolder
 
-HEAD = ("label_judge", "judge", "answers")
+HEAD = ("label_judge_panel", "panel", "count")
 
 
 def confusion_blocks(run: RunFolder) -> tuple[FigureBlock, ...]:
@@ -33,8 +33,8 @@ def confusion_blocks(run: RunFolder) -> tuple[FigureBlock, ...]:
             exact = described(truths, judged["text"]).panel
             table[_place(exact, panels), _place(judged["panel"], panels)] += 1
     same = int(np.trace(table))
-    names = [*map(str, range(1, panels + 1)), "none"]
-    rows = [(a, b, int(table[i, j])) for i, a in enumerate(names) for j, b in enumerate(names)]
+    found = [*range(1, panels + 1), None]
+    rows = [(a, b, int(table[i, j])) for i, a in enumerate(found) for j, b in enumerate(found)]
     return (
         FigureBlock(
             save(run.path, "confusion", lambda theme: _table(theme, table, judge)),

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from gazeheads.figure_text import shown
+from gazeheads.study.experiments.counting import GAZE, RANDOM
 from gazeheads.study.report.blocks import FigureBlock
 from gazeheads.study.report.figures import WIDTH
 from gazeheads.study.report.numbers import Results, percent
-from gazeheads.study.report.tables import write_csv
+from gazeheads.study.report.tables import write_estimates
 from gazeheads.study.report.theme import Theme, save
 
-HEAD = ("what", "draw", "value", "low", "high", "strips")
+HEAD = ("condition", "k", "draw", "strips", "measure")
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """What the draws of a control say together.
+
+    Attributes:
+        measure: what is measured, as a summary calls it.
+        k: number of heads.
+        own: see `experiments.controls.distribution`.
+    """
+
+    measure: str
+    k: int
+    own: Results
 
 
 def controls_told(condition: Results, what: str = "of the answers follow") -> tuple[str, ...]:
@@ -73,8 +90,7 @@ def no_controls_told(conditions: Sequence[Results]) -> tuple[str, ...]:
 
 def controls_blocks(
     folder: Path,
-    name: str,
-    distributions: dict[str, Results],
+    distributions: Mapping[str, Distribution],
     chance: float | None,
     xlabel: str,
     scale: float = 100,
@@ -83,8 +99,7 @@ def controls_blocks(
 
     Args:
         folder: of the run.
-        name: of the files.
-        distributions: by label; see `experiments.controls.distribution`.
+        distributions: by label.
         chance: a dotted line.
         xlabel: what is measured.
         scale: 100 for shares in percent, 1 for other numbers.
@@ -92,37 +107,37 @@ def controls_blocks(
     if not distributions:
         return ()
     rows = [
-        (label, what, *(f"{one[x]:.6f}" for x in ("value", "low", "high")), own["strips"])
-        for label, own in distributions.items()
-        for what, one in [
-            *((str(n), each) for n, each in enumerate(own["draws"], 1)),
-            *([("gaze", own["gaze"])] if own["gaze"] is not None else []),
+        ((condition, each.k, draw, each.own["strips"], each.measure), one)
+        for each in distributions.values()
+        for condition, draw, one in [
+            *((RANDOM, n, drawn) for n, drawn in enumerate(each.own["draws"], 1)),
+            *([(GAZE, None, each.own["gaze"])] if each.own["gaze"] is not None else []),
         ]
     ]
     figure = FigureBlock(
         save(
             folder,
-            name,
+            "controls",
             lambda theme: _points(theme, distributions, chance, xlabel, scale),
         ),
         "Every draw of random heads as a point, the gaze heads beside them.",
         "Every grey point is one set of random heads; the bar is their median, the coloured point "
         "the gaze heads on the same strips." + (" Dotted: chance." if chance is not None else ""),
-        (write_csv(folder / f"{name}.csv", HEAD, rows),),
+        (write_estimates(folder / "controls.csv", HEAD, rows),),
     )
     return (figure,)
 
 
 def _points(
     theme: Theme,
-    distributions: dict[str, Results],
+    distributions: Mapping[str, Distribution],
     chance: float | None,
     xlabel: str,
     scale: float,
 ) -> Figure:
     figure = Figure(figsize=(WIDTH, 0.75 + 0.5 * len(distributions)))
     axes = figure.subplots()
-    for place, own in enumerate(distributions.values()):
+    for place, own in enumerate(each.own for each in distributions.values()):
         values = sorted(scale * draw["value"] for draw in own["draws"])
         axes.scatter(
             values, place + _spread(values, scale), s=20, color=theme.random, alpha=0.75,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -10,13 +12,10 @@ from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
 from gazeheads.study.report.figures import CONDITIONS, WIDTH
 from gazeheads.study.report.numbers import Results, Runs, percent
 from gazeheads.study.report.sections import section
-from gazeheads.study.report.tables import write_csv
+from gazeheads.study.report.tables import Estimated, write_estimates
 from gazeheads.study.report.theme import Theme, save
 
-HEAD = (
-    "dose", "mode", "delta", "accuracy", "low", "high", "clean", "log_prob", "log_prob_low",
-    "log_prob_high", "distinct", "loops", "strips",
-)  # fmt: skip
+HEAD = ("variant", "mode", "delta", "measure")
 _SHADES = ("gaze", "#6b5bd2", "#b08900", "#2f8f5b", "random", "all")
 
 
@@ -26,14 +25,14 @@ def dose_section(runs: Runs) -> Section:
     run = runs[dose.EXPERIMENT]
     results = run.summary["results"]
     doses, alone = results["doses"], results["alone"]
-    rows = [_numbers(own, results["strips"]) for own in doses]
+    rows = [row for own in doses for row in _numbers(own)]
     figure = FigureBlock(
         save(run.path, "dose", lambda theme: _figure(theme, doses, alone, results["chance"])),
         "Accuracy and quality of the text by strength.",
         "Above: answers that follow. Below: log-probability per token of the answers, by the "
         "unsteered model that sees the target panel alone; the dashed line is that of its own "
         "answers about single panels. 95% bootstrap intervals over strips.",
-        (write_csv(run.path / "dose.csv", HEAD, rows),),
+        (write_estimates(run.path / "dose.csv", HEAD, rows),),
     )
     shown = tuple(
         (
@@ -68,16 +67,10 @@ def _recommended(results: Results) -> str:
     )
 
 
-def _numbers(own: Results, strips: int) -> tuple[object, ...]:
-    quality = own["quality"]
-    prob = quality["log_prob"] or {"value": "", "low": "", "high": ""}
-    return (
-        own["name"], own["mode"], "inf" if own["delta"] is None else own["delta"],
-        *(own["accuracy"][x] for x in ("value", "low", "high")),
-        "" if own["clean"] is None else own["clean"]["value"],
-        *(prob[x] for x in ("value", "low", "high")),
-        *("" if quality[x] is None else quality[x]["value"] for x in ("distinct", "loop")), strips,
-    )  # fmt: skip
+def _numbers(own: Results) -> list[Estimated]:
+    delta = math.inf if own["delta"] is None else own["delta"]
+    measured = {"accuracy": own["accuracy"], "clean": own["clean"], **own["quality"]}
+    return [((own["name"], own["mode"], delta, name), each) for name, each in measured.items()]
 
 
 def _value(own: Results | None, digits: int) -> str:
@@ -131,26 +124,19 @@ def mass_section(runs: Runs) -> Section:
     results = run.summary["results"]
     conditions, groups = results["conditions"], results["groups"]
     rows = [
-        (
-            own["condition"],
-            own["k"],
-            moment,
-            kind,
-            group,
-            *(one[x] for x in ("value", "low", "high")),
-        )
+        ((own["condition"], own["k"], moment, kind, group, "attention"), one)
         for own in conditions
         for moment in ("prompt_end", "writing")
         for kind in ("plain", "steered")
         for group, one in zip(groups, own[moment][kind], strict=True)
     ]
-    head = ("condition", "heads", "moment", "steering", "group", "share", "low", "high")
+    head = ("condition", "k", "moment", "steering", "group", "measure")
     figure = FigureBlock(
         save(run.path, "masses", lambda theme: _bars(theme, conditions, groups)),
         "Shares of attention by group, plain and steered.",
         "Attention of the steered heads at the last prompt token, plain and steered, averaged over "
         "heads, targets and strips.",
-        (write_csv(run.path / "masses.csv", head, rows),),
+        (write_estimates(run.path / "masses.csv", head, rows),),
     )
     shown = tuple(
         (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from gazeheads.study import published
@@ -14,10 +16,10 @@ from gazeheads.study.report.blocks import (
     TableBlock,
     colour_of,
 )
-from gazeheads.study.report.controls import controls_blocks
+from gazeheads.study.report.controls import Distribution, controls_blocks
 from gazeheads.study.report.numbers import Results, Runs, percent
 from gazeheads.study.report.sections import section
-from gazeheads.study.report.tables import write_csv
+from gazeheads.study.report.tables import Estimated, number, part, write_estimates
 from gazeheads.study.report.theme import save
 from gazeheads.study.report.variants import ANOTHER_MODEL
 
@@ -50,7 +52,7 @@ def dynamic_section(runs: Runs) -> Section:
         ),
         "Share of segments about the scheduled panel.",
         "Share of segments that describe the panel the heads were then pointed at. Dotted: chance.",
-        (write_csv(run.path / "dynamic.csv", head, rows),),
+        (_numbers(run.path / "dynamic.csv", sets),),
     )
     note = (
         "rho: Spearman's, the mean over strips with at least three segments about single panels; "
@@ -58,10 +60,12 @@ def dynamic_section(runs: Runs) -> Section:
         f"Published: rho with the schedule, and what a judge blind to it found. {ANOTHER_MODEL}"
     )
     record = next(iter(run.ordered()))
-    distributions = {f"{own['name']} heads": own["controls"] for own in sets if own.get("controls")}
-    drawn = controls_blocks(
-        run.path, "controls", distributions, None, "rho with the schedule", scale=1
-    )
+    distributions = {
+        f"{own['name']} heads": Distribution("rho_schedule", own["k"], own["controls"])
+        for own in sets
+        if own.get("controls")
+    }
+    drawn = controls_blocks(run.path, distributions, None, "rho with the schedule", scale=1)
     return Section(
         "dynamic",
         "A gaze that moves while the text is written",
@@ -72,6 +76,24 @@ def dynamic_section(runs: Runs) -> Section:
         ),
         (figure, *drawn, TableBlock(head, rows, note), _example(record, sets[0]["name"])),
     )
+
+
+def _numbers(path: Path, sets: Sequence[Results]) -> Path:
+    rows = [row for own in sets for row in _measured(own)]
+    return write_estimates(path, ("condition", "k", "segment", "measure"), rows)
+
+
+def _measured(own: Results) -> Iterator[Estimated]:
+    who, total = (own["name"], own["k"]), own["segments"]["total"]
+    for measure in ("segments", "rho_schedule", "rho_natural"):
+        yield (*who, None, measure), own[measure]
+    for measure in ("junk", "unjudged"):
+        yield (*who, None, measure), part(own[measure], total)
+    yield (*who, None, "followed"), part(own["followed"], own["switches"])
+    delay = number(own["tokens_until_followed"], own["followed"])
+    yield (*who, None, "tokens_until_followed"), delay
+    for place, each in enumerate(own["by_segment"], 1):
+        yield (*who, place, "segments"), each
 
 
 def _row(own: Results, unjudged: bool) -> tuple[str, ...]:

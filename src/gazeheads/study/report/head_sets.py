@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gazeheads.control_draws import GAZE_SHARE
@@ -13,7 +13,7 @@ from gazeheads.study.report import rankings
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
 from gazeheads.study.report.numbers import Results, Runs
 from gazeheads.study.report.sections import section
-from gazeheads.study.report.tables import write_csv
+from gazeheads.study.report.tables import write_csv, write_estimates
 from gazeheads.study.report.theme import save
 from gazeheads.study.report.variants import ANOTHER_MODEL, conditions_table
 from gazeheads.study.tournament import holm
@@ -113,10 +113,8 @@ def _curves(folder: Path, results: Results) -> FigureBlock:
         ]
         for name in _best_first(shown)
     }
-    rows = [
-        (c["condition"], c["k"], *(f"{c['accuracy'][x]:.6f}" for x in ("value", "low", "high")))
-        for c in conditions
-    ]
+    head = ("condition", "k", "measure")
+    rows = [((c["condition"], c["k"], "accuracy"), c["accuracy"]) for c in conditions]
     return FigureBlock(
         save(
             folder,
@@ -128,7 +126,7 @@ def _curves(folder: Path, results: Results) -> FigureBlock:
         "the best on average first, each beside the gaze score (dashed). Bands: 95% bootstrap "
         f"intervals over strips. Dotted: chance. {RANDOM.capitalize()}: living heads outside the "
         "gaze set, matched by layer.",
-        (write_csv(folder / "head-sets.csv", ("set", "heads", "accuracy", "low", "high"), rows),),
+        (write_estimates(folder / "head-sets.csv", head, rows),),
     )
 
 
@@ -145,13 +143,9 @@ def _best_first(conditions: Sequence[Results]) -> list[str]:
 
 def _pairs_table(folder: Path, tournament: Results) -> TableBlock:
     """One row per ranking: its difference to the reference at every number of heads."""
-    head = ("ranking", "heads", "difference", "p", "p (Holm)")
+    head = ("condition", "other", "k", "difference", "p", "p_holm")
     each = [
-        (
-            pair["ranking"],
-            pair["k"],
-            *(f"{pair[name]:.4f}" for name in ("difference", "p", "p_holm")),
-        )
+        (pair["ranking"], tournament["reference"], *(pair[name] for name in head[2:]))
         for pair in tournament["pairs"]
     ]
     write_csv(folder / "tournament.csv", head, each)
@@ -188,7 +182,7 @@ def _overlap_blocks(
         )
         for pair in own["pairs"]
     }
-    data = write_csv(folder / f"overlaps-{k}.csv", head, list(cells.values()))
+    data = _overlap_numbers(folder, own, theirs, size)
     rows = tuple(
         row
         for pair, (key, row) in zip(own["pairs"], cells.items(), strict=True)
@@ -203,6 +197,18 @@ def _overlap_blocks(
     if not all("p" in pair for pair in own["pairs"]):  # a run of 0.1
         return (table,)
     return (_overlap_map(folder, own, data), table)
+
+
+def _overlap_numbers(folder: Path, own: Results, theirs: Mapping[str, int], size: int) -> Path:
+    k = own["k"]
+    head = ("condition", "other", "k", "shared", "expected", "p", "published", "published_k")
+    rows = [
+        (*pair["sets"], k, pair["shared"], pair.get("expected"), pair.get("p"), known,
+         None if known is None else size)
+        for pair in own["pairs"]
+        for known in [theirs.get("+".join(pair["sets"]))]
+    ]  # fmt: skip
+    return write_csv(folder / f"overlaps-{k}.csv", head, rows)
 
 
 def _overlap_map(folder: Path, own: Results, data: Path) -> FigureBlock:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from gazeheads.head_set import head_named
 from gazeheads.heads import Head
 from gazeheads.study import published
 from gazeheads.study.experiments import discover, discover_layouts
@@ -76,7 +78,7 @@ def _null(run: RunFolder, results: Results) -> tuple[FigureBlock, ...]:
         return ()
     scores, own = load_scores(run.path), results["null"]
     rows = [
-        (h.layer, h.head, f"{scores[h]:.6f}", own["p"][h.layer][h.head], own["q"][h.layer][h.head])
+        (h.layer, h.head, scores[h], own["p"][h.layer][h.head], own["q"][h.layer][h.head])
         for h in scores.living_ranking()
     ]
     return (
@@ -93,7 +95,7 @@ def _null(run: RunFolder, results: Results) -> tuple[FigureBlock, ...]:
 
 
 def _null_figure(
-    theme: Theme, rows: Sequence[tuple[int, int, str, float, float]], rate: float
+    theme: Theme, rows: Sequence[tuple[int, int, float, float, float]], rate: float
 ) -> Figure:
     figure = Figure(figsize=(figures.WIDTH, 2.4))
     axes = figure.subplots()
@@ -117,7 +119,7 @@ def _by_layer(run: RunFolder, results: Results) -> FigureBlock:
         f"In which layers the {results['gaze_heads']} best heads lie. Those of {published.MODEL}, "
         f"another model, lie in layers {published.GAZE_LAYERS[0]} to {published.GAZE_LAYERS[1]} of "
         f"{published.LAYERS}.",
-        (tables.write_csv(run.path / "heads-per-layer.csv", ("layer", "gaze_heads"), rows),),
+        (tables.write_csv(run.path / "heads-per-layer.csv", ("layer", "count"), rows),),
     )
 
 
@@ -175,7 +177,7 @@ def layouts_section(runs: Runs) -> Section:
         f"in the top {k} of {discover_layouts.MAIN.name}",
         *(("more than chance", "correlation of two halves") if tested else ()),
     )  # fmt: skip
-    tables.write_csv(run.path / "layouts.csv", head, rows)
+    _layout_numbers(run.path / "layouts.csv", results)
     return Section(
         "layouts",
         "The same heads on other layouts?",
@@ -185,6 +187,20 @@ def layouts_section(runs: Runs) -> Section:
         ),
         (TableBlock(head, rows),),
     )
+
+
+def _layout_numbers(path: Path, results: Results) -> Path:
+    head = (
+        "variant", "layer", "head", "score", "mean_of_top", "k", "shared", "count", "tested",
+        "spearman",
+    )  # fmt: skip
+    rows = [
+        (own["name"], *head_named(own["best"]), own["score"], own["mean_of_top"], results["k"],
+         own["shared"], own.get("count"), own.get("tested"),
+         stability["spearman"] if (stability := own.get("stability")) else None)
+        for own in results["layouts"]
+    ]  # fmt: skip
+    return tables.write_csv(path, head, rows)
 
 
 def _chance_text(rate: float) -> str:

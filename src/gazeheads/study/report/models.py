@@ -14,7 +14,7 @@ from gazeheads.study.experiments import discover, steer_vqa
 from gazeheads.study.report import figures
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
 from gazeheads.study.report.numbers import Runs, percent
-from gazeheads.study.report.tables import write_csv
+from gazeheads.study.report.tables import write_csv, write_estimates
 from gazeheads.study.report.theme import Theme, save
 
 _NAMES = ("gaze", "random", "all")
@@ -46,7 +46,14 @@ def comparison_section(models: Mapping[str, Runs], folder: Path) -> Section | No
         )
         for name, (k, *values, heads) in published.MODELS.items()
     )
-    write_csv(folder / "models.csv", head, rows)
+    numbers = [
+        ((name, results["heads"], c["condition"], c["k"], "accuracy"), c["accuracy"])
+        for name, runs in steered.items()
+        for results in [runs[steer_vqa.EXPERIMENT].summary["results"]]
+        for c in results["conditions"]
+    ]
+    columns = ("model", "heads", "condition", "k", "measure")
+    write_estimates(folder / "models.csv", columns, numbers)
     note = (
         f"Published rows are those of {published.STUDY}: other models on other comics with "
         "another judge."
@@ -79,7 +86,7 @@ def _depth(scored: Mapping[str, Runs], folder: Path) -> FigureBlock:
         "Gaze heads by relative depth.",
         "Share of each model's gaze heads (its best 8.7%) by depth, from the first layer (0) to "
         f"the last (1). The band is where those of {published.MODEL} lie, as published.",
-        (write_csv(folder / "depth.csv", ("model", "layer", "gaze_heads"), rows),),
+        (write_csv(folder / "depth.csv", ("model", "layer", "count"), rows),),
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from gazeheads.study import published
 from gazeheads.study.experiments import natural
 from gazeheads.study.report import charts
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
 from gazeheads.study.report.numbers import Results, Runs, percent
 from gazeheads.study.report.sections import section
-from gazeheads.study.report.tables import write_csv
+from gazeheads.study.report.tables import Estimated, part, write_estimates
 from gazeheads.study.report.theme import save
 from gazeheads.study.report.variants import ANOTHER_MODEL
 
@@ -58,7 +60,7 @@ def natural_section(runs: Runs) -> Section:
         ),
         "Accuracy by size of the box.",
         f"Share of answers that name the object in the box pointed at; {source}.",
-        (write_csv(run.path / "objects.csv", head, rows),),
+        (_numbers(run.path / "objects.csv", results),),
     )
     note = (
         "Size classes are COCO's, of the box in pixels. A box that holds the centre of no image "
@@ -71,6 +73,20 @@ def natural_section(runs: Runs) -> Section:
         (f"Asked “{run.settings['prompt']}”, with the heads pointed at the box of one object.",),
         (figure, TableBlock(head, rows, f"{note} {ANOTHER_MODEL}"), *_left_out(results)),
     )
+
+
+def _numbers(path: Path, results: Results) -> Path:
+    """By size and heads how many objects are named; without heads what cannot be pointed at."""
+    rows: list[Estimated] = []
+    for own in results["classes"]:
+        named = own["accuracy"].items() if own["boxes"] else ()
+        size, heads = own["name"], results["heads"]
+        rows += [((size, name, heads.get(name), "named"), each) for name, each in named]
+        rows += [
+            ((size, None, None, measure), part(own.get(measure), own["boxes"]))
+            for measure in ("without_tokens", "cropped")
+        ]
+    return write_estimates(path, ("size", "condition", "k", "measure"), rows)
 
 
 def _share(own: Results, name: str) -> str:

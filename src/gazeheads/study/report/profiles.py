@@ -14,7 +14,7 @@ from gazeheads.study.report.numbers import Results
 from gazeheads.study.report.tables import write_csv
 from gazeheads.study.report.theme import Theme, save
 
-HEAD = ("condition", "heads", "panel_steered_to", "panel_described", "answers")
+HEAD = ("condition", "k", "target", "panel", "count")
 
 
 def profile_blocks(
@@ -37,7 +37,7 @@ def profile_blocks(
     rest = unsteered["strips"] - sum(unsteered["by_panel"])
     said = [*unsteered["by_panel"], rest]
     rows += [
-        ("unsteered", 0, "", _panel(place, panels + 1), count)
+        ("unsteered", 0, None, _panel(place, panels + 1), count)
         for place, count in enumerate(said, 1)
     ]
     return (
@@ -52,8 +52,8 @@ def profile_blocks(
     )
 
 
-def _panel(place: int, places: int) -> str:
-    return "none" if place == places else str(place)
+def _panel(place: int, places: int) -> int | None:
+    return None if place == places else place
 
 
 def _tables(theme: Theme, conditions: Sequence[Results], said: Sequence[int]) -> Figure:

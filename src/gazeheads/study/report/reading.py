@@ -17,7 +17,7 @@ from gazeheads.study.report.figures import WIDTH
 from gazeheads.study.report.numbers import Results, Runs, percent
 from gazeheads.study.report.reading_map import flips_by_panel, layer_sentence, patching_map
 from gazeheads.study.report.sections import section
-from gazeheads.study.report.tables import write_csv
+from gazeheads.study.report.tables import Estimated, number, part, write_estimates
 from gazeheads.study.report.theme import Theme, save
 from gazeheads.study.report.variants import ANOTHER_MODEL
 
@@ -49,7 +49,11 @@ def directions_section(runs: Runs) -> Section:
 
 def _positions(folder: Path, positions: Results) -> FigureBlock:
     layer = positions["layer"]
-    rows = [(i, f"{score:.6f}") for i, score in enumerate(positions["silhouette"])]
+    count = len(positions["panels"])
+    rows = [
+        ((layer_, "silhouette"), number(score, count))
+        for layer_, score in enumerate(positions["silhouette"])
+    ]
     return FigureBlock(
         save(folder, "positions", lambda theme: _positions_figure(theme, positions)),
         "States by panel asked about, and silhouette score by layer.",
@@ -57,7 +61,7 @@ def _positions(folder: Path, positions: Results) -> FigureBlock:
         "coloured by the panel asked about. Right: how well they are told apart, layer by layer. "
         f"The silhouette of {published.MODEL}, another model, peaks at layer "
         f"{published.SILHOUETTE_LAYER} of {published.LAYERS}.",
-        (write_csv(folder / "silhouette.csv", ("layer", "silhouette"), rows),),
+        (write_estimates(folder / "silhouette.csv", ("layer", "measure"), rows),),
     )
 
 
@@ -124,18 +128,7 @@ def _unread(main: Results) -> str:
 def _by_layer(folder: Path, layouts: Sequence[Results]) -> FigureBlock:
     layers = range(len(layouts[0]["by_layer"]))
     lines = {own["name"]: [rate["value"] for rate in own["by_layer"]] for own in layouts}
-    rows = [
-        (
-            own["name"],
-            layer,
-            *(f"{own['by_layer'][layer][x]:.6f}" for x in ("value", "low", "high")),
-            own["gap"][layer],
-            own["gap_unsteered"],
-        )
-        for own in layouts
-        for layer in layers
-    ]
-    head = ("labels", "layer", "flips", "low", "high", "logit_difference", "unsteered_difference")
+    rows = [row for own in layouts for row in _flips(own)]
     return FigureBlock(
         save(
             folder,
@@ -147,8 +140,16 @@ def _by_layer(folder: Path, layouts: Sequence[Results]) -> FigureBlock:
         "Flip rate by layer.",
         "Share of answers about the first panel that flip when the direction is added after one "
         "layer. The file also has the difference of the two labels' logits.",
-        (write_csv(folder / "flips.csv", head, rows),),
+        (write_estimates(folder / "flips.csv", ("variant", "layer", "measure"), rows),),
     )
+
+
+def _flips(own: Results) -> list[Estimated]:
+    """Flips and difference of the logits by layer; without a layer that of plain questions."""
+    name, count = own["name"], own["by_layer"][0]["total"]
+    flips = [((name, i, "flips"), rate) for i, rate in enumerate(own["by_layer"])]
+    gaps = [((name, i, "logit_difference"), number(gap, count)) for i, gap in enumerate(own["gap"])]
+    return [*flips, *gaps, ((name, None, "logit_difference"), number(own["gap_unsteered"], count))]
 
 
 def _flip_table(model: str, layouts: Sequence[Results]) -> TableBlock:
@@ -184,14 +185,11 @@ def _orders_table(folder: Path, orders: Sequence[Results]) -> TableBlock:
         return own[0] / own[1] if own[1] else 0.0
 
     rows = [
-        (
-            "-".join(map(str, own["order"])),
-            f"{rate(own['steered']):.4f}",
-            f"{rate(own['prompted']):.4f}",
-        )
+        (("-".join(map(str, own["order"])), kind), part(*own[kind]))
         for own in orders
+        for kind in ("steered", "prompted")
     ]
-    write_csv(folder / "orders.csv", ("order", "steered", "prompted"), rows)
+    write_estimates(folder / "orders.csv", ("order", "measure"), rows)
     reverse, *others = orders
     steered = [rate(own["steered"]) for own in others]
     prompted = [rate(own["prompted"]) for own in others]

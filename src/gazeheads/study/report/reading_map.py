@@ -13,7 +13,7 @@ from gazeheads.figure_text import shown
 from gazeheads.study.report.blocks import FigureBlock
 from gazeheads.study.report.figures import WIDTH
 from gazeheads.study.report.numbers import Results
-from gazeheads.study.report.tables import write_csv
+from gazeheads.study.report.tables import number, part, write_estimates
 from gazeheads.study.report.theme import Theme, save
 
 FLIPPING, STILL = 0.9, 0.05
@@ -49,12 +49,11 @@ def _layers(layers: Sequence[int]) -> str:
 def flips_by_panel(folder: Path, tried: Sequence[Results]) -> FigureBlock:
     """Directions by the panel they were found on: flips by layer."""
     rows = [
-        (own["name"], layer, f"{rate['value']:.6f}", f"{rate['low']:.6f}", f"{rate['high']:.6f}",
-         rate["total"])
+        ((own["name"], layer, "flips"), rate)
         for own in tried
         for layer, rate in enumerate(own["by_layer"])
-    ]  # fmt: skip
-    head = ("direction", "layer", "flips", "low", "high", "answers")
+    ]
+    head = ("direction", "layer", "measure")
     others = [
         f"{own['name']}: at most {max(rate['value'] for rate in own['by_layer']):.0%} of "
         f"{own['by_layer'][0]['total']}"
@@ -67,7 +66,7 @@ def flips_by_panel(folder: Path, tried: Sequence[Results]) -> FigureBlock:
         "A direction means one panel, not reverse reading in general: found on questions about a "
         "panel and tried on questions about the same panel of other strips, layer by layer. "
         f"Tried elsewhere ({'; '.join(others)}).",
-        (write_csv(folder / "flips_by_panel.csv", head, rows),),
+        (write_estimates(folder / "flips_by_panel.csv", head, rows),),
     )
 
 
@@ -89,13 +88,17 @@ def _short(name: str) -> str:
 
 def patching_map(folder: Path, patching: Results) -> FigureBlock:
     """Which token's state carries the order from the reverse prompt into the plain one."""
+    asked = patching["asked"]
     rows = [
-        (layer, place, word, patching["flips"][layer][place], patching["asked"],
-         patching["gap"][layer][place])
+        ((layer, place, word, measure), own)
         for layer in range(len(patching["flips"]))
         for place, word in enumerate(patching["words"])
-    ]  # fmt: skip
-    head = ("layer", "place", "word", "flips", "asked", "logit_difference")
+        for measure, own in (
+            ("flips", part(patching["flips"][layer][place], asked)),
+            ("logit_difference", number(patching["gap"][layer][place], asked)),
+        )
+    ]
+    head = ("layer", "place", "word", "measure")
     flips = np.array(patching["flips"])
     last = ", ".join(str(n) for n in flips[:, -1])
     others = int(flips[:, :-1].sum())
@@ -106,7 +109,7 @@ def patching_map(folder: Path, patching: Results) -> FigureBlock:
         f"read in reverse; image tokens are the same in both. Of {patching['asked']} answers flip "
         f"by layer, at the last token: {last}; at all other tokens together: {others}. Below: the "
         "logit of the reverse label over the plain one.",
-        (write_csv(folder / "patching.csv", head, rows),),
+        (write_estimates(folder / "patching.csv", head, rows),),
     )
 
 

@@ -28,7 +28,7 @@ def small_regions_section(runs: Runs) -> Section:
         )
         for way in WAYS
     )
-    numbers = [((each["name"], way), each["named"][way]) for each in own for way in WAYS]
+    numbers = [((each["name"], way, "named"), each["named"][way]) for each in own for way in WAYS]
     series = {way: [each["named"][way] for each in own] for way in _SHOWN}
     figure = FigureBlock(
         save(
@@ -44,7 +44,7 @@ def small_regions_section(runs: Runs) -> Section:
         ),
         "Objects named, by how many image tokens their box holds.",
         f"{run.settings['pictures']} drawn scenes of 448 x 448 pixels.",
-        (write_estimates(run.path / "small-regions.csv", ("tokens", "way"), numbers),),
+        (write_estimates(run.path / "small-regions.csv", ("tokens", "way", "measure"), numbers),),
     )
     text = (
         "A box without the centre of an image token cannot be pointed at. “Wider”: the box and "

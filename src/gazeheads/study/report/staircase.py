@@ -17,7 +17,7 @@ from gazeheads.study.report.blocks import (
     Tile,
     colour_of,
 )
-from gazeheads.study.report.controls import controls_blocks
+from gazeheads.study.report.controls import Distribution, controls_blocks
 from gazeheads.study.report.numbers import Results, Runs, percent
 from gazeheads.study.report.sections import headline_of, section
 from gazeheads.study.report.theme import save
@@ -78,16 +78,15 @@ def _registered(name: str, place: int) -> None:
             pieces, "The narration, coloured by the panel each sentence is about."
         )
         drawn = {
-            label: own
-            for label, own in (
-                ("weighted", results.get("controls")),
-                ("raw attention", results.get("controls_raw")),
+            label: Distribution(measure, len(results["heads"][GAZE]), own)
+            for label, measure, own in (
+                ("weighted", "tracking", results.get("controls")),
+                ("raw attention", "tracking_raw", results.get("controls_raw")),
             )
             if own is not None
         }
-        controls = controls_blocks(
-            run.path, "controls", drawn, results["chance"], "tokens on the panel told"
-        )
+        what = "tokens on the panel told"
+        controls = controls_blocks(run.path, drawn, results["chance"], what)
         blocks: tuple[Block, ...] = (figure, told, *controls, _table(results))
         return Section(name, _TITLES[name], _told(results), blocks)
 

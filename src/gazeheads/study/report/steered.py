@@ -17,7 +17,12 @@ from gazeheads.study.report.blocks import (
     example_of,
 )
 from gazeheads.study.report.confusion import confusion_blocks
-from gazeheads.study.report.controls import controls_blocks, controls_told, no_controls_told
+from gazeheads.study.report.controls import (
+    Distribution,
+    controls_blocks,
+    controls_told,
+    no_controls_told,
+)
 from gazeheads.study.report.numbers import Results, Runs, counts, followed, percent
 from gazeheads.study.report.sections import headline_of, section
 from gazeheads.study.report.theme import save
@@ -97,13 +102,13 @@ def conditions_section(runs: Runs) -> Section:
     )
     told = "; ".join(f"{figures.CONDITIONS[c['condition']]} {followed(c)}" for c in conditions)
     distributions = {
-        f"{c['k']} random heads": c["controls"] for c in conditions if c.get("controls")
+        f"{c['k']} random heads": Distribution("accuracy", c["k"], c["controls"])
+        for c in conditions
+        if c.get("controls")
     }
-    drawn = controls_blocks(
-        folder, "controls", distributions, results["chance"], "answers that follow"
-    )
+    drawn = controls_blocks(folder, distributions, results["chance"], "answers that follow")
     data = (
-        tables.write_conditions(folder, "conditions.csv", conditions),
+        tables.write_conditions(folder / "conditions.csv", conditions),
         tables.write_by_panel(folder, conditions),
     )
     bars = FigureBlock(

@@ -4,17 +4,39 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from gazeheads.errors import GazeheadsError
 from gazeheads.files import write_json, write_text
 from gazeheads.heads import HeadScores
+from gazeheads.study.report.columns import COLUMNS, ESTIMATE
+
+Estimated = tuple[tuple[Any, ...], Mapping[str, Any] | None]
+"""The cells that say what is estimated, and the estimate: a share or mean as a summary has it (see
+`stats`), or one of `part` and `number`; None leaves the row out."""
+_OUTCOMES = ("junk", "ties", "baseline_matches", "unjudged", "mixed_hits", "repeating_hits")
+"""Counts of answers in a summary; missing where the judge cannot tell."""
 
 
 def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
-    """Writes a table, atomically."""
-    return write_text(path, csv_text(head, rows))
+    """Writes a table with one value per cell, atomically.
+
+    Args:
+        path: of the file.
+        head: names of `COLUMNS`.
+        rows: cells; None leaves one empty.
+
+    Raises:
+        GazeheadsError: a column is not one of `COLUMNS`, or a cell is not of its kind.
+    """
+    if unknown := [name for name in head if name not in COLUMNS]:
+        raise GazeheadsError(f"{path.name}: no column {unknown[0]!r} is known")
+    cells = ([_cell(path, *pair) for pair in zip(head, row, strict=True)] for row in rows)
+    return write_text(path, csv_text(head, cells))
 
 
 def csv_text(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -26,27 +48,48 @@ def csv_text(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
-def write_estimates(
-    path: Path, head: Sequence[str], rows: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]
-) -> Path:
+def _cell(path: Path, name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str) == COLUMNS[name].number:
+        kind = "a number" if COLUMNS[name].number else "a text"
+        raise GazeheadsError(f"{path.name}: {name} is {kind}, not {value!r}")
+    return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def write_estimates(path: Path, head: Sequence[str], rows: Iterable[Estimated]) -> Path:
     """Estimates with one value per cell: value, low, high, and how many were counted.
 
     Args:
         path: of the CSV.
-        head: of the cells that say what is estimated.
-        rows: those cells, and the estimate of a share or a mean (see `stats`).
+        head: of the cells that say what is estimated; the last is `measure`.
+        rows: see `Estimated`.
     """
-    cells = (
-        (*what, own["value"], own["low"], own["high"], own.get("total", own.get("count")))
-        for what, own in rows
-    )
-    return write_csv(path, (*head, "value", "low", "high", "n"), cells)
+    cells = ((*what, *_numbers(own)) for what, own in rows if own is not None)
+    return write_csv(path, (*head, *ESTIMATE), cells)
+
+
+def _numbers(own: Mapping[str, Any]) -> tuple[Any, ...]:
+    total = own.get("total", own.get("count"))
+    if own.get("total") == 0:  # a share of nothing is no share
+        return None, None, None, 0
+    return own["value"], own.get("low"), own.get("high"), total
+
+
+def part(count: int | None, total: int) -> dict[str, Any] | None:
+    """A share of which only counts are kept: without an interval. None if it was not counted."""
+    return None if count is None else {"value": count / total if total else None, "total": total}
+
+
+def number(value: float | None, count: int | None = None) -> dict[str, Any] | None:
+    """A number without an interval, of so many observations. None if there is none."""
+    return None if value is None else {"value": value, "count": count}
 
 
 def write_scores(folder: Path, scores: HeadScores) -> Path:
     """Every head with its score, best first."""
-    rows = ((head.layer, head.head, f"{scores[head]:.6f}") for head in scores.ranking())
-    return write_csv(folder / "head-scores.csv", ("layer", "head", "gaze_score"), rows)
+    rows = ((head.layer, head.head, scores[head]) for head in scores.ranking())
+    return write_csv(folder / "head-scores.csv", ("layer", "head", "score"), rows)
 
 
 def write_matrices(folder: Path, scores: HeadScores, shown: int) -> Path:
@@ -64,53 +107,43 @@ def write_matrices(folder: Path, scores: HeadScores, shown: int) -> Path:
     return write_json(folder / "matrices.json", {"rows": "panel asked about", **data})
 
 
-def write_conditions(folder: Path, name: str, conditions: Sequence[dict[str, Any]]) -> Path:
-    """Accuracy by condition, with intervals and counts."""
-    head = (
-        "condition", "heads", "accuracy", "low", "high", "content_only", "content_low",
-        "content_high", "pairs", "junk", "ties", "baseline_matches",
-        "unjudged", "clean", "clean_low", "clean_high", "mixed_hits", "repeating_hits", "draws",
-        "draws_median", "draws_least", "draws_most", "draw_strips", "p",
-    )  # fmt: skip
-    rows = [
-        [
-            c["condition"], c["k"],
-            *(f"{c['accuracy'][x]:.6f}" for x in ("value", "low", "high")),
-            *(f"{c['content'][x]:.6f}" for x in ("value", "low", "high")),
-            c["pairs"], c["junk"], c["ties"], c["baseline_matches"],
-            c["unjudged"],
-            *_clean(c), *_draws(c),
-        ]
-        for c in conditions
-    ]  # fmt: skip
-    return write_csv(folder / name, head, rows)
+def write_conditions(path: Path, conditions: Iterable[Mapping[str, Any]]) -> Path:
+    """What became of the answers, condition by condition."""
+    rows = (row for condition in conditions for row in _outcomes(condition))
+    return write_estimates(path, ("condition", "k", "measure"), rows)
 
 
-def _clean(condition: dict[str, Any]) -> list[Any]:
-    own = condition.get("clean")
-    shares = [f"{own[x]:.6f}" for x in ("value", "low", "high")] if own else [""] * 3
-    counts = [condition.get(name) for name in ("mixed_hits", "repeating_hits")]
-    return [*shares, *("" if count is None else count for count in counts)]
+def write_variants(path: Path, variants: Iterable[Mapping[str, Any]]) -> Path:
+    """The same for every variant of a sweep."""
+    rows = (
+        ((variant["name"], *what), own)
+        for variant in variants
+        for condition in variant["conditions"]
+        for what, own in _outcomes(condition)
+    )
+    return write_estimates(path, ("variant", "condition", "k", "measure"), rows)
 
 
-def _draws(condition: dict[str, Any]) -> list[Any]:
-    own = condition.get("controls")
-    if own is None:
-        return [""] * 6
-    p = "" if own["p"] is None else f"{own['p']:.6f}"
-    range_ = (f"{own[x]:.6f}" for x in ("median", "least", "most"))
-    return [len(own["draws"]), *range_, own["strips"], p]
+def _outcomes(condition: Mapping[str, Any]) -> Iterator[Estimated]:
+    who, pairs = (condition["condition"], condition["k"]), condition["pairs"]
+    for measure in ("accuracy", "content", "clean"):
+        yield (*who, measure), condition.get(measure)
+    for measure in _OUTCOMES:
+        yield (*who, measure), part(condition.get(measure), pairs)
+    if (drawn := condition.get("controls")) is not None:
+        for measure in ("median", "least", "most"):
+            yield (*who, f"draws_{measure}"), number(drawn[measure], len(drawn["draws"]))
+        yield (*who, "p"), number(drawn["p"], len(drawn["draws"]))
 
 
-def write_by_panel(folder: Path, conditions: Sequence[dict[str, Any]]) -> Path:
-    """Accuracy by condition and target panel."""
-    rows = [
-        (c["condition"], c["k"], panel, *(f"{own[x]:.6f}" for x in ("value", "low", "high")))
+def write_by_panel(folder: Path, conditions: Iterable[Mapping[str, Any]]) -> Path:
+    """Accuracy by condition and panel steered to."""
+    rows = (
+        ((c["condition"], c["k"], panel, "accuracy"), own)
         for c in conditions
         for panel, own in enumerate(c["by_panel"], 1)
-    ]
-    head = ("condition", "heads", "panel", "accuracy", "low", "high")
-    return write_csv(folder / "by-panel.csv", head, rows)
+    )
+    return write_estimates(folder / "by-panel.csv", ("condition", "k", "target", "measure"), rows)
 
 
 def write_staircase(folder: Path, record: dict[str, Any]) -> Path:

@@ -8,10 +8,9 @@ from gazeheads.study import published
 from gazeheads.study.experiments import steer_vqa, sweeps
 from gazeheads.study.report import charts, figures, tables
 from gazeheads.study.report.blocks import Block, FigureBlock, Section, TableBlock
-from gazeheads.study.report.controls import controls_blocks, controls_told
+from gazeheads.study.report.controls import Distribution, controls_blocks, controls_told
 from gazeheads.study.report.numbers import Results, Runs, counts
 from gazeheads.study.report.sections import section
-from gazeheads.study.report.tables import write_csv
 from gazeheads.study.report.theme import save
 
 ANOTHER_MODEL = (
@@ -45,7 +44,7 @@ def k_section(runs: Runs) -> Section:
         f"{peak['k']} heads.",
         f"Accuracy by the study's rules against the number of heads steered, {pairs} answers each; "
         f"the dashed line is {published.MODEL} as published, by share of its own heads.",
-        (tables.write_conditions(run.path, "k-curve.csv", conditions),),
+        (tables.write_conditions(run.path / "k-curve.csv", conditions),),
     )
     return Section(
         "how-many",
@@ -109,7 +108,7 @@ def _registered(name: str, place: int) -> None:
             f"Accuracy by {xlabel}.",
             "Share of answers that follow, with 95% bootstrap intervals over strips; of random "
             "heads the median of all draws with their range.",
-            (write_csv(run.path / f"{short}.csv", head, rows),),
+            (tables.write_variants(run.path / f"{short}.csv", variants),),
         )
         note = ANOTHER_MODEL if known else ""
         return Section(short, title, (), (figure, TableBlock(head, rows, note, keys=2)))
@@ -143,11 +142,11 @@ def narration_section(runs: Runs) -> Section:
     results = run.summary["results"]
     table = conditions_table(run.path, results, published.NARRATION_ACCURACY)
     distributions = {
-        f"{c['k']} random heads": c["controls"] for c in results["conditions"] if c.get("controls")
+        f"{c['k']} random heads": Distribution("accuracy", c["k"], c["controls"])
+        for c in results["conditions"]
+        if c.get("controls")
     }
-    drawn = controls_blocks(
-        run.path, "controls", distributions, results["chance"], "texts that follow"
-    )
+    drawn = controls_blocks(run.path, distributions, results["chance"], "texts that follow")
     figure = _by_panel(run.path, run.summary["results"])
     text = (
         f"Asked “{run.settings['prompt']}” without being told which panel, the model describes "
@@ -178,7 +177,7 @@ def conditions_table(
         for c, told in zip(own, cells, strict=True)
     )
     head = ("heads steered", *named, f"published, K = {size}")
-    write_csv(folder / f"conditions{'' if k is None else f'-{k}'}.csv", head, rows)
+    tables.write_conditions(folder / f"conditions{'' if k is None else f'-{k}'}.csv", own)
     return TableBlock(head, rows, ANOTHER_MODEL)
 
 
@@ -186,12 +185,6 @@ def _by_panel(folder: Path, results: Results) -> FigureBlock:
     conditions = results["conditions"]
     panels = [str(n) for n in range(1, len(conditions[0]["by_panel"]) + 1)]
     series = {f"{c['condition']} heads": c["by_panel"] for c in conditions}
-    rows = [
-        (c["condition"], c["k"], panel, *(f"{own[x]:.6f}" for x in ("value", "low", "high")))
-        for c in conditions
-        for panel, own in zip(panels, c["by_panel"], strict=True)
-    ]
-    head = ("condition", "heads", "panel", "accuracy", "low", "high")
     return FigureBlock(
         save(
             folder,
@@ -202,5 +195,5 @@ def _by_panel(folder: Path, results: Results) -> FigureBlock:
         ),
         "Accuracy by panel.",
         "Share of narrations that describe the panel steered to, by panel. Dotted: chance.",
-        (write_csv(folder / "by-panel.csv", head, rows),),
+        (tables.write_by_panel(folder, conditions),),
     )
