@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gazeheads.steering import LiveSteering, LiveTarget, Schedule, Steering
     from gazeheads.trace import GazeTrace
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "GazeheadsError": "gazeheads.errors",

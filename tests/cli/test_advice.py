@@ -58,6 +58,7 @@ REACHED: dict[str, list[Words]] = {
     "cli/commands/locate.py": [("locate",)],
     "cli/commands/watch.py": [("watch",)],
     "cli/heads_options.py": HEADED,
+    "live/page.py": [("export", "web")],
     "cli/judge_options.py": JUDGED,
     "cli/main.py": [("discover",)],
     "cli/picture_tasks.py": [("describe",), ("compare",)],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +20,6 @@ pytest.importorskip("onnxscript", reason="needs pip install 'gazeheads[web]'")
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
-
-WEBGPU = re.compile(r"asyncify|webgpu")
 
 
 @pytest.mark.slow
@@ -154,12 +151,11 @@ def test_page_and_comic_tiny_are_a_small_download(tmp_path: Path) -> None:
 
     import gazeheads
     from gazeheads.export.web import WebSettings, export_web
-    from gazeheads.live.page import STATIC
+    from gazeheads.live.page import page_for
 
     vlm = gazeheads.load("comic-tiny")
     export_web(vlm, scores_of(vlm), tmp_path / "out", WebSettings(k=16), [])
-    # the runtime for WebGPU is fetched for models that need it only
-    page = [path for path in (STATIC / "assets").iterdir() if not WEBGPU.search(path.name)]
-    files = [*page, *(tmp_path / "out" / "model").iterdir()]
-    assert any(path.suffix == ".wasm" for path in page)
-    assert sum(len(gzip.compress(path.read_bytes(), 6)) for path in files) <= 12_000_000
+    page = {path: data for path, data in page_for("wasm").items() if path.startswith("assets/")}
+    files = [*page.values(), *(path.read_bytes() for path in (tmp_path / "out/model").iterdir())]
+    assert any(path.endswith(".wasm") for path in page)
+    assert sum(len(gzip.compress(data, 6)) for data in files) <= 12_000_000

@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 import onnx_ir as ir
 
+from gazeheads.live.shipped import whole_numbers
+
 Weights = Literal["float32", "float16", "int8", "int4"]
 KEPT = "patch_weight"
 """The matrix every pixel goes through stays as it is."""
@@ -34,7 +36,7 @@ def store(model: ir.Model, weights: Weights) -> None:
         if weights == "float16":
             _widened(model.graph, value, matrix.astype(np.float16), None)
         else:
-            _widened(model.graph, value, *_whole_numbers(matrix))
+            _widened(model.graph, value, *_closest(matrix))
 
 
 def is_matrix(value: ir.Value) -> bool:
@@ -48,15 +50,14 @@ def is_matrix(value: ir.Value) -> bool:
     return bool(uses) and not is_table and all(places.get(op) == place for op, place in uses)
 
 
-def _whole_numbers(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _closest(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """int8 numbers and the float32 scale of each row or column."""
     best: tuple[float, np.ndarray, np.ndarray] | None = None
     for axis in (0, 1):
-        scale = np.maximum(np.abs(matrix).max(axis, keepdims=True), 1e-12) / 127
-        whole = np.rint(matrix / scale).astype(np.int8)
+        whole, scale = whole_numbers(matrix, axis)
         error = float(np.square(whole * scale - matrix).sum())
         if best is None or error < best[0]:
-            best = error, whole, scale.astype(np.float32)
+            best = error, whole, scale
     if best is None:
         raise AssertionError("unreachable: there are two axes")
     return best[1], best[2]

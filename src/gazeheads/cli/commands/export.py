@@ -11,6 +11,7 @@ from gazeheads.cli.heads_options import HeadsAnyway
 from gazeheads.errors import GazeheadsError
 
 if TYPE_CHECKING:
+    from gazeheads.export.storing import Weights
     from gazeheads.heads import HeadScores
     from gazeheads.models import VLM
 
@@ -41,6 +42,10 @@ def web_command(
     dtype: Annotated[
         str, typer.Option(help="What the graphs compute in: float32 or float16.")
     ] = "float32",
+    runtime: Annotated[
+        Path | None,
+        typer.Option(help="ONNX Runtime for WebGPU, where the installation has none."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
 ) -> None:
     """Write a static folder: the demo's page and a model that runs in the browser."""
@@ -58,6 +63,9 @@ def web_command(
     if weights not in known:
         raise GazeheadsError(f"unknown weights {weights!r}: use one of {', '.join(known)}")
     check_free(out)
+    if runtime is not None and weights != "int4":
+        raise GazeheadsError("--runtime is of WebGPU, which --weights int4 alone uses")
+    page = _page(known[weights], runtime)
     scores = read_scores(heads) if heads is not None else None
     if dtype not in ("float32", "float16"):
         raise GazeheadsError(f"unknown dtype {dtype!r}: use float32 or float16")
@@ -70,7 +78,6 @@ def web_command(
                 vlm, scores, best = _half(model, scores, k, heads_anyway)
         settings = WebSettings(known[weights], k=best, seed=seed)
         strips = draw_strips(CHECKED_STRIPS, CHECK_SEED + seed)
-        page = _page()
         found = export_web(vlm, scores, out, settings, strips, page, bars.busy)
     for each in found:
         line = f"{each.name}: {each.equal} of {each.tokens} tokens equal, logits differ by at most "
@@ -95,10 +102,10 @@ def _half(
     return vlm, own, len(best_heads(own, k))
 
 
-def _page() -> dict[str, bytes]:
-    """The page's files, without the model that ships with it; none if the page was not built."""
-    from gazeheads.live.page import STATIC, page_files
+def _page(weights: Weights, runtime: Path | None) -> dict[str, bytes]:
+    """The page's files for a model; none if the page was not built."""
+    from gazeheads.live.page import STATIC, page_for
 
     if not (STATIC / "index.html").is_file():
         return {}
-    return {path: data for path, data in page_files().items() if not path.startswith("model/")}
+    return page_for("webgpu" if weights == "int4" else "wasm", runtime=runtime)
