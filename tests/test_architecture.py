@@ -13,7 +13,7 @@ import gazeheads
 ROOT = Path(gazeheads.__file__).parent
 VALUES = {
     "errors", "files", "prompts", "heads", "head_set", "regions", "gazeheads", "figure_text",
-    "progress", "control_draws",
+    "progress", "control_draws", "frames",
 }  # fmt: skip
 """Plain values: anybody may know them."""
 MAY_KNOW: dict[str, set[str]] = {
@@ -37,13 +37,15 @@ MAY_KNOW: dict[str, set[str]] = {
     "head_set": {"errors", "files"},
     "control_draws": {"head_set"},
     "heads_registry": {"errors", "files", "head_set"},
-    "heads": {"errors", "files", "head_set", "control_draws"},
+    "frames": {"errors"},
+    "heads": {"errors", "files", "head_set", "control_draws", "frames"},
     "regions": {"errors", "boxes", "masks", "uncovered", "panel_columns"},
     "panel_columns": set(),
     "figure_text": {"errors", "files"},
     "spans": {"errors"},
     "trace_figures": VALUES,
-    "trace": VALUES | {"trace_figures"},
+    "panel_trace": VALUES | {"trace_figures"},
+    "trace": VALUES | {"trace_figures", "panel_trace"},
     "trace_files": VALUES | {"trace"},
     "attention": VALUES,
     "live_steering": VALUES | {"attention"},
@@ -64,6 +66,7 @@ MAY_KNOW: dict[str, set[str]] = {
     | {"attention", "steering", "trace", "models", "residual", "discovery", "data", "judges"}
     | {"services", "data.written", "boxes", "locating", "heads_by_default"},
     "tiny": VALUES | {"data", "models"},
+    "results": VALUES | {"study", "judges"},
     # edges: they know everything below, and nobody knows them
     "study.report": VALUES | {"study", "data", "judges", "locating"},
     "transcript": VALUES | {"trace", "spans"},

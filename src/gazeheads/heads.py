@@ -7,13 +7,17 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from gazeheads.control_draws import draw_matched
 from gazeheads.files import write_json
+from gazeheads.frames import frame_of_heads
 from gazeheads.head_set import FORMAT, Head, HeadError, HeadSet, HeadsWarning, read_heads_file
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["Head", "HeadError", "HeadScores", "HeadSet", "HeadsWarning", "Pool"]
 
@@ -250,6 +254,10 @@ class HeadScores:
         before = {"model": self.model, "fingerprint": self.fingerprint}
         now = {"model": model, "fingerprint": fingerprint, "found_in": before}
         return replace(self, provenance={**self.provenance, **now})
+
+    def to_dataframe(self) -> DataFrame:
+        """Per head, best first: `rank`, `layer`, `head`, `score`, `living`, `q`; needs pandas."""
+        return frame_of_heads(self.ranking(), score=self.scores, living=self.living, q=self.q)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes scores, matrices and provenance as JSON, atomically."""

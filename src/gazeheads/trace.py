@@ -13,12 +13,17 @@ import numpy as np
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.figure_text import png_uri, save_figure
+from gazeheads.frames import data_frame
 from gazeheads.heads import Head, HeadSet
+from gazeheads.panel_trace import PanelTrace
 from gazeheads.regions import ImageTokens, Region, Rule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
     from PIL import Image
+
+__all__ = ["ELSEWHERE", "GazeTrace", "HasRegions", "PanelTrace", "TraceError", "regions_of"]
 
 ELSEWHERE = "elsewhere"
 """The image outside all regions."""
@@ -246,6 +251,28 @@ class GazeTrace:
             )
         return self.image
 
+    def to_dataframe(self) -> DataFrame:
+        """One row per step, head and image token.
+
+        Columns: `step`, `piece`, `steered_to`, `layer`, `head`, `token` (from 0), `image` (which
+        of the prompt), the token's box `x0`, `y0`, `x1`, `y1` in pixels, `attention` (raw mass)
+        and `norm` (of the value vector; missing where none was recorded).
+
+        Raises:
+            GazeheadsError: pandas is not installed.
+        """
+        step, head, token = (part.ravel() for part in np.indices(self.attention.shape))
+        pieces, to = np.array(self.pieces, dtype=object), self.steered_to or [None] * len(self)
+        norms = np.nan if self.norms is None else self.norms[head, token]
+        layers, numbers = np.array(self.heads).reshape(-1, 2).T
+        box = dict(zip(("x0", "y0", "x1", "y1"), self.tokens.boxes[token].T, strict=True))
+        return data_frame(
+            {"step": step, "piece": pieces[step], "steered_to": np.array(to, dtype=object)[step],
+             "layer": layers[head], "head": numbers[head], "token": token,
+             "image": self.tokens.image_index[token], **box,
+             "attention": self.attention.ravel(), "norm": norms}
+        )  # fmt: skip
+
     def _repr_html_(self) -> str:
         """In a notebook: the text, and its contact sheet if the picture is known."""
         about = f"GazeTrace: {len(self)} tokens, {len(self.heads)} heads"
@@ -253,44 +280,3 @@ class GazeTrace:
         if self.image is None or not len(self):
             return shown
         return shown + f'<img alt="{escape(about)}" src="{png_uri(self.plot())}">'
-
-
-@dataclass(frozen=True, eq=False)
-class PanelTrace:
-    """Attention per step and region.
-
-    Attributes:
-        values: (steps, R).
-        names: of the R regions.
-        pieces: text each step added.
-        normalised: whether every step sums to 1.
-    """
-
-    values: np.ndarray
-    names: tuple[str, ...]
-    pieces: tuple[str, ...]
-    normalised: bool = True
-
-    def gaze(self) -> np.ndarray:
-        """(steps,) index of the region looked at most, from 0."""
-        return np.asarray(self.values.argmax(1))
-
-    def plot(
-        self, path: str | os.PathLike[str] | None = None, title: str = "", what: str = "panel"
-    ) -> Figure:
-        """The staircase: one line per region over the steps, the gaze as a strip of colour below.
-
-        Args:
-            path: also save the figure there; the ending chooses the format.
-            title: above the figure.
-            what: the regions are.
-
-        Raises:
-            GazeheadsError: the figure cannot be saved.
-        """
-        from gazeheads.trace_figures import staircase  # noqa: PLC0415 - figures need traces
-
-        figure = staircase(self, title, what)
-        if path is not None:
-            save_figure(figure, path, dpi=150)
-        return figure

@@ -54,6 +54,18 @@ class Generation:
     steered_to: tuple[str | None, ...]
     trace: GazeTrace | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Text, tokens and what each was steered to as JSON values.
+
+        A trace is told by its `heads` and `pieces` alone: `trace_files.save_trace` keeps it whole,
+        `GazeTrace.to_dataframe` as a table.
+        """
+        told = {"text": self.text, "tokens": list(self.tokens), "steered_to": list(self.steered_to)}
+        if self.trace is None:
+            return told
+        heads, pieces = [str(head) for head in self.trace.heads], list(self.trace.pieces)
+        return {**told, "trace": {"heads": heads, "pieces": pieces}}
+
 
 class Piece(NamedTuple):
     """A streamed token: its text, what it was steered to, and (heads, T) attention if watched."""
