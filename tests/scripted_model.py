@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,9 @@ import numpy as np
 from gazeheads.data.drawn.captions import headline
 from gazeheads.data.strip import Strip
 from gazeheads.heads import Head, HeadScores
+from gazeheads.study.experiments import steer_vqa
+from gazeheads.study.experiments.steer_vqa import SteerVqaSettings
+from gazeheads.study.runs import RunFolder, RunOptions
 
 GAZE = (Head(2, 1), Head(1, 3))
 LAYERS, HEADS = 4, 4
@@ -57,3 +61,16 @@ class ScriptedVlm:
         if set(GAZE) <= set(steering.heads):
             return headline(strip.truths[strip.regions.index(steering.target)])
         return headline(strip.truths[0])
+
+
+def steered(
+    out: Path,
+    strips: list[Strip],
+    name: str = "scripted",
+    settings: SteerVqaSettings | None = None,
+    judge: Any = None,
+) -> RunFolder:
+    """A run of `steer-vqa` on this model; default: two heads of every condition."""
+    vlm: Any = ScriptedVlm(strips, [], name)
+    asked = settings or SteerVqaSettings((2,))
+    return steer_vqa.run(vlm, strips, scores(name), asked, RunOptions(out), judge=judge)

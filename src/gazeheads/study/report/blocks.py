@@ -40,12 +40,14 @@ class TableBlock:
         caption: what is to be said of it.
         keys: how many of the first columns say together what a row is about; a page keeps them
             in sight.
+        title: above the table, where a section has several.
     """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
     keys: int = 1
+    title: str = ""
     kind: str = "table"
 
 

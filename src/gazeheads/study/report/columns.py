@@ -34,6 +34,8 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "count": Column("a number of things: answers of that kind, heads of that layer"),
         # under what
         "model": Column("name of the model", False),
+        "run": Column("title of the run's chapter in the report", False),
+        "experiment": Column("name of the experiment", False),
         "heads": Column("heads of the model"),
         "condition": Column("the heads steered: `gaze`, `random`, `all`, a ranking's name", False),
         "other": Column("the ranking compared with", False),

@@ -24,7 +24,7 @@ _KINDS = {".csv": "text/csv", ".json": "application/json"}
 class Pictures:
     """The pictures of strips in one page: each is there once, however many runs show it.
 
-    A picture is a rule of CSS that sets `--picture`, so that everything of its class shows it.
+    A picture is a rule of CSS: every `.crop` below an element of its class shows it.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,9 @@ class Pictures:
     @property
     def css(self) -> str:
         """The rules of all pictures named so far."""
-        return "\n".join(f".{name}{{--picture:url({uri})}}" for name, uri in self._rules.items())
+        return "\n".join(
+            f".{name} .crop{{background-image:url({uri})}}" for name, uri in self._rules.items()
+        )
 
 
 def figure_uri(figure: SavedFigure, theme: Theme) -> str:

@@ -67,7 +67,7 @@ def comparison_section(models: Mapping[str, Runs], folder: Path) -> Section | No
 def _ours(name: str, runs: Runs) -> tuple[str, ...]:
     results = runs[steer_vqa.EXPERIMENT].summary["results"]
     by_name = {c["condition"]: c for c in results["conditions"]}
-    k, heads = by_name["gaze"]["k"], results["heads"]
+    k, heads = by_name.get("gaze", results["conditions"][0])["k"], results["heads"]
     shown = (
         percent(by_name[each]["accuracy"], interval=True) if each in by_name else "not run"
         for each in _NAMES

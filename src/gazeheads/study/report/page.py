@@ -17,12 +17,14 @@ from gazeheads.files import write_text
 from gazeheads.study.experiment import registry
 from gazeheads.study.report import embedding
 from gazeheads.study.report.blocks import Section, TableBlock, Tile
+from gazeheads.study.report.chapters import Bundle, bundles_of
 from gazeheads.study.report.glossary import Explained, terms
 from gazeheads.study.report.models import comparison_section
 from gazeheads.study.report.sections import headline, sections_of
+from gazeheads.study.report.side_by_side import side_by_side
 from gazeheads.study.report.tables import csv_text
 from gazeheads.study.report.theme import DARK, LIGHT
-from gazeheads.study.runs import RunError, RunFolder
+from gazeheads.study.runs import RunFolder
 
 _LONG = ("head_sets", "variants", "layouts")
 """Settings too long to be shown; they stand in summary.json."""
@@ -31,7 +33,7 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Chapter:
-    """Runs that belong together: everything about one model.
+    """Runs that belong together; see `chapters.Bundle`.
 
     Attributes:
         model: its name.
@@ -50,7 +52,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class ContentsLine:
-    """A line of the contents; `chapter`: it begins one."""
+    """A line of the contents; `chapter`: it begins one, or belongs to none of several."""
 
     id: str
     title: str
@@ -63,27 +65,28 @@ def write_report(runs: Sequence[RunFolder], path: str | os.PathLike[str]) -> Pat
     The page is whole: figures, pictures and the files with the numbers are inside.
 
     Args:
-        runs: finished runs, of one model or several.
+        runs: finished runs; of several models, or of one experiment with several settings, they
+            stand side by side too.
         path: of the page.
 
     Raises:
         GazeheadsError: a run is not finished, or something can't be written.
     """
     target = Path(path)
-    models = _by_model(runs)
+    bundles = bundles_of(runs)
     for run in runs:
         if (experiment := registry().get(run.experiment)) is not None:
             experiment.settings_of(run)  # raises if they are damaged
-    chapters = [_chapter(model, own, i) for i, (model, own) in enumerate(models.items(), 1)]
-    comparison = comparison_section(models, target.parent / "models") if len(models) > 1 else None
+    chapters = [_chapter(bundle, i) for i, bundle in enumerate(bundles, 1)]
+    compared = _compared(bundles, target.parent)
     page = (
         _environment([run.path for run in runs])
         .get_template("page.html.j2")
         .render(
             models=list(dict.fromkeys(chapter.model for chapter in chapters)),
             chapters=chapters,
-            comparison=comparison,
-            contents=_contents(chapters, comparison),
+            compared=compared,
+            contents=_contents(chapters, compared),
             glossary=terms(),
             runs=[_about(run, target) for run in runs],
             css=_inline("page.css"),
@@ -124,14 +127,24 @@ def _table_uri(block: TableBlock) -> str:
     return embedding.text_uri(csv_text(block.head, block.rows), "text/csv")
 
 
-def _contents(chapters: Sequence[Chapter], comparison: Section | None) -> list[ContentsLine]:
-    entries = [] if comparison is None else [ContentsLine(comparison.id, comparison.title)]
+def _compared(bundles: Sequence[Bundle], folder: Path) -> list[Section]:
+    """Sections about several chapters at once; their figures go into folders beside the page."""
+    found = [side_by_side(bundles, folder / "side-by-side")]
+    if len({bundle.model for bundle in bundles}) > 1:
+        by_title = {bundle.title: bundle.runs for bundle in bundles}
+        found = [comparison_section(by_title, folder / "models"), *found]
+    return [section for section in found if section is not None]
+
+
+def _contents(chapters: Sequence[Chapter], compared: Sequence[Section]) -> list[ContentsLine]:
+    entries = [ContentsLine(section.id, section.title) for section in compared]
     for chapter in chapters:
         if len(chapters) > 1:
             entries.append(ContentsLine(f"{chapter.prefix}chapter", chapter.title, chapter=True))
         entries += [ContentsLine(chapter.prefix + own.id, own.title) for own in chapter.sections]
-    last = ContentsLine("glossary", "Words"), ContentsLine("settings", "How this was made")
-    return [*entries, *last]
+    several = len(chapters) > 1
+    last = {"glossary": "Words", "settings": "How this was made"}
+    return [*entries, *(ContentsLine(name, title, several) for name, title in last.items())]
 
 
 def _whole(cell: str) -> Markup:
@@ -141,25 +154,10 @@ def _whole(cell: str) -> Markup:
     )
 
 
-def _by_model(runs: Sequence[RunFolder]) -> dict[str, dict[str, RunFolder]]:
-    """Runs by model and experiment."""
-    models: dict[str, dict[str, RunFolder]] = {}
-    for run in runs:
-        own = models.setdefault(run.model, {})
-        if run.experiment in own:
-            raise RunError(
-                f"{own[run.experiment].path} and {run.path} are the same experiment on the same "
-                "model: report them one by one"
-            )
-        own[run.experiment] = run
-    if not models:
-        raise RunError("no runs to report")
-    return models
-
-
-def _chapter(model: str, runs: dict[str, RunFolder], number: int) -> Chapter:
+def _chapter(bundle: Bundle, number: int) -> Chapter:
     prefix = "" if number == 1 else f"r{number}-"
-    return Chapter(model, model, prefix, tuple(headline(runs)), tuple(sections_of(runs)))
+    tiles, sections = tuple(headline(bundle.runs)), tuple(sections_of(bundle.runs))
+    return Chapter(bundle.model, bundle.title, prefix, tiles, sections)
 
 
 def _about(run: RunFolder, page: Path) -> dict[str, Any]:

@@ -124,6 +124,17 @@ def write_variants(path: Path, variants: Iterable[Mapping[str, Any]]) -> Path:
     return write_estimates(path, ("variant", "condition", "k", "measure"), rows)
 
 
+def write_runs(path: Path, runs: Iterable[tuple[str, str, Iterable[Mapping[str, Any]]]]) -> Path:
+    """The same for conditions of several runs: (title of the run, experiment, conditions)."""
+    rows = (
+        ((title, experiment, *what), own)
+        for title, experiment, conditions in runs
+        for condition in conditions
+        for what, own in _outcomes(condition)
+    )
+    return write_estimates(path, ("run", "experiment", "condition", "k", "measure"), rows)
+
+
 def _outcomes(condition: Mapping[str, Any]) -> Iterator[Estimated]:
     who, pairs = (condition["condition"], condition["k"]), condition["pairs"]
     for measure in ("accuracy", "content", "clean"):
