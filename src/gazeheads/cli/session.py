@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gazeheads.cli.cluster_options import Cluster, Ray, RayCores
 from gazeheads.cli.heads_options import HeadsAnyway
 from gazeheads.cli.judge_options import (
     Choice,
@@ -60,6 +61,8 @@ class Common:
     judge_base_url: JudgeBaseUrl = None
     judge_key_env: JudgeKeyEnv = None
     shard: Annotated[str | None, typer.Option(help="Do only this share, for example 2/4.")] = None
+    ray: Ray = None
+    ray_cores: RayCores = None
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False
 
     @property
@@ -80,12 +83,14 @@ class Session:
     Everything that can be wrong in the options is found out before the model is loaded.
     """
 
-    def __init__(self, common: Common, bars: ProgressBars) -> None:
+    def __init__(self, common: Common, bars: ProgressBars, cluster: Cluster | None = None) -> None:
         from gazeheads.cli import resolve
         from gazeheads.study.runs import Shard, check_writable
 
         self.common, self.bars = common, bars
         self.shard = Shard.parse(common.shard)
+        self.cluster = cluster or Cluster(common.ray, common.ray_cores)
+        self.cluster.check(self.shard is not None, common.judge is Name.llm)
         check_writable(common.out)
         self._given = None
         if common.strips is not None:
@@ -95,11 +100,11 @@ class Session:
     def limited(self, strips: int) -> Session:
         """The same with at most so many strips."""
         few = min(strips, self.common.limit)
-        return Session(replace(self.common, limit=few), self.bars)
+        return Session(replace(self.common, limit=few), self.bars, self.cluster)
 
     def of(self, model: str) -> Session:
         """The same with another model."""
-        return Session(replace(self.common, model=model), self.bars)
+        return Session(replace(self.common, model=model), self.bars, self.cluster)
 
     def only_whole(self, name: str) -> None:
         """Raises GazeheadsError if a shard was asked of what ends in a report."""
@@ -145,8 +150,8 @@ class Session:
         """Where runs go and how."""
         from gazeheads.study.runs import RunOptions
 
-        own = self.common
-        return RunOptions(own.out, None, own.fresh, own.batch_size, self.shard)
+        own, workers = self.common, self.cluster.workers
+        return RunOptions(own.out, None, own.fresh, own.batch_size, self.shard, workers=workers)
 
     @cached_property
     def context(self) -> ExperimentContext:

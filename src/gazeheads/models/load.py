@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
@@ -24,6 +25,7 @@ from gazeheads.models.processing import adjust, load_processor
 from gazeheads.models.vlm import VLM
 
 COMIC_TINY = "comic-tiny"
+_LOADED: WeakKeyDictionary[VLM, tuple[str | os.PathLike[str], dict[str, Any]]] = WeakKeyDictionary()
 
 
 def load(name_or_path: str | os.PathLike[str], **options: Any) -> VLM:
@@ -66,7 +68,32 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> VLM:
     vlm = VLM(model.eval(), processor, family, name, wanted.fit, wanted.template)
     if wanted.check:
         check_model(vlm)
+    _LOADED[vlm] = name_or_path, options
     return vlm
+
+
+def load_again(vlm: VLM) -> tuple[str, dict[str, Any]]:
+    """What `load` is given in another process for the same model in the same precision.
+
+    Raises:
+        ModelError: it was made by `wrap`, which nobody else can repeat, or lies on several devices.
+    """
+    if vlm not in _LOADED:
+        raise ModelError(
+            f"{vlm.name!r} was not loaded by its name, so no other process can load it: use "
+            "gazeheads.load, or leave workers out"
+        )
+    name, options = _LOADED[vlm]
+    if options.get("device_map") is not None:
+        raise ModelError(
+            "a worker has one device, and --device-map spreads a model over several: leave it out"
+        )
+    path = Path(name).expanduser()
+    place = (
+        str(path.resolve()) if os.fspath(name) != COMIC_TINY and path.is_dir() else os.fspath(name)
+    )
+    dtype = None if options.get("quantization") else vlm.model.dtype
+    return place, {**options, "dtype": options.get("dtype") or dtype}
 
 
 def _checkpoint(

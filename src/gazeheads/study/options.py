@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gazeheads.progress import Progress
 from gazeheads.study.disk import RunError
+from gazeheads.study.workers import ThisProcess, Workers
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class RunOptions:
         shard: do only this share of the work.
         place: a folder below that of the run, for one that other runs build on.
         renewed: folders that were started over already: once, however many runs build on one.
+        workers: who does the units of work.
     """
 
     out: str | os.PathLike[str]
@@ -62,3 +65,8 @@ class RunOptions:
     shard: Shard | None = None
     place: str | None = None
     renewed: set[Path] = field(default_factory=set, compare=False, repr=False)
+    workers: Workers = field(default_factory=ThisProcess, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a worker elsewhere reports to nobody, and has no workers of its own
+        return {**self.__dict__, "progress": None, "workers": ThisProcess()}

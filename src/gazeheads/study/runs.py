@@ -36,15 +36,9 @@ from gazeheads.study.folder_names import folder_of
 from gazeheads.study.identity import IDENTITY, differences
 from gazeheads.study.options import RunOptions, Shard
 from gazeheads.study.schema import SettingsFile, ShardSummary, SummaryFile
+from gazeheads.study.workers import ThisProcess, Workers
 
-__all__ = [
-    "RunError",
-    "RunFolder",
-    "RunOptions",
-    "Shard",
-    "check_writable",
-    "folder_of",
-]
+__all__ = ["RunError", "RunFolder", "RunOptions", "Shard", "check_writable", "folder_of"]
 
 Item = TypeVar("Item")
 
@@ -77,6 +71,7 @@ class RunFolder:
         self._check = partial(schema.check_record, schema.record_type(self.experiment))
         self.records, self._whole = read_records(path / RECORDS, self._check)
         self._handle = handle
+        self._workers: Workers = ThisProcess()
         self._planned = 0  # units of all calls of `work`
 
     @classmethod
@@ -127,6 +122,7 @@ class RunFolder:
                 )
                 write_json(path / SETTINGS, schema.file_of(begun))
             run = cls(path, handle)
+            run._workers = options.workers
             run._check_same(asked, versions, identity)
             os.ftruncate(handle, run._whole)
         except BaseException:
@@ -196,19 +192,20 @@ class RunFolder:
             raise RunError(f"two units of work have the same name: {twice[0]!r}")
         first = self._planned
         self._planned += len(units)
-        starts = list(range(0, len(units), at_once))
+        every = list(enumerate(units))
+        parts = [every[start : start + at_once] for start in range(0, len(units), at_once)]
         if self.shard is not None and not shared:
-            starts = starts[self.shard.number - 1 :: self.shard.count]
-        total = sum(len(units[start : start + at_once]) for start in starts)
-        done = 0
-        for start in starts:
-            part = list(enumerate(units))[start : start + at_once]
-            if any(name not in self.records for _, (name, _) in part):
-                made = do([item for _, (_, item) in part])
-                for (place, (name, _)), record in zip(part, made, strict=True):
-                    if name not in self.records:
-                        self.append(name, {"number": first + place, **record})
-            done += len(part)
+            parts = parts[self.shard.number - 1 :: self.shard.count]
+        total = sum(map(len, parts))
+        parts = [part for part in parts if any(name not in self.records for _, (name, _) in part)]
+        done = total - sum(map(len, parts))
+        if progress is not None and done:
+            progress(done, total)
+        for which, made in self._workers.done(do, [[unit[1] for _, unit in p] for p in parts]):
+            for (place, (name, _)), record in zip(parts[which], made, strict=True):
+                if name not in self.records:
+                    self.append(name, {"number": first + place, **record})
+            done += len(parts[which])
             if progress is not None:
                 progress(done, total)
 

@@ -122,7 +122,9 @@ def with_options_in_common(work: Work) -> Callable[..., None]:
 
         common = Common(**{parameter.name: given.pop(parameter.name) for parameter in shared})
         with terminal.ProgressBars() as bars:
-            runs = work(Session(common, bars), **given)
+            session = Session(common, bars)
+            with session.cluster:
+                runs = work(session, **given)
         if runs:
             tables_of(runs)
 

@@ -115,9 +115,11 @@ def run(context: ExperimentContext, heads: HeadSet, settings: SmallRegionsSettin
         "head_sets": {GAZE: [str(head) for head in heads]},
     }
 
+    batch = context.options.batch_size
+
     def work(folder: RunFolder) -> list[Work[NaturalPicture]]:
         def do(part: Sequence[NaturalPicture]) -> list[dict[str, Any]]:
-            return [_record(vlm, part[0], heads, settings, context.options.batch_size)]
+            return [_record(vlm, part[0], heads, settings, batch)]
 
         return [Work([(each.id, each) for each in pictures], do)]
 
