@@ -36,6 +36,7 @@ def options_of(command: Any) -> set[str]:
 
 OPTIONS = {words: options_of(command) for words, command in commands(typer.main.get_command(app))}
 EXPERIMENTS = [words for words, own in OPTIONS.items() if {"--shard", "--fresh"} <= own]
+PLANNED = [words for words in EXPERIMENTS if "--plan" in OPTIONS[words]]
 JUDGED = [("run",), ("judge",), *EXPERIMENTS]
 HEADED: list[Words] = [
     ("steer",),
@@ -64,6 +65,7 @@ REACHED: dict[str, list[Words]] = {
     "cli/main.py": [("discover",)],
     "cli/picture_tasks.py": [("describe",), ("compare",)],
     "cli/places.py": [("describe",), ("compare",)],
+    "cli/plan_options.py": PLANNED,
     "cli/region_options.py": [("steer",)],
     "cli/resolve.py": [("steer",)],
     "cli/service_options.py": [("judge",), ("strips", "write-prompts"), ("strips", "render")],
@@ -83,6 +85,7 @@ REACHED: dict[str, list[Words]] = {
     "study/context.py": EXPERIMENTS,
     "study/experiments/grounding.py": [("grounding",)],
     "study/merging.py": EXPERIMENTS,
+    "study/planning/plan.py": PLANNED,
     "study/rejudge.py": [("judge",)],
     "study/runs.py": [
         ("run",), ("discover",), ("judge",), ("merge",), ("strips", "write-prompts"), *EXPERIMENTS,

@@ -318,6 +318,9 @@ def test_everything_at_once_ends_with_one_report(command: Command, tmp_path: Pat
     text = report.read_text()
     runs = {run.experiment: run for run in find_runs([tmp_path])}
     assert set(runs) == set(registry())
+    code, planned, _ = command(*words[:-2], "--plan", "--card", "h100", "--json")
+    told = {each["experiment"]: each["units"] for each in json.loads(planned)["experiments"]}
+    assert code == 0 and told == {name: len(run.records) for name, run in runs.items()}
     for run in runs.values():
         # a summary follows from settings and records alone
         told = json.loads(json.dumps(registry()[run.experiment].summarise(run)))

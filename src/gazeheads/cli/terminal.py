@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from gazeheads.models import VLM
+    from gazeheads.models.blueprint import Blueprint
     from gazeheads.progress import Progress
 
 out = Console(soft_wrap=True, highlight=False)
@@ -108,15 +109,27 @@ class ProgressBars:
 
 def load_quietly(name: str) -> VLM:
     """Loads a model without the bars and notices of transformers and the hub's retries."""
+    _hush()
+    from gazeheads.models import load
+
+    return load(name, **LOAD_OPTIONS.get({}))
+
+
+def blueprint_quietly(name: str) -> Blueprint:
+    """Reads a model's small files alone, as quietly."""
+    _hush()
+    from gazeheads.models.blueprint import blueprint
+
+    return blueprint(name, **LOAD_OPTIONS.get({}))
+
+
+def _hush() -> None:
     from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     hub_logging.set_verbosity_error()
-    from gazeheads.models import load
-
-    return load(name, **LOAD_OPTIONS.get({}))
 
 
 def in_a_grid() -> bool:

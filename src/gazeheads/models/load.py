@@ -42,7 +42,7 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> VLM:
         ModelError: it does not exist, cannot be read, is not of a supported family, or does not
             pass the check on a small image.
     """
-    source, name = _source(name_or_path)
+    source, name = source_of(name_or_path)
     wanted, further = LoadOptions.split(options)
     further |= _placement(wanted)
     adapter = adapters.adapter_in(source)
@@ -100,15 +100,15 @@ def _checkpoint(
     source: str, name: str, options: LoadOptions, further: dict[str, Any]
 ) -> tuple[Any, Any, list[str]]:
     """Model, processor and missing weights of a checkpoint."""
-    raw = _config_file(source, options)
+    raw = config_file(source, options)
     if reader := reader_of(raw):
         return reader(source, raw, options.offline, further)
     check_published(raw, name)
     return _read(source, name, options, further)
 
 
-def _config_file(source: str, options: LoadOptions) -> dict[str, Any]:
-    """config.json as it is: published layouts are told apart before any class reads it."""
+def config_file(source: str, options: LoadOptions) -> dict[str, Any]:
+    """A checkpoint's config.json as it is, before any class reads it."""
     path = cached_file(source, "config.json", local_files_only=options.offline)
     raw = json.loads(Path(str(path)).read_text(encoding="utf-8"))
     if not isinstance(raw, dict):
@@ -131,7 +131,7 @@ def _read(
 
 
 def _device(options: LoadOptions) -> torch.device:
-    return torch.device(options.device) if options.device is not None else _best_device()
+    return torch.device(options.device) if options.device is not None else best_device()
 
 
 def _placement(options: LoadOptions) -> dict[str, Any]:
@@ -205,8 +205,12 @@ def family_of(config: Any, name: str) -> Family:
     )
 
 
-def _source(name_or_path: str | os.PathLike[str]) -> tuple[str, str]:
-    """Where to load from, and the model's name."""
+def source_of(name_or_path: str | os.PathLike[str]) -> tuple[str, str]:
+    """Where to load from, and the model's name.
+
+    Raises:
+        ModelError: a folder that is not there, or holds no model.
+    """
     text = os.fspath(name_or_path)
     if text == COMIC_TINY:
         folder = Path(__file__).parent.parent / "tiny" / "model"
@@ -226,7 +230,8 @@ def _source(name_or_path: str | os.PathLike[str]) -> tuple[str, str]:
     return text, text
 
 
-def _best_device() -> torch.device:
+def best_device() -> torch.device:
+    """The GPU if there is one."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():

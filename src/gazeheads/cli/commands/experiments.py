@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import fields
-from functools import cache
+from dataclasses import fields, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -13,10 +13,12 @@ import typer
 from typer.core import TyperGroup
 
 from gazeheads.cli.commands.runs import tables_of
+from gazeheads.cli.plan_options import Planning, tell_plan
 from gazeheads.cli.session import Common, Session
 
 if TYPE_CHECKING:
     from gazeheads.study.experiment import Command, Option
+    from gazeheads.study.planning.loads import Scale, Workload
     from gazeheads.study.runs import RunFolder
 
 experiments_app = typer.Typer()
@@ -24,6 +26,8 @@ experiments_app = typer.Typer()
 
 Work = Callable[..., Any]
 """Does the work of a command; returns the runs to print tables of, or nothing."""
+PlanOf = Callable[..., "list[Workload]"]
+"""Tells that work at a scale, with the command's own options."""
 
 
 class CommandsOfExperiments(TyperGroup):
@@ -62,7 +66,7 @@ def _generated() -> dict[str, Any]:
 
     app = typer.Typer(rich_markup_mode=None)
     for each in commands():
-        app.command(each.name)(with_options_in_common(_work_of(each)))
+        app.command(each.name)(with_options_in_common(_work_of(each), _plan_of(each)))
     return dict(getattr(typer.main.get_group(app), "commands"))  # noqa: B009 - untyped
 
 
@@ -95,6 +99,17 @@ def _work_of(own: Command) -> Work:
     return work
 
 
+def _plan_of(own: Command) -> PlanOf:
+    """What tells the work of a command before it is done."""
+
+    def planned(scale: Scale, **given: Any) -> list[Workload]:
+        from gazeheads.study.planning.plan import work_of
+
+        return work_of(own, scale, own.options(**given))
+
+    return planned
+
+
 def _asked(about: Option) -> Any:
     """An option, or an argument, as typer wants it."""
     if about.argument:
@@ -103,24 +118,26 @@ def _asked(about: Option) -> Any:
     return typer.Option(*names, help=about.help, min=about.least)
 
 
-def with_options_in_common(work: Work) -> Callable[..., None]:
-    """A function of a session as a command that has the options in common too."""
+def with_options_in_common(work: Work, plan: PlanOf | None = None) -> Callable[..., None]:
+    """A function of a session as a command that has the options in common too.
+
+    Args:
+        work: of the command.
+        plan: tells that work before it is done, with the command's own options; None: nobody can.
+    """
     own = list(inspect.signature(work, eval_str=True).parameters.values())[1:]
-    hints = get_type_hints(Common, include_extras=True)
-    shared = [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=field.default,
-            annotation=hints[field.name],
-        )
-        for field in fields(Common)
-    ]
+    shared = [*_parameters(Common), *(_parameters(Planning) if plan is not None else ())]
 
     def run(**given: Any) -> None:
         from gazeheads.cli import terminal
 
-        common = Common(**{parameter.name: given.pop(parameter.name) for parameter in shared})
+        common = Common(**{field.name: given.pop(field.name) for field in fields(Common)})
+        if plan is not None:
+            planning = Planning(**{each.name: given.pop(each.name) for each in fields(Planning)})
+            planning.check()
+            if planning.plan:
+                tell_plan(common, planning, partial(plan, **given))
+                return
         with terminal.ProgressBars() as bars:
             session = Session(common, bars)
             with session.cluster:
@@ -134,8 +151,20 @@ def with_options_in_common(work: Work) -> Callable[..., None]:
     return run
 
 
-@experiments_app.command("reproduce")
-@with_options_in_common
+def _parameters(options: type[Any]) -> list[inspect.Parameter]:
+    """The fields of a dataclass as options of a command."""
+    hints = get_type_hints(options, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(options)
+    ]
+
+
 def reproduce(
     session: Session,
     quick: Annotated[bool, typer.Option("--quick", help="Little of everything.")] = False,
@@ -148,6 +177,17 @@ def reproduce(
         session = session.limited(reproduce.QUICK_STRIPS)
     runs = list(reproduce.run(session.context_of_all, quick, session.common.k is None))
     _report(session, runs, "report.html")
+
+
+def _plan_of_all(scale: Scale, quick: bool) -> list[Workload]:
+    from gazeheads.study.experiments.reproduce import QUICK_STRIPS
+    from gazeheads.study.planning.plan import work_of_all
+
+    few = min(QUICK_STRIPS, scale.strips) if quick else scale.strips
+    return work_of_all(replace(scale, strips=few, limit=few), quick)
+
+
+experiments_app.command("reproduce")(with_options_in_common(reproduce, _plan_of_all))
 
 
 @experiments_app.command("tune")

@@ -1,0 +1,1 @@
+"""What the commands of the experiments will do, told before they do it."""
