@@ -34,6 +34,10 @@ class Pictures:
     def __len__(self) -> int:
         return len(self._rules)
 
+    def has(self, path: Path) -> bool:
+        """Whether the page holds a picture already."""
+        return path in self._names or _mark(path) in self._rules
+
     def name(self, path: Path, width: int = SHOWN_WIDTH) -> str:
         """The class of a picture; one that is there already keeps its width.
 
@@ -41,10 +45,7 @@ class Pictures:
             GazeheadsError: it cannot be read.
         """
         if path not in self._names:
-            try:
-                mark = f"p-{hashlib.sha256(path.read_bytes()).hexdigest()[:10]}"
-            except OSError as error:
-                raise GazeheadsError(f"cannot read {path}: {error.strerror or error}") from error
+            mark = _mark(path)
             if mark not in self._rules:
                 self._rules[mark] = data_uri(_small(path, width), "image/webp")
             self._names[path] = mark
@@ -98,6 +99,13 @@ def download_name(path: Path, folders: Sequence[Path]) -> str:
     except ValueError:  # elsewhere
         own = Path(*path.absolute().parts[-2:])
     return "-".join(own.parts)
+
+
+def _mark(path: Path) -> str:
+    try:
+        return f"p-{hashlib.sha256(path.read_bytes()).hexdigest()[:10]}"
+    except OSError as error:
+        raise GazeheadsError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _small(path: Path, width: int) -> bytes:

@@ -13,13 +13,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from gazeheads.files import write_text
+from gazeheads.files import json_text, write_text
 from gazeheads.study.experiment import registry
 from gazeheads.study.report import embedding
 from gazeheads.study.report.blocks import Section, TableBlock, Tile
 from gazeheads.study.report.chapters import Bundle, bundles_of
 from gazeheads.study.report.glossary import Explained, terms
 from gazeheads.study.report.models import comparison_section
+from gazeheads.study.report.samples import Samples, colours, samples_of
 from gazeheads.study.report.sections import headline, sections_of
 from gazeheads.study.report.side_by_side import side_by_side
 from gazeheads.study.report.tables import csv_text
@@ -80,7 +81,7 @@ def write_report(runs: Sequence[RunFolder], path: str | os.PathLike[str]) -> Pat
     chapters = [_chapter(bundle, i) for i, bundle in enumerate(bundles, 1)]
     compared = _compared(bundles, target.parent)
     page = (
-        _environment([run.path for run in runs])
+        _environment(bundles)
         .get_template("page.html.j2")
         .render(
             models=list(dict.fromkeys(chapter.model for chapter in chapters)),
@@ -89,15 +90,17 @@ def write_report(runs: Sequence[RunFolder], path: str | os.PathLike[str]) -> Pat
             contents=_contents(chapters, compared),
             glossary=terms(),
             runs=[_about(run, target) for run in runs],
-            css=_inline("page.css"),
-            js=_inline("page.js"),
+            css=_inline("page.css", "viewer.css"),
+            js=_inline("page.js", "viewer.js"),
         )
     )
     return write_text(target, page.lstrip())
 
 
-def _environment(folders: Sequence[Path]) -> Environment:
+def _environment(bundles: Sequence[Bundle]) -> Environment:
     """Templates, and what they put inside the page."""
+    pictures = embedding.Pictures()
+    folders = [run.path for bundle in bundles for run in bundle.runs.values()]
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -107,7 +110,9 @@ def _environment(folders: Sequence[Path]) -> Environment:
     )
     environment.filters["whole"] = _whole
     environment.globals |= {
-        "pictures": embedding.Pictures(),
+        "pictures": pictures,
+        "samples_of": lambda: samples_of(bundles, pictures),
+        "script_data": _script_data,
         "figure_uri": embedding.figure_uri,
         "file_uri": embedding.file_uri,
         "table_uri": _table_uri,
@@ -119,8 +124,14 @@ def _environment(folders: Sequence[Path]) -> Environment:
     return environment
 
 
-def _inline(name: str) -> Markup:
-    return Markup((_HERE / name).read_text(encoding="utf-8"))
+def _inline(*names: str) -> Markup:
+    return Markup("\n".join((_HERE / name).read_text(encoding="utf-8") for name in names))
+
+
+def _script_data(samples: Samples) -> Markup:
+    """What the viewer reads, as JSON that cannot end the script element it stands in."""
+    text = json_text({**samples.values, "colours": colours(samples)})
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028"))
 
 
 def _table_uri(block: TableBlock) -> str:
@@ -143,7 +154,11 @@ def _contents(chapters: Sequence[Chapter], compared: Sequence[Section]) -> list[
             entries.append(ContentsLine(f"{chapter.prefix}chapter", chapter.title, chapter=True))
         entries += [ContentsLine(chapter.prefix + own.id, own.title) for own in chapter.sections]
     several = len(chapters) > 1
-    last = {"glossary": "Words", "settings": "How this was made"}
+    last = {
+        "samples": "Every answer, one at a time",
+        "glossary": "Words",
+        "settings": "How this was made",
+    }
     return [*entries, *(ContentsLine(name, title, several) for name, title in last.items())]
 
 
