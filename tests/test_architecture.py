@@ -13,7 +13,7 @@ import gazeheads
 ROOT = Path(gazeheads.__file__).parent
 VALUES = {
     "errors", "files", "prompts", "heads", "head_set", "regions", "gazeheads", "figure_text",
-    "progress", "control_draws", "frames",
+    "progress", "control_draws", "frames", "html_parts",
 }  # fmt: skip
 """Plain values: anybody may know them."""
 MAY_KNOW: dict[str, set[str]] = {
@@ -33,13 +33,14 @@ MAY_KNOW: dict[str, set[str]] = {
     "errors": set(),
     "prompts": set(),
     "progress": set(),
+    "html_parts": set(),
     "files": {"errors"},
-    "head_set": {"errors", "files"},
+    "head_set": {"errors", "files", "html_parts"},
     "control_draws": {"head_set"},
     "heads_registry": {"errors", "files", "head_set"},
     "frames": {"errors"},
-    "heads": {"errors", "files", "head_set", "control_draws", "frames"},
-    "regions": {"errors", "boxes", "masks", "uncovered", "panel_columns"},
+    "heads": {"errors", "files", "head_set", "control_draws", "frames", "html_parts"},
+    "regions": {"errors", "boxes", "masks", "uncovered", "panel_columns", "html_parts"},
     "panel_columns": set(),
     "figure_text": {"errors", "files"},
     "spans": {"errors"},

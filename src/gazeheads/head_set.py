@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.files import read_json, write_json
+from gazeheads.html_parts import line, table
 
 FORMAT = 3
 """Of files of head sets and scores; 1, without the number: those of gazeheads 0.1."""
@@ -81,6 +82,18 @@ class HeadSet:
             raise HeadError(f"head set {self.name!r} names a head twice")
         if self.shape is not None:
             self._check_range(*self.shape)
+
+    def __repr__(self) -> str:
+        of = f" of {self.model}" if self.model else ""
+        shown = ", ".join(map(str, self.heads[:6])) + (", ..." if len(self) > 6 else "")
+        return f"HeadSet({self.name!r}{of}, {len(self)} heads: {shown})"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the heads by layer."""
+        strength = "" if self.delta is None else f", recommended strength {self.delta:g}"
+        rows = [(layer, ", ".join(map(str, own))) for layer, own in sorted(self.by_layer().items())]
+        about = f"{self.name or 'HeadSet'}: {len(self)} heads{strength}"
+        return line(about) + table(("layer", "heads"), rows)
 
     @classmethod
     def of(cls, heads: Iterable[tuple[int, int]], name: str = "") -> HeadSet:

@@ -15,6 +15,7 @@ from gazeheads.control_draws import draw_matched
 from gazeheads.files import write_json
 from gazeheads.frames import frame_of_heads
 from gazeheads.head_set import FORMAT, Head, HeadError, HeadSet, HeadsWarning, read_heads_file
+from gazeheads.html_parts import scores_html
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -60,16 +61,12 @@ class HeadScores:
             if matrices.ndim != 4 or matrices.shape[:2] != scores.shape:
                 raise HeadError(f"matrices of shape {matrices.shape} do not fit {scores.shape}")
             object.__setattr__(self, "matrices", matrices)
-        if self.living is not None:
-            living = np.asarray(self.living, dtype=bool)
-            if living.shape != scores.shape:
-                raise HeadError(f"living heads of shape {living.shape} do not fit {scores.shape}")
-            object.__setattr__(self, "living", living)
-        if self.q is not None:
-            q = np.asarray(self.q, dtype=np.float64)
-            if q.shape != scores.shape:
-                raise HeadError(f"q of shape {q.shape} does not fit {scores.shape}")
-            object.__setattr__(self, "q", q)
+        for name, kind in (("living", bool), ("q", np.float64)):
+            if getattr(self, name) is not None:
+                own = np.asarray(getattr(self, name), dtype=kind)
+                if own.shape != scores.shape:
+                    raise HeadError(f"{name} of shape {own.shape} do not fit {scores.shape}")
+                object.__setattr__(self, name, own)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -85,6 +82,11 @@ class HeadScores:
     def fingerprint(self) -> str:
         """Of the scored model's weights; empty if unknown."""
         return str(self.provenance.get("fingerprint", ""))
+
+    def __repr__(self) -> str:
+        return f"HeadScores({self.name!r} of {self.model or 'a model'}, {self.shape} heads)"
+
+    _repr_html_ = scores_html
 
     def __len__(self) -> int:
         return len(self.ranking())

@@ -10,6 +10,7 @@ import numpy as np
 
 from gazeheads.figure_text import save_figure
 from gazeheads.frames import data_frame
+from gazeheads.trace_figures import panels_html, staircase
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,6 +32,11 @@ class PanelTrace:
     names: tuple[str, ...]
     pieces: tuple[str, ...]
     normalised: bool = True
+
+    def __repr__(self) -> str:
+        return f"PanelTrace({len(self.values)} tokens, {len(self.names)} regions)"
+
+    _repr_html_ = panels_html
 
     def gaze(self) -> np.ndarray:
         """(steps,) index of the region looked at most, from 0."""
@@ -65,8 +71,6 @@ class PanelTrace:
         Raises:
             GazeheadsError: the figure cannot be saved.
         """
-        from gazeheads.trace_figures import staircase  # noqa: PLC0415 - figures need traces
-
         figure = staircase(self, title, what)
         if path is not None:
             save_figure(figure, path, dpi=150)

@@ -22,6 +22,7 @@ from gazeheads.boxes import (
     overlap_1d,
     text,
 )
+from gazeheads.html_parts import outline
 from gazeheads.masks import check_shape, mask_of
 from gazeheads.panel_columns import PanelRow
 from gazeheads.uncovered import CroppedError, TooSmallError, UncoveredError, why_uncovered
@@ -121,6 +122,8 @@ class Region:
         """What the region is called in messages."""
         box = f", box {text(self.boxes[0])}," if len(self.boxes) == 1 else ""
         return f"region {self.name!r}{box}"
+
+    _repr_html_ = outline
 
     def _key(self) -> tuple[object, ...]:
         mask = None if self.mask is None else (self.mask.shape, self.mask.tobytes())
@@ -283,18 +286,15 @@ class ImageTokens:
             raise RegionError(f"heatmap wants {len(self)} values, found shape {values.shape}")
         own = (self.image_index == image) & ~np.isnan(self.boxes[:, 0])
         boxes = self.boxes[own]
-        area = areas(boxes)
-        density = np.divide(values[own], area, out=np.zeros(len(boxes)), where=area > 0)
-        return self._paint(boxes, density, image)
+        area, empty = areas(boxes), np.zeros(len(boxes))
+        return self._paint(boxes, np.divide(values[own], area, out=empty, where=area > 0), image)
 
     def coverage(self, image: int = 0) -> np.ndarray:
         """(height, width): how many tokens lie over each pixel (fractions at token edges)."""
-        own = (self.image_index == image) & ~np.isnan(self.boxes[:, 0])
-        boxes = self.boxes[own]
+        boxes = self.boxes[(self.image_index == image) & ~np.isnan(self.boxes[:, 0])]
         return self._paint(boxes, np.ones(len(boxes)), image)
 
     def _paint(self, boxes: np.ndarray, density: np.ndarray, image: int) -> np.ndarray:
-        column_edges, row_edges = self._edges[image]
-        across = overlap_1d(boxes[:, 0], boxes[:, 2], column_edges)
-        down = overlap_1d(boxes[:, 1], boxes[:, 3], row_edges)
+        across = overlap_1d(boxes[:, 0], boxes[:, 2], self._edges[image][0])
+        down = overlap_1d(boxes[:, 1], boxes[:, 3], self._edges[image][1])
         return np.asarray((down * density[:, None]).T @ across)

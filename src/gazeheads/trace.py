@@ -6,17 +6,17 @@ import itertools
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from gazeheads.errors import GazeheadsError
-from gazeheads.figure_text import png_uri, save_figure
+from gazeheads.figure_text import save_figure
 from gazeheads.frames import data_frame
 from gazeheads.heads import Head, HeadSet
 from gazeheads.panel_trace import PanelTrace
 from gazeheads.regions import ImageTokens, Region, Rule
+from gazeheads.trace_figures import contact_sheet, trace_html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,6 +78,9 @@ class GazeTrace:
 
     def __len__(self) -> int:
         return len(self.attention)
+
+    def __repr__(self) -> str:
+        return f"GazeTrace({len(self)} tokens, {len(self.heads)} heads)"
 
     @property
     def text(self) -> str:
@@ -235,8 +238,6 @@ class GazeTrace:
             TraceError: it is not known what picture the text is about.
             GazeheadsError: the figure cannot be saved.
         """
-        from gazeheads.trace_figures import contact_sheet  # noqa: PLC0415 - figures need traces
-
         figure = contact_sheet(self, self.known_image(), title)
         if path is not None:
             save_figure(figure, path, dpi=120)
@@ -273,10 +274,4 @@ class GazeTrace:
              "attention": self.attention.ravel(), "norm": norms}
         )  # fmt: skip
 
-    def _repr_html_(self) -> str:
-        """In a notebook: the text, and its contact sheet if the picture is known."""
-        about = f"GazeTrace: {len(self)} tokens, {len(self.heads)} heads"
-        shown = f"<p>{escape(about)}</p><p>{escape(self.text)}</p>"
-        if self.image is None or not len(self):
-            return shown
-        return shown + f'<img alt="{escape(about)}" src="{png_uri(self.plot())}">'
+    _repr_html_ = trace_html

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gazeheads.figure_text import fit_fonts, legend_label, plain_text, shown
+from gazeheads.figure_text import fit_fonts, legend_label, plain_text, png_uri, shown
+from gazeheads.html_parts import img, line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -105,6 +106,20 @@ def contact_sheet(
         figure.colorbar(drawn, ax=places.tolist(), shrink=0.8, label="attention (share of most)")
         fit_fonts(figure)
     return figure
+
+
+def trace_html(trace: GazeTrace) -> str:
+    """A trace in a notebook: the text, and its contact sheet if the picture is known."""
+    told = line(repr(trace)) + line(trace.text)
+    if trace.image is None or not len(trace):
+        return told
+    return told + img(png_uri(contact_sheet(trace, trace.image)), repr(trace))
+
+
+def panels_html(trace: PanelTrace) -> str:
+    """A trace over regions in a notebook: the staircase."""
+    told = line(repr(trace))
+    return told + img(png_uri(staircase(trace)), repr(trace)) if len(trace.values) else told
 
 
 def phrases(pieces: Sequence[str], most: int) -> list[range]:

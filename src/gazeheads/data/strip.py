@@ -14,6 +14,7 @@ from gazeheads.data.drawn.mark import marked
 from gazeheads.data.drawn.truth import PanelTruth
 from gazeheads.data.pictures import is_plain, open_image
 from gazeheads.errors import GazeheadsError
+from gazeheads.html_parts import line, picture, table
 from gazeheads.panel_columns import PanelRow
 from gazeheads.regions import Region
 
@@ -75,6 +76,17 @@ class Strip:
 
     def __len__(self) -> int:
         return len(self.panels)
+
+    def __repr__(self) -> str:
+        known = [name for name in ("truths", "captions", "labels") if getattr(self, name)]
+        more = f", with {' and '.join(known)}" if known else ""
+        return f"Strip({self.id!r}, {len(self)} panels{more})"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the strip and its captions."""
+        shown = line(repr(self)) + picture(self.image, repr(self))
+        told = [(n, wordings[0]) for n, wordings in enumerate(self.captions or (), 1) if wordings]
+        return shown + (table(("panel", "caption"), told) if told else "")
 
     @cached_property
     def image(self) -> Image.Image:

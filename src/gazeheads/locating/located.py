@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gazeheads.boxes import Box
+from gazeheads.html_parts import heat, line
 from gazeheads.locating.cells import Cells
 
 NAMING, ATTENTION, LOCALIZATION = "naming", "attention", "localization"
@@ -40,6 +41,15 @@ class Located:
     box: Box
     peak: tuple[float, float]
     unsteered: float | None = None
+
+    def __repr__(self) -> str:
+        box = ", ".join(f"{corner:g}" for corner in self.box)
+        found = {True: "", False: ", not found", None: ""}[self.likely]
+        return f"Located({self.phrase!r} by {self.method}: box ({box}), {self.score:.3g}{found})"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the map of cells."""
+        return line(repr(self)) + heat(self.values, f"cells of the picture for {self.phrase!r}")
 
     @property
     def point(self) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from gazeheads.attention.plan import ForwardPlan
 from gazeheads.attention.recorder import Recorder
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import Head, HeadSet
+from gazeheads.html_parts import line, table
 from gazeheads.models.batch import Batch, make_batch
 from gazeheads.models.generate import Decoding, TextPieces, decode, pieces
 from gazeheads.models.inputs import Inputs
@@ -65,6 +67,23 @@ class Generation:
             return told
         heads, pieces = [str(head) for head in self.trace.heads], list(self.trace.pieces)
         return {**told, "trace": {"heads": heads, "pieces": pieces}}
+
+    def __repr__(self) -> str:
+        to = ", ".join(repr(name) for name, _ in self._turns() if name)
+        return (
+            f"Generation({self.text!r}, {len(self.tokens)} tokens, steered to: {to or 'nothing'})"
+        )
+
+    def _turns(self) -> list[tuple[str | None, int]]:
+        """What it was steered to, one after the other, for how many tokens."""
+        return [(name, len(list(own))) for name, own in groupby(self.steered_to)]
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the text, what it was steered to, and its trace."""
+        rows = [(name or "(unsteered)", count) for name, count in self._turns()]
+        trace = "" if self.trace is None else self.trace._repr_html_()
+        told = line(self.text) + table(("steered to", "tokens"), rows)
+        return told + trace
 
 
 class Piece(NamedTuple):

@@ -15,6 +15,7 @@ from gazeheads.data.drawn.mark import marked
 from gazeheads.data.drawn.truth import CHARACTERS, PLACES, THINGS
 from gazeheads.data.strip import PixelBox
 from gazeheads.errors import GazeheadsError
+from gazeheads.html_parts import picture, table
 
 SMALLEST, LARGEST = 0.16, 0.45
 """Longer side of an object, as a share of the picture's shorter edge."""
@@ -49,6 +50,12 @@ class Scene:
     image: Image.Image
     objects: tuple[SceneObject, ...]
     place: str
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the picture and its objects."""
+        rows = [(each.name, *each.box) for each in self.objects]
+        shown = picture(self.image, f"a scene: {self.place}")
+        return shown + table(("object", "x0", "y0", "x1", "y1"), rows)
 
 
 def draw_scene(
