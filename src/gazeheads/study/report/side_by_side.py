@@ -23,7 +23,7 @@ _LABELS_FIT = 22  # characters of a label under a chart
 
 
 @dataclass
-class Outcome:
+class InFewNumbers:
     """What a run found, in a few numbers.
 
     Attributes:
@@ -48,7 +48,8 @@ def side_by_side(bundles: Sequence[Bundle], folder: Path) -> Section | None:
         if len(having := [bundle for bundle in bundles if name in bundle.runs]) > 1
     }
     found = {
-        name: [outcome(bundle.runs[name]) for bundle in having] for name, having in several.items()
+        name: [in_few_numbers(bundle.runs[name]) for bundle in having]
+        for name, having in several.items()
     }
     if not several:
         return None
@@ -72,7 +73,9 @@ def side_by_side(bundles: Sequence[Bundle], folder: Path) -> Section | None:
     return Section("side-by-side", "Runs side by side", (text,), tuple(blocks))
 
 
-def _compared(name: str, having: Sequence[Bundle], found: Sequence[Outcome]) -> list[TableBlock]:
+def _compared(
+    name: str, having: Sequence[Bundle], found: Sequence[InFewNumbers]
+) -> list[TableBlock]:
     """A row per run: what differs, and what came out; nothing if there is nothing to tell."""
     changed = differing([bundle.runs[name] for bundle in having])
     columns = list(dict.fromkeys(column for own in found for column in own.cells))
@@ -94,7 +97,7 @@ def _compared(name: str, having: Sequence[Bundle], found: Sequence[Outcome]) -> 
 
 
 def _figure(
-    name: str, having: Sequence[Bundle], found: Sequence[Outcome], data: Path
+    name: str, having: Sequence[Bundle], found: Sequence[InFewNumbers], data: Path
 ) -> FigureBlock:
     labels = [bundle.label or bundle.model for bundle in having]
     short = max(map(len, labels)) <= _LABELS_FIT and len(set(labels)) == len(labels)
@@ -115,7 +118,7 @@ def _figure(
     )
 
 
-def outcome(run: RunFolder) -> Outcome:
+def in_few_numbers(run: RunFolder) -> InFewNumbers:
     """A run in a few numbers, by what its summary holds; empty for what has no such numbers."""
     results = run.summary["results"]
     if "conditions" in results and "peak" in results:
@@ -132,13 +135,13 @@ def outcome(run: RunFolder) -> Outcome:
     elif "top" in results:
         best = results["top"][0]
         cells = {"best head": best["head"], "its score": f"{best['score']:.2f}"}
-    return Outcome(cells)
+    return InFewNumbers(cells)
 
 
-def _steered(results: Results) -> Outcome:
+def _steered(results: Results) -> InFewNumbers:
     """The gaze heads where they do best, the random heads of that number, and all heads."""
     best = results["peak"]["k"] if results["peak"] else None
-    found = Outcome()
+    found = InFewNumbers()
     for name in (GAZE, RANDOM, ALL):
         own = [c for c in results["conditions"] if c["condition"] == name]
         alone = own[0] if len(own) == 1 else None
@@ -150,7 +153,7 @@ def _steered(results: Results) -> Outcome:
     return found
 
 
-def _varied(results: Results) -> Outcome:
+def _varied(results: Results) -> InFewNumbers:
     """The gaze heads under every variant; long names of variants are numbered."""
     cells = {}
     for number, variant in enumerate(results["variants"], 1):
@@ -159,4 +162,4 @@ def _varied(results: Results) -> Outcome:
             name = variant["name"]
             column = name if len(name) <= _LABELS_FIT else f"variant {number}"
             cells[column] = followed(own)
-    return Outcome(cells)
+    return InFewNumbers(cells)
