@@ -22,12 +22,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gazeheads.errors import GazeheadsError
-from gazeheads.live.batching import BatchError
 from gazeheads.live.slots import BusyError
 from gazeheads.live.worker import LoadedModel, ModelWorker
+from gazeheads.serving.access import Keys, answer_to, refused
 from gazeheads.serving.answers import DONE, ChatAnswer, event, fault
 from gazeheads.serving.body import ChatBody, HeadsBody, RequestError
-from gazeheads.serving.chat import MOST_PICTURES, AnswerPiece, ChatText, conversation_of
+from gazeheads.serving.chat import (
+    MOST_PICTURES,
+    AnswerPiece,
+    ChatText,
+    conversation_of,
+    new_id,
+    replica_of,
+)
 from gazeheads.serving.http import (
     HEADERS,
     ClientGoneError,
@@ -36,6 +43,7 @@ from gazeheads.serving.http import (
     parsed,
     unless_gone,
 )
+from gazeheads.serving.replicas import OtherReplicas
 
 MOST_SMALL_BODY = 10_000_000
 """Bytes of a body that moves a text; a mask is the largest part of one."""
@@ -43,20 +51,29 @@ Handler = Callable[[Request], Awaitable[Response]]
 log = logging.getLogger(__name__)
 
 
-def make_app(worker: ModelWorker, hosts: Sequence[str], keys: Sequence[str] = ()) -> Starlette:
+def make_app(
+    worker: ModelWorker,
+    hosts: Sequence[str],
+    keys: Sequence[str] = (),
+    others: OtherReplicas | None = None,
+) -> Starlette:
     """The application.
 
     Args:
         worker: runs the model.
         hosts: names under which it may be called; "*" admits any.
         keys: of clients, one of which each request must carry; empty: none is needed.
+        others: replicas that may be writing a text that is to be moved.
     """
-    handlers = _Endpoints(worker, [key.encode() for key in keys])
+    handlers = _Endpoints(worker, Keys(keys), others)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         worker.open()
+        listens = asyncio.create_task(others.listen(handlers.moved)) if others else None
         yield
+        if listens is not None:
+            listens.cancel()
         worker.close()
 
     routes = [
@@ -74,8 +91,8 @@ def make_app(worker: ModelWorker, hosts: Sequence[str], keys: Sequence[str] = ()
 class _Endpoints:
     """Answers the requests."""
 
-    def __init__(self, worker: ModelWorker, keys: list[bytes]) -> None:
-        self._worker, self._keys = worker, keys
+    def __init__(self, worker: ModelWorker, keys: Keys, others: OtherReplicas | None) -> None:
+        self._worker, self._keys, self._others = worker, keys, others
         self._texts: dict[str, tuple[ChatText, bytes]] = {}  # under way, with the client's key
         self._created = int(time.time())
 
@@ -84,43 +101,30 @@ class _Endpoints:
 
         async def handle(request: Request) -> Response:
             try:
-                self._key(request)
+                self._keys.of(request)
                 return await handler(request)
             except ClientGoneError:
                 return Response(status_code=499)
             except Exception as error:
-                return self._answer_to(error)
+                return answer_to(error, self._too_slow())
 
         return handle
-
-    def _answer_to(self, error: Exception) -> Response:
-        """What a client is told of what went wrong; what nobody expected goes to the log."""
-        match error:
-            case RequestError():
-                told = _refused(str(error), error.status, error.code, error.param)
-            case BusyError():
-                told = _refused(str(error), 429, "busy", more={"Retry-After": "2"})
-            case BatchError():
-                told = _refused(str(error), 500, "model_failed")
-            case GazeheadsError():
-                told = _refused(str(error), 400, "invalid_request")
-            case TimeoutError():
-                told = _refused(self._too_slow(), 504, "too_slow")
-            case _:
-                log.error("a request failed", exc_info=error)
-                told = _refused("the server failed; see its log", 500, "failed")
-        return told
 
     def _too_slow(self) -> str:
         return f"the text took longer than {self._worker.limits.text_seconds:g} s"
 
     async def absent(self, request: Request) -> Response:
-        return _refused(f"nothing is at {request.url.path[:100]}", 404, "not_found")
+        return refused(f"nothing is at {request.url.path[:100]}", 404, "not_found")
 
     async def health(self, _: Request) -> Response:
         worker = self._worker
         status = "failed" if worker.failure else "ok" if worker.ready else "loading"
-        state = {"status": status, "texts": len(self._texts), "waiting": worker.slots.waiting}
+        state = {
+            "status": status,
+            "reason": worker.failure,
+            "texts": len(self._texts),
+            "waiting": worker.slots.waiting,
+        }
         return JSONResponse(state, 200 if status == "ok" else 503, HEADERS)
 
     async def models(self, _: Request) -> Response:
@@ -149,10 +153,11 @@ class _Endpoints:
         body = parsed(ChatBody, await body_of(request, most))
         _check_name(body.model, model)
         conversation = await asyncio.to_thread(conversation_of, body.messages, limits.pictures)
-        text = ChatText(body, conversation)
+        replica = self._others.name if self._others is not None else ""
+        text = ChatText(body, conversation, new_id(replica))
         fingerprint = f"fp_{model.vlm.fingerprint}"
         answer = ChatAnswer(text, model.vlm.name, fingerprint, int(time.time()))
-        self._texts[text.id] = (text, self._key(request))
+        self._texts[text.id] = (text, self._keys.of(request))
         pieces = text.pieces(self._worker, model)
         streams = False
         try:
@@ -198,18 +203,33 @@ class _Endpoints:
 
     async def move(self, request: Request) -> Response:
         """Points a text under way elsewhere."""
-        text, key = self._texts.get(request.path_params["id"], (None, b""))
-        # whoever has another key is not told that there is such a text
-        if text is None or text.gaze is None or not hmac.compare_digest(key, self._key(request)):
-            raise RequestError("no such text is being written", 404, "not_found")
+        name, key = request.path_params["id"], self._keys.of(request)
         body = parsed(HeadsBody, await body_of(request, MOST_SMALL_BODY))
-        region = text.gaze.move(body)
-        moved = {
+        sent = body.model_dump(exclude_unset=True)
+        replica = replica_of(name)
+        if self._others is None or replica == self._others.name:
+            moved = self.moved(name, key, sent)
+        else:
+            moved = await self._others.move(replica, name, key, sent)
+        return JSONResponse(moved, headers=HEADERS)
+
+    def moved(self, name: str, key: bytes, body: dict[str, Any]) -> dict[str, Any]:
+        """Points a text that is written here elsewhere; what the client is told.
+
+        Raises:
+            RequestError: there is none of that id and key, or it cannot be moved.
+            GazeheadsError: as at its start.
+        """
+        text, of_text = self._texts.get(name, (None, b""))
+        # whoever has another key is not told that there is such a text
+        if text is None or text.gaze is None or not hmac.compare_digest(of_text, key):
+            raise RequestError("no such text is being written", 404, "not_found")
+        region = text.gaze.move(HeadsBody.model_validate(body))
+        return {
             "id": text.id,
             "region": None if region is None else region.name,
             "after_token": text.tokens,
         }
-        return JSONResponse(moved, headers=HEADERS)
 
     async def _model(self) -> LoadedModel:
         worker = self._worker
@@ -219,23 +239,6 @@ class _Endpoints:
             share, what = worker.progress
             raise RequestError(f"the model is loading ({share:.0%}): {what}", 503, "loading")
         return await worker.model()
-
-    def _key(self, request: Request) -> bytes:
-        """The client's key; empty where none is needed.
-
-        Raises:
-            RequestError: it has none of the server's.
-        """
-        if not self._keys:
-            return b""
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        sent = given.strip().encode()
-        fits = [hmac.compare_digest(sent, key) for key in self._keys]
-        if scheme.lower() != "bearer" or not any(fits):
-            raise RequestError(
-                "a key is needed: send Authorization: Bearer KEY", 401, "invalid_api_key"
-            )
-        return sent
 
     def _told(self, model: LoadedModel) -> dict[str, Any]:
         heads = [str(head) for head in model.heads]
@@ -249,12 +252,6 @@ class _Endpoints:
             "layers": model.vlm.num_layers,
             "heads_per_layer": model.vlm.num_heads,
         }
-
-
-def _refused(
-    message: str, status: int, code: str, param: str = "", more: dict[str, str] | None = None
-) -> Response:
-    return JSONResponse(fault(message, status, code, param), status, {**HEADERS, **(more or {})})
 
 
 def _check_name(name: str, model: LoadedModel) -> None:

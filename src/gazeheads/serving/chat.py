@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
@@ -70,7 +70,7 @@ class ChatText:
 
     body: ChatBody
     conversation: Conversation
-    id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(16)}")
+    id: str
     seed: int = 0
     gaze: TextGaze | None = None
     prompt_tokens: int = 0
@@ -148,6 +148,17 @@ class ChatText:
             repetition_penalty=body.repetition_penalty,
             seed=self.seed,
         )
+
+
+def new_id(replica: str = "") -> str:
+    """An id nobody can guess; it names the replica that writes the text, if there are several."""
+    return "-".join(part for part in ("chatcmpl", replica, secrets.token_hex(16)) if part)
+
+
+def replica_of(name: str) -> str:
+    """The replica that an id names; empty: none."""
+    parts = name.split("-")
+    return parts[1] if len(parts) == 3 else ""
 
 
 class StopTexts:

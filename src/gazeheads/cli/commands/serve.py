@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +20,11 @@ from gazeheads.cli.commands.demo import LOCAL, SHUTDOWN_SECONDS, listen
 from gazeheads.cli.heads_options import Heads, HeadsAnyway, K, Model, Seed
 from gazeheads.errors import GazeheadsError
 from gazeheads.files import read_text
+
+if TYPE_CHECKING:
+    from gazeheads.head_set import HeadSet
+    from gazeheads.live.worker import PreparedModel, Report, WorkerLimits
+    from gazeheads.models import VLM
 
 PORT = 8018
 KEYS = "GAZEHEADS_KEYS"
@@ -41,6 +54,16 @@ def serve_command(
     max_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of one text.")] = 300,
     max_prompt: Annotated[int, typer.Option(min=1, help="Most tokens of one question.")] = 8192,
     seconds: Annotated[float, typer.Option(min=1, help="A text may last.")] = 120.0,
+    replicas: Annotated[
+        int | None,
+        typer.Option(min=1, help="So many copies of the model, on a Ray cluster."),
+    ] = None,
+    ray: Annotated[
+        str, typer.Option(help="Of --replicas: auto, or HOST:PORT of a Ray cluster.")
+    ] = "auto",
+    replica_cores: Annotated[
+        int | None, typer.Option(min=1, help="Of each of --replicas; default: all, shared out.")
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Serve a model to OpenAI clients, whose requests may say where its heads look."""
@@ -50,30 +73,26 @@ def serve_command(
         from gazeheads.serving.app import make_app
     except ImportError as error:
         raise GazeheadsError("serve needs `pip install 'gazeheads[serve]'`") from error
-    from gazeheads.cli.resolve import model_and_heads
-    from gazeheads.cli.terminal import ProgressBars
     from gazeheads.live.worker import ModelWorker, PreparedModel, WorkerLimits
 
     accepted = keys_of(keys)
-    listening = listen(host, port)
-    with ProgressBars() as bars:
-        vlm, chosen = model_and_heads(model, heads, k, seed, bars, heads_anyway)
+    names = [*(LOCAL if host in LOCAL else [host]), *(allow_host or [])]
+    if host in ("0.0.0.0", "::") and not allow_host:
+        names = ["*"]
     limits = WorkerLimits(
         slots=slots, queue=queue, max_tokens=max_tokens, max_prompt=max_prompt,
         text_seconds=seconds,
     )  # fmt: skip
+    wanted = ModelWanted(model, heads, k, seed, heads_anyway)
+    listening = listen(host, port)
+    port = listening.getsockname()[1]
+    if replicas is not None:
+        listening.close()  # the cluster listens there itself
+        serve_replicas(replicas, ray, replica_cores, wanted, limits, (host, port), names, accepted)
+        return
+    vlm, chosen = wanted.loaded()
     worker = ModelWorker(lambda report: PreparedModel(vlm, chosen), limits)
-    names = [*(LOCAL if host in LOCAL else [host]), *(allow_host or [])]
-    anywhere = host in ("0.0.0.0", "::")
-    if anywhere and not allow_host:
-        names = ["*"]
-    if host not in LOCAL and not accepted:
-        typer.echo(
-            "gazeheads: note: whoever reaches this address may use the model: name --keys", err=True
-        )
-    called = f"[{host}]" if ":" in host else host
-    url = f"http://{called}:{listening.getsockname()[1]}/v1"
-    typer.echo(f"gazeheads serve: {url}  ({vlm.name}, {len(chosen)} heads; Ctrl-C ends it)")
+    tell((host, port), f"{vlm.name}, {len(chosen)} heads", accepted)
     config: dict[str, Any] = {
         "log_level": "warning",
         "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
@@ -81,6 +100,114 @@ def serve_command(
     }
     app = make_app(worker, names, accepted)
     uvicorn.Server(uvicorn.Config(app, **config)).run(sockets=[listening])
+
+
+def load_options() -> dict[str, Any]:
+    """The options of loading that stand before the command."""
+    from gazeheads.cli.terminal import LOAD_OPTIONS
+
+    return LOAD_OPTIONS.get({})
+
+
+@dataclass(frozen=True)
+class ModelWanted:
+    """The model to serve, as the options name it; it may travel to a replica.
+
+    Attributes:
+        model, heads, k, seed, anyway: see `resolve.model_and_heads`.
+        load: options of loading.
+    """
+
+    model: str
+    heads: Path | None
+    k: int | None
+    seed: int
+    anyway: bool
+    load: dict[str, Any] = field(default_factory=load_options)
+
+    def loaded(self) -> tuple[VLM, HeadSet]:
+        """The model and its heads, with bars for what takes time."""
+        from gazeheads.cli.resolve import model_and_heads
+        from gazeheads.cli.terminal import LOAD_OPTIONS, ProgressBars
+
+        LOAD_OPTIONS.set(self.load)
+        with ProgressBars() as bars:
+            return model_and_heads(self.model, self.heads, self.k, self.seed, bars, self.anyway)
+
+    def __call__(self, report: Report) -> PreparedModel:
+        """See `live.worker.Prepare`."""
+        from gazeheads.live.worker import PreparedModel
+
+        report(0.0, "Loading the model")
+        return PreparedModel(*self.loaded())
+
+
+def serve_replicas(
+    count: int,
+    cluster: str,
+    cores: int | None,
+    wanted: ModelWanted,
+    limits: WorkerLimits,
+    address: tuple[str, int],
+    hosts: Sequence[str],
+    keys: Sequence[str],
+) -> None:
+    """Runs replicas on a Ray cluster until it is told to stop.
+
+    Raises:
+        GazeheadsError: the cluster has too little, or the model cannot be loaded.
+    """
+    from gazeheads.ray_cluster import ray_on
+    from gazeheads.serving.replicas import ReplicatedServer, resources
+
+    with ray_on(cluster):
+        each = resources(count, cores)
+        server = ReplicatedServer(wanted, limits, tuple(hosts), tuple(keys), count, *each)
+        try:
+            server.run(*address)
+            wait_until_ready(address, count)
+            gpu = f" and {each[1]} GPU" if each[1] else ""
+            tell(address, f"{wanted.model}, {count} replicas, {each[0]} cores{gpu} each", keys)
+            ended = threading.Event()
+            for ends in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(ends, lambda *_: ended.set())
+            ended.wait()
+        finally:
+            server.stop()
+
+
+def wait_until_ready(address: tuple[str, int], count: int) -> None:
+    """Waits until a replica answers that its model is loaded.
+
+    Raises:
+        GazeheadsError: it cannot be loaded.
+    """
+    host, port = address
+    url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}/healthz"
+    ready = 0
+    while ready < count:
+        try:
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                status = json.load(answer)
+        except urllib.error.HTTPError as error:
+            status = json.loads(error.read() or b"{}") if error.code == 503 else {}
+        except OSError:
+            status = {}
+        if status.get("status") == "failed":
+            raise GazeheadsError(status["reason"])
+        ready += status.get("status") == "ok"
+        time.sleep(0.2)
+
+
+def tell(address: tuple[str, int], what: str, keys: Sequence[str]) -> None:
+    """Says where the server is."""
+    host, port = address
+    if host not in LOCAL and not keys:
+        typer.echo(
+            "gazeheads: note: whoever reaches this address may use the model: name --keys", err=True
+        )
+    called = f"[{host}]" if ":" in host else host
+    typer.echo(f"gazeheads serve: http://{called}:{port}/v1  ({what}; Ctrl-C ends it)")
 
 
 def keys_of(file: Path | None) -> tuple[str, ...]:
