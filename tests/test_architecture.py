@@ -43,6 +43,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "regions": {"errors", "boxes", "masks", "uncovered", "panel_columns", "html_parts"},
     "panel_columns": set(),
     "figure_text": {"errors", "files"},
+    "ray_cluster": {"errors"},
     "spans": {"errors"},
     "trace_figures": VALUES,
     "panel_trace": VALUES | {"trace_figures"},
@@ -65,7 +66,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "judges": VALUES | {"data", "services", "spans"},
     "study": VALUES
     | {"attention", "steering", "trace", "models", "residual", "discovery", "data", "judges"}
-    | {"services", "data.written", "boxes", "locating", "heads_by_default"},
+    | {"services", "data.written", "boxes", "locating", "heads_by_default", "ray_cluster"},
     "tiny": VALUES | {"data", "models"},
     "results": VALUES | {"study", "judges"},
     # edges: they know everything below, and nobody knows them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -50,10 +51,12 @@ def served(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
 
 
 def replicas_of(process: Any) -> list[psutil.Process]:
-    own = psutil.Process(process.pid)
-    return [
-        each for each in own.children(recursive=True) if "ServeReplica" in " ".join(each.cmdline())
-    ]
+    found = []
+    for each in psutil.Process(process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # one that has just ended
+            if "ServeReplica" in " ".join(each.cmdline()):
+                found.append(each)
+    return found
 
 
 def header(n: int = 0) -> dict[str, str]:

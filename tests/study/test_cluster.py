@@ -202,7 +202,7 @@ def test_a_silent_address_is_refused_at_once() -> None:
 
 
 def test_what_is_no_ray_cluster_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gazeheads.study.cluster.ANSWERS_WITHIN", 4.0)
+    monkeypatch.setattr("gazeheads.ray_cluster.ANSWERS_WITHIN", 4.0)
     with (
         socket.create_server(("127.0.0.1", 0)) as other,  # accepts, and never says a word
         pytest.raises(RunError, match="no Ray cluster can be used at") as told,

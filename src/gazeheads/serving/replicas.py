@@ -152,8 +152,14 @@ class ReplicatedServer:
         Args:
             host, port: where the cluster's proxies listen.
         """
-        import ray  # noqa: PLC0415 - an extra
-        from ray import serve  # noqa: PLC0415
+        try:
+            import ray  # noqa: PLC0415 - an extra
+            from ray import serve  # noqa: PLC0415
+        except ImportError as error:
+            raise GazeheadsError(
+                f"--replicas needs the package {error.name!r}: install it with "
+                "pip install 'gazeheads[ray]'"
+            ) from error
 
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
         mailbox = ray.remote(num_cpus=0)(Mailbox).remote()

@@ -6,33 +6,23 @@ that dies is replaced, and what it was doing is done again.
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
+from gazeheads import ray_cluster
+from gazeheads.ray_cluster import ClusterConnection
 from gazeheads.study.disk import RunError
 from gazeheads.study.identity import versions
 from gazeheads.study.parcels import packed
 from gazeheads.study.worker import Worker
 from gazeheads.study.workers import Item, Made
 
-AUTO = "auto"
 TRIES = 3
 """A part that ended so many workers is not given to another."""
-ANSWERS_WITHIN = 30.0
-"""Seconds a cluster has to answer."""
 STARTS_WITHIN = 180.0
 """Seconds in which one worker at least has to start."""
-_STORE = 256 * 2**20  # bytes of a cluster started here: strips and records are small
-_TRIAL = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_level=40)"
 
 
 class RayWorkers:
@@ -43,8 +33,11 @@ class RayWorkers:
         count: the most that work at the same time.
     """
 
-    def __init__(self, ray: Any, cores: int | None, threads: int, on_gpu: bool) -> None:
-        self._ray, self._threads = ray, cores or threads
+    def __init__(
+        self, connection: ClusterConnection, cores: int | None, threads: int, on_gpu: bool
+    ) -> None:
+        ray = connection.ray
+        self._connection, self._ray, self._threads = connection, ray, cores or threads
         address = ray.get_runtime_context().gcs_address
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         most = max((int(node.get("CPU", 0)) for node in nodes), default=0)
@@ -64,7 +57,6 @@ class RayWorkers:
         self._idle: list[Any] = []
         self._starting: dict[Any, Any] = {}  # by what is awaited, the worker
         self._works = 0
-        self._stays = False
 
     @classmethod
     def connect(
@@ -83,29 +75,22 @@ class RayWorkers:
         Raises:
             GazeheadsError: the package is missing, or no cluster answers.
         """
-        ray = _package()
-        stays = address == AUTO and ray.is_initialized()
-        if not stays:
-            _begin(ray, _found(address))
+        connection = ray_cluster.connect(address)
         import torch  # noqa: PLC0415 - slow to load
 
         try:
             on_gpu = device is None or device.startswith("cuda")
-            own = cls(ray, cores, torch.get_num_threads(), on_gpu)
+            return cls(connection, cores, torch.get_num_threads(), on_gpu)
         except BaseException:
-            if not stays:
-                ray.shutdown()
+            connection.close()
             raise
-        own._stays = stays
-        return own
 
     def close(self) -> None:
         """Ends the workers, and the cluster if it was started for them."""
         for worker in (*self._idle, *self._starting.values()):
             self._ray.kill(worker)
         self._idle, self._starting = [], {}
-        if not self._stays:
-            self._ray.shutdown()
+        self._connection.close()
 
     def done(
         self, do: Callable[[Sequence[Item]], Made], parts: Sequence[Sequence[Item]]
@@ -179,90 +164,6 @@ class RayWorkers:
                 raise error.cause from None
             raise
         self._idle.append(worker)
-
-
-def _package() -> Any:
-    """Ray, told to report nothing to anybody.
-
-    Raises:
-        RunError: it is not installed.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        return import_module("ray")
-    except ImportError as error:
-        raise RunError(
-            f"--ray needs the package {error.name!r}: install it with pip install 'gazeheads[ray]'"
-        ) from error
-
-
-def _found(address: str) -> str | None:
-    """The address of a cluster that answers; None: one is to be started.
-
-    Raises:
-        RunError: the one asked for does not answer.
-    """
-    if address == AUTO and not (address := os.environ.get("RAY_ADDRESS", "").strip()):
-        begun = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray"
-        try:  # `ray start` leaves it there
-            address = (begun / "ray_current_cluster").read_text(encoding="utf-8").strip()
-            _check_listens(address)
-        except (OSError, RunError):  # none was begun, or it is gone
-            return None
-        _use_token()
-    _check_listens(address)
-    try:  # Ray itself waits for minutes, and says so on the terminal
-        trial = subprocess.run(
-            [sys.executable, "-c", _TRIAL, address],
-            capture_output=True,
-            timeout=ANSWERS_WITHIN,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        said = (error.stderr or b"").decode(errors="replace")
-        raise RunError(_refusal(address, said or "it is silent")) from error
-    if trial.returncode:
-        raise RunError(_refusal(address, trial.stderr.decode(errors="replace")))
-    return address
-
-
-def _begin(ray: Any, address: str | None) -> None:
-    """Joins the cluster of an address, or starts one; nothing of it reaches the terminal."""
-    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
-    here = {"include_dashboard": False, "object_store_memory": _STORE}
-    try:
-        ray.init(address or "local", **quiet, **({} if address else here))
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise RunError(_refusal(address or "this machine", str(error))) from error
-
-
-def _check_listens(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or "/" in host:
-        raise RunError(f"--ray takes auto or HOST:PORT of a Ray cluster, not {address!r}")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-    except (OSError, OverflowError) as error:
-        raise RunError(_refusal(address, getattr(error, "strerror", None) or str(error))) from error
-
-
-def _use_token() -> None:
-    """A cluster begun here asks for the token that Ray keeps here; elsewhere it is not shown."""
-    kept = Path.home() / ".ray" / "auth_token"
-    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH") or kept.exists():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-
-
-def _refusal(address: str, said: str) -> str:
-    if "AuthToken" in said:
-        why = "it asks for its token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN unless kept here"
-    else:
-        lines = [line for line in said.splitlines() if line.strip()]
-        why = lines[-1].strip()[:200] if lines else "it gave no reason"
-    return (
-        f"no Ray cluster can be used at {address} ({why}): run this on a machine that joined it "
-        "with ray start, or use --ray auto"
-    )
 
 
 def _ended(error: Exception) -> str:
