@@ -42,7 +42,7 @@ class NamedModel:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PartOutcome:
     """What came of a part of the work.
 
     Attributes:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gazeheads.errors import GazeheadsError, GazeheadsWarning
 from gazeheads.study.disk import RunError
 from gazeheads.study.identity import IDENTITY, differences, versions
-from gazeheads.study.parcels import FolderElsewhere, NamedModel, Outcome, unpacked
+from gazeheads.study.parcels import FolderElsewhere, NamedModel, PartOutcome, unpacked
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
@@ -49,7 +49,7 @@ class Worker:
             raise RunError(f"a worker on {os.uname().nodename} has other software ({changed})")
         return os.getpid()
 
-    def do(self, number: int, work: bytes, part: bytes) -> Outcome:
+    def do(self, number: int, work: bytes, part: bytes) -> PartOutcome:
         """Does a part.
 
         Args:
@@ -70,7 +70,7 @@ class Worker:
                 error = _as_sent(found)
             files = {k: data for own in self._folders.values() for k, data in own.taken().items()}
         told = [str(each.message) for each in caught if each.category is GazeheadsWarning]
-        return Outcome(records, files, told, error)
+        return PartOutcome(records, files, told, error)
 
     def _records(self, number: int, work: bytes, part: bytes, space: Path) -> Sequence[Any]:
         if self._work is None or self._work[0] != number:
