@@ -66,7 +66,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "judges": VALUES | {"data", "services", "spans"},
     "study": VALUES
     | {"attention", "steering", "trace", "models", "residual", "discovery", "data", "judges"}
-    | {"services", "data.written", "boxes", "locating", "heads_by_default", "ray_cluster"},
+    | {"services", "data.written", "boxes", "locating", "heads_by_default", "heads_registry"}
+    | {"ray_cluster"},
     "tiny": VALUES | {"data", "models"},
     "results": VALUES | {"study", "judges"},
     # edges: they know everything below, and nobody knows them

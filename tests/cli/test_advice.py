@@ -88,6 +88,7 @@ REACHED: dict[str, list[Words]] = {
     "study/context.py": EXPERIMENTS,
     "study/experiments/grounding.py": [("grounding",)],
     "study/merging.py": EXPERIMENTS,
+    "study/planning/checkup.py": [("doctor",)],
     "study/planning/plan.py": PLANNED,
     "study/rejudge.py": [("judge",)],
     "study/runs.py": [

@@ -18,6 +18,7 @@ from gazeheads.cli.commands.composites import composites_command
 from gazeheads.cli.commands.demo import demo_command
 from gazeheads.cli.commands.describe import describe_command
 from gazeheads.cli.commands.discover_pictures import discover_pictures_command
+from gazeheads.cli.commands.doctor import doctor_command
 from gazeheads.cli.commands.experiments import CommandsOfExperiments, experiments_app
 from gazeheads.cli.commands.export import export_app
 from gazeheads.cli.commands.heads import heads_app
@@ -51,6 +52,7 @@ app.add_typer(runs_app)
 app.command("discover-pictures")(discover_pictures_command)
 app.command("tokens")(models.tokens_command)
 app.add_typer(export_app, name="export")
+app.command("doctor")(doctor_command)
 app.command("demo")(demo_command)
 app.command("serve")(serve_command)
 app.command("watch")(watch_command)

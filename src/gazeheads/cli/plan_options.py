@@ -54,7 +54,7 @@ def tell_plan(common: Common, planning: Planning, work: Callable[[Scale], list[W
     count = common.limit
     given = resolve.strips_for(common.strips, count, common.seed) if common.strips else None
     strip = (given or resolve.strips_for(None, 1, common.seed))[0]
-    estimator = estimator_of(common.model, planning.card)
+    estimator, _ = estimator_of(common.model, planning.card, quantised=False)
     scale = scale_for(
         estimator.model, strip, len(given or ()) or count, count, scores, common.k, common.seed,
         estimator, common.batch_size,
@@ -67,8 +67,13 @@ def tell_plan(common: Common, planning: Planning, work: Callable[[Scale], list[W
     _tell_machine(found)
 
 
-def estimator_of(model: str, card: str | None) -> Estimator:
-    """What tells costs of a model on a card, from the model's small files alone.
+def estimator_of(model: str, card: str | None, quantised: bool = True) -> tuple[Estimator, str]:
+    """What tells costs of a model on a card, from its small files alone, and its precision.
+
+    Args:
+        model: as the user names it.
+        card: None: this processor.
+        quantised: whether it may be quantised: what is told of it then is told as if it was not.
 
     Raises:
         GazeheadsError: no such model or card, or an option of loading that changes what is told.
@@ -80,7 +85,7 @@ def estimator_of(model: str, card: str | None) -> Estimator:
     from gazeheads.study.planning.machines import CARDS, CPU, machine_named
 
     options = terminal.LOAD_OPTIONS.get({})
-    if options.get("quantization"):
+    if options.get("quantization") and not quantised:
         raise GazeheadsError("a plan knows no quantisation: plan without it")
     name = card or CPU
     if name.lower() not in (CPU, *CARDS):
@@ -89,33 +94,25 @@ def estimator_of(model: str, card: str | None) -> Estimator:
     shape = found.shape
     working = 4 * (shape.layer * shape.layers + shape.head)
     machine = machine_named(name, (shape.hidden, shape.intermediate), working)
-    dtype = options.get("dtype") or ("float32" if machine.measured else shape.dtype)
-    if dtype not in ELEMENT_BYTES:
+    dtype = str(options.get("dtype") or ("float32" if machine.measured else shape.dtype))
+    if dtype == "auto":
         dtype = shape.dtype
-    return Estimator(found, machine, ELEMENT_BYTES.get(str(dtype), 2))
+    if dtype not in ELEMENT_BYTES:
+        raise GazeheadsError(f"no precision {dtype!r}: choose from {', '.join(ELEMENT_BYTES)}")
+    return Estimator(found, machine, ELEMENT_BYTES[dtype]), dtype
 
 
 _HEAD = ("experiment", "units", "prompts", "read", "written", "FLOPs", "time", "memory")
 
 
 def _row(cost: Cost) -> list[str]:
+    from gazeheads.study.planning.estimate import duration
+
     return [
         cost.experiment, f"{cost.units:,}", f"{cost.prompts:,}", f"{cost.read:,}",
         f"{cost.written:,}", f"{cost.flops:.1e}", duration(cost.seconds),
         f"{cost.memory / GIB:.1f} GiB",
     ]  # fmt: skip
-
-
-def duration(seconds: float) -> str:
-    """A span of time as people say it.
-
-    Example:
-        >>> duration(7260)
-        '2.0 h'
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _total(found: Plan) -> Cost:
@@ -126,6 +123,7 @@ def _total(found: Plan) -> Cost:
 
 def _tell_machine(found: Plan) -> None:
     from gazeheads.cli import terminal
+    from gazeheads.study.planning.estimate import duration
 
     whole, machine = _total(found), found.machine
     fits = ""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.utils.hub import cached_file
 
-from gazeheads.attention.install import ModelError, decoder_blocks, softmax_layers
+from gazeheads.attention.install import ModelError, attention_layers, decoder_blocks, softmax_layers
 from gazeheads.models import adapters
 from gazeheads.models.checkpoints import reader_of
 from gazeheads.models.families.family import Family
@@ -69,6 +70,7 @@ class Blueprint:
         encoder: makes its prompts.
         shape: its size.
         local: whether its weights are on this machine.
+        folder: whether it is a folder, and not of the hub.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Blueprint:
     encoder: Encoder
     shape: Shape
     local: bool
+    folder: bool
 
     @property
     def attention_layers(self) -> tuple[int, ...]:
@@ -117,7 +120,9 @@ def blueprint(name_or_path: str | os.PathLike[str], **options: Any) -> Blueprint
         shape = shape_of(config)
     except LOAD_ERRORS as error:
         raise load_error(name, error) from error
-    return Blueprint(name, family, config, processor, encoder, shape, _has_weights(base))
+    return Blueprint(
+        name, family, config, processor, encoder, shape, _has_weights(base), Path(base).is_dir()
+    )
 
 
 def _has_weights(source: str) -> bool:
@@ -144,7 +149,7 @@ def shape_of(config: Any) -> Shape:
     text = config.get_text_config()
     vision = getattr(config, "vision_config", None)
     blocks = decoder_blocks(model)
-    attending = softmax_layers(text)
+    attending = attention_layers(model)
     if not blocks:
         raise ModelError(f"no layer of type {config.model_type!r} has attention heads")
     whole = sum(p.numel() for p in model.parameters())
@@ -161,9 +166,9 @@ def shape_of(config: Any) -> Shape:
         layers=layers,
         heads=heads,
         kv_heads=int(getattr(text, "num_key_value_heads", None) or heads),
-        head_dim=int(getattr(text, "head_dim", None) or hidden // heads),
+        head_dim=max(int(getattr(own, "head_dim", hidden // heads)) for own in attending.values()),
         hidden=hidden,
-        intermediate=int(getattr(text, "intermediate_size", None) or 4 * hidden),
+        intermediate=_largest(getattr(text, "intermediate_size", None)) or 4 * hidden,
         vocabulary=vocabulary,
         attention_layers=len(attending),
         parameters=whole,
@@ -188,6 +193,11 @@ def _working(block: torch.nn.Module, share: float) -> float:
 def _share_of_experts(text: Any) -> float:
     every, chosen = _number(text, *_EXPERTS), _number(text, *_CHOSEN)
     return min(1.0, chosen / every) if every and chosen else 1.0
+
+
+def _largest(size: Any) -> int:
+    """A size, or of sizes by layer the largest."""
+    return max((int(each) for each in size), default=0) if isinstance(size, list) else size or 0
 
 
 def _number(config: Any, *names: str) -> int:

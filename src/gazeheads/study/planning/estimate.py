@@ -233,3 +233,15 @@ def total(costs: Iterable[Cost], name: str = "all") -> Cost:
         sum(c.seconds for c in known),
         max((c.memory for c in known), default=0),
     )
+
+
+def duration(seconds: float) -> str:
+    """A span of time as people say it.
+
+    Example:
+        >>> duration(7260)
+        '2.0 h'
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
