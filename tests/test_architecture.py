@@ -44,6 +44,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "panel_columns": set(),
     "figure_text": {"errors", "files"},
     "ray_cluster": {"errors"},
+    "own_code": {"errors"},
     "spans": {"errors"},
     "trace_figures": VALUES,
     "panel_trace": VALUES | {"trace_figures"},
@@ -63,7 +64,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "heads_by_default": VALUES | {"models", "discovery", "data", "heads_registry"},
     "locating": VALUES | {"boxes", "models", "discovery", "data", "heads_by_default"},
     "discovery": VALUES | {"models", "attention", "steering", "boxes"},
-    "judges": VALUES | {"data", "services", "spans"},
+    "judges": VALUES | {"data", "services", "spans", "own_code"},
     "study": VALUES
     | {"attention", "steering", "trace", "models", "residual", "discovery", "data", "judges"}
     | {"services", "data.written", "boxes", "locating", "heads_by_default", "heads_registry"}

@@ -13,6 +13,7 @@ import typer
 from gazeheads.cli.service_options import BaseUrl, KeyEnv, Protocol, Service, endpoint_of
 from gazeheads.errors import GazeheadsError
 from gazeheads.files import user_cache
+from gazeheads.own_code import is_own
 
 if TYPE_CHECKING:
     from gazeheads.data.strip import Strip
@@ -28,11 +29,20 @@ class Name(StrEnum):
     llm = "llm"
 
 
+def _checked(name: str) -> str:
+    """The name of a judge, or FILE.py:NAME of one of the user's own."""
+    if name in list(Name) or is_own(name):
+        return name
+    raise typer.BadParameter(f"{name!r} is not one of {', '.join(Name)}, nor FILE.py:NAME")
+
+
 JudgeName = Annotated[
-    Name,
+    str,
     typer.Option(
+        metavar="label|caption|llm|FILE.py:NAME",
+        callback=_checked,
         help="Who judges answers: label, by exact truths (drawn strips); caption, by captions; "
-        "llm, a vision-language model at a service."
+        "llm, a vision-language model at a service; or a judge of your own.",
     ),
 ]
 JudgeService = Annotated[Protocol, typer.Option(help="The llm judge's protocol.")]
@@ -47,14 +57,14 @@ class Choice:
     """A judge as it was asked for.
 
     Attributes:
-        name: which.
+        name: which; FILE.py:NAME: one of the user's own.
         service, model, base_url, key_env, temperature: where the llm judge is asked.
         workers: its calls under way at the same time.
         cache: folder of its verdicts; None: in the user's cache folder.
         prefix: of the options, as messages name them.
     """
 
-    name: Name = Name.label
+    name: str = Name.label
     service: Service = Protocol.openai
     model: str | None = None
     base_url: str | None = None
@@ -73,7 +83,7 @@ class Choice:
         from gazeheads.judges.llm import LlmJudge
         from gazeheads.services import Chat
 
-        if self.name is not Name.llm:
+        if self.name != Name.llm:
             given = {"model": self.model, "base-url": self.base_url, "key-env": self.key_env}
             if named := [option for option, value in given.items() if value is not None]:
                 raise GazeheadsError(
@@ -95,11 +105,14 @@ class Choice:
             GazeheadsError: it cannot judge answers about all of them, or lacks a key or a package.
         """
         from gazeheads.judges import CaptionJudge, LabelJudge
+        from gazeheads.judges.own import own_judge
 
         if (llm := self.llm()) is not None:
             llm.chat.connect()
             return llm
-        judge = CaptionJudge() if self.name is Name.caption else LabelJudge()
+        judge: Judge = CaptionJudge() if self.name == Name.caption else LabelJudge()
+        if is_own(self.name):
+            judge = own_judge(self.name)
         for strip in strips:
             judge.judge(strip, [])
         return judge

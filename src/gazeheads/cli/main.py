@@ -32,6 +32,7 @@ from gazeheads.cli.commands.watch import watch_command
 from gazeheads.cli.heads_options import Heads, HeadsAnyway, K, Model, Seed
 from gazeheads.cli.notes import warnings_in_one_line
 from gazeheads.errors import GazeheadsError
+from gazeheads.own_code import module_of
 
 INTERRUPTED = 130  # what a shell reports for a command that was stopped by Ctrl-C
 
@@ -67,6 +68,12 @@ Panels = Annotated[int | None, typer.Option(min=1, help="Number of panels of an 
 Columns = Annotated[int | None, typer.Option(min=1, help="Panels per row; default: one row.")]
 
 
+def _read_own(files: list[Path] | None) -> list[Path] | None:
+    for file in files or ():
+        module_of(file)
+    return files
+
+
 def _tell_version(wanted: bool) -> None:
     if wanted:
         typer.echo(__version__)
@@ -79,6 +86,15 @@ def about(
         bool,
         typer.Option("--version", help="Print the version.", callback=_tell_version, is_eager=True),
     ] = False,
+    own: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with",
+            help="A Python file that registers experiments of your own; repeatable.",
+            callback=_read_own,
+            is_eager=True,
+        ),
+    ] = None,
     device: models.Device = None,
     dtype: models.Dtype = None,
     device_map: models.DeviceMap = None,

@@ -90,7 +90,7 @@ class Session:
         self.common, self.bars = common, bars
         self.shard = Shard.parse(common.shard)
         self.cluster = cluster or Cluster(common.ray, common.ray_cores)
-        self.cluster.check(self.shard is not None, common.judge is Name.llm)
+        self.cluster.check(self.shard is not None, common.judge == Name.llm)
         check_writable(common.out)
         self._given = None
         if common.strips is not None:
@@ -126,7 +126,7 @@ class Session:
         """Raises GazeheadsError if a judge was chosen for an experiment that needs none."""
         from gazeheads.errors import GazeheadsError
 
-        if self.common.judge is not Name.label:
+        if self.common.judge != Name.label:
             raise GazeheadsError(f"{name} needs no judge: leave --judge out")
 
     @cached_property

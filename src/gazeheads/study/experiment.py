@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
+from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from gazeheads.errors import one_line
 from gazeheads.study import schema
 from gazeheads.study.disk import SETTINGS
 from gazeheads.study.identity import versions
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from gazeheads.study.context import ExperimentContext
 
 _MODULES = "gazeheads.study.experiments"
+PLUGINS = "gazeheads.experiments"
+"""Group of the entry points by which other packages bring experiments."""
 Item = TypeVar("Item")
 Values = dict[str, Any]
 """A record, or a summary, as JSON values."""
@@ -203,9 +208,25 @@ def register(experiment: Experiment) -> Experiment:
 
 
 def registry() -> Mapping[str, Experiment]:
-    """Every experiment by name: those of `study.experiments` and what else was registered."""
+    """Every experiment by name: of `study.experiments`, of installed packages, of `--with` files.
+
+    An installed package names a module that registers its own as an entry point of `PLUGINS`.
+    """
     import_all(_MODULES)
+    _import_installed()
     return MappingProxyType(_REGISTERED)
+
+
+@cache
+def _import_installed() -> None:
+    for plugin in entry_points(group=PLUGINS):
+        try:
+            plugin.load()
+        except Exception as error:
+            raise RunError(
+                f"the experiments of {plugin.value} cannot be read ({one_line(error)}): update "
+                "or uninstall the package that brings them"
+            ) from error
 
 
 def experiment_named(name: str) -> Experiment:

@@ -1,0 +1,65 @@
+"""Objects of a user's own Python files: judges and experiments that the package does not know."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gazeheads.errors import GazeheadsError, one_line
+
+
+class OwnCodeError(GazeheadsError):
+    """A file or object of the user's that cannot be used."""
+
+
+def is_own(spec: str) -> bool:
+    """Whether something is named as FILE.py:NAME."""
+    file, _, name = spec.rpartition(":")
+    return file.endswith(".py") and name.isidentifier()
+
+
+def object_of(spec: str) -> Any:
+    """The object of a spec FILE.py:NAME.
+
+    Raises:
+        OwnCodeError: there is no such file or name, or the file fails.
+    """
+    file, _, name = spec.rpartition(":")
+    module = module_of(Path(file))
+    if not hasattr(module, name):
+        raise OwnCodeError(f"{file} defines no {name!r}")
+    return getattr(module, name)
+
+
+def module_of(path: Path) -> ModuleType:
+    """A Python file as a module; the same file gives the same module again.
+
+    Raises:
+        OwnCodeError: there is no such file, or it fails.
+    """
+    if not path.is_file():
+        raise OwnCodeError(f"there is no Python file {path}")
+    called = f"gazeheads_own_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    if called in sys.modules:
+        return sys.modules[called]
+    spec = importlib.util.spec_from_file_location(called, path)
+    if spec is None or spec.loader is None:
+        raise OwnCodeError(f"{path} is no Python file: its name ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[called] = module  # classes of it can be pickled, as dataclasses need it too
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[called]
+        told = f"{type(error).__name__}: {one_line(error)}"
+        raise OwnCodeError(f"{path} fails when it is read: {told}") from error
+    return module
+
+
+def mark_of(path: Path) -> str:
+    """Of what stands in a file, so that a run knows which version of it was used."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
