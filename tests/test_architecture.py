@@ -13,7 +13,7 @@ import gazeheads
 ROOT = Path(gazeheads.__file__).parent
 VALUES = {
     "errors", "files", "prompts", "heads", "head_set", "regions", "gazeheads", "figure_text",
-    "progress", "control_draws", "frames", "html_parts",
+    "progress", "control_draws", "frames", "html_parts", "head_rankings",
 }  # fmt: skip
 """Plain values: anybody may know them."""
 MAY_KNOW: dict[str, set[str]] = {
@@ -40,6 +40,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "heads_registry": {"errors", "files", "head_set"},
     "frames": {"errors"},
     "heads": {"errors", "files", "head_set", "control_draws", "frames", "html_parts"},
+    "head_rankings": {"errors", "files", "heads"},
     "regions": {"errors", "boxes", "masks", "uncovered", "panel_columns", "html_parts"},
     "panel_columns": set(),
     "figure_text": {"errors", "files"},

@@ -106,7 +106,8 @@ def _samples(run: RunFolder, record: Mapping[str, Any]) -> Iterator[dict[str, An
     for name, own in parts.items():
         for given, item in _items(name, own):
             cells = {key: value for field in item for key, value in _flat(item, field).items()}
-            yield {**about, "part": name, **given, **_steered({**given, **cells})}
+            told = _steered({**given, **cells})
+            yield {**about, "part": name, **told, **_called(run, told)}
 
 
 def _is_part(name: str, own: Any) -> bool:
@@ -152,6 +153,12 @@ def _flat(record: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {name: own}
 
 
+def _called(run: RunFolder, cells: Mapping[str, Any]) -> dict[str, Any]:
+    """The heads under test by the name of their ranking."""
+    tested = cells.get("condition") == GAZE
+    return {"condition": run.settings.get("ranking", GAZE)} if tested else {}
+
+
 def _steered(cells: dict[str, Any]) -> dict[str, Any]:
     """The heads of an answer by name and number, and whether it follows them."""
     key = str(cells.get("condition", ""))
@@ -182,7 +189,8 @@ def summary_df(runs: RunFolder | Iterable[RunFolder]) -> DataFrame:
     for run in several:
         summary = run.summary
         about = {"experiment": run.experiment, "model": run.model, "seed": summary["seed"]}
-        rows += [{**about, **row} for row in _estimates(summary["results"], (), {})]
+        found = _estimates(summary["results"], (), {})
+        rows += [{**about, **row, **_called(run, row)} for row in found]
     return _table(rows, SUMMARY_COLUMNS)
 
 

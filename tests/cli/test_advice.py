@@ -71,6 +71,7 @@ REACHED: dict[str, list[Words]] = {
     "cli/service_options.py": [("judge",), ("strips", "write-prompts"), ("strips", "render")],
     "cli/commands/serve.py": [("serve",)],
     "cli/session.py": EXPERIMENTS,
+    "cli/chosen_heads.py": EXPERIMENTS,
     "export/check.py": [("export", "web")],
     "cli/commands/heads.py": HEADED,
     "head_set.py": HEADED,

@@ -123,7 +123,7 @@ def test_the_number_of_heads_follows_from_the_scores_alone(tmp_path: Path) -> No
     steer_vqa.run(vlm, strips, scores(), settings, options, experiment=steer_vqa.SWEEP)  # type: ignore[arg-type]
     assert number_of_heads(scores())[0] == 1  # 8.7% of 16, whatever the sweep found
     told = replace(scores(), provenance={"recommended_k": 3})
-    assert number_of_heads(told) == (3, "as the file of scores recommends")
+    assert number_of_heads(told) == (3, "as these heads recommend")
     silly = replace(scores(), provenance={"recommended_k": 99})
     assert number_of_heads(silly)[0] == 1
 

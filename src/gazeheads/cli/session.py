@@ -41,9 +41,11 @@ class Common:
         Path | None, typer.Option(help="Folder of strips (comic1/p1.png ...); default: drawn ones.")
     ] = None
     heads: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="Gaze scores as JSON; default: found with these very options, once per OUT."
+            help="A ranking of heads: scores, a head set or the study's gaze_head_ranking.json; "
+            "heads such as L3H1,L4H0; random; all. Default: found with these very options, once "
+            "per OUT."
         ),
     ] = None
     heads_anyway: HeadsAnyway = False
@@ -164,18 +166,19 @@ class Session:
         return self._context(True)
 
     def _context(self, claims: bool) -> ExperimentContext:
+        from gazeheads import head_rankings
         from gazeheads.cli import resolve, terminal
-        from gazeheads.heads import HeadScores
+        from gazeheads.cli.chosen_heads import ChosenHeads
         from gazeheads.study.context import ExperimentContext
         from gazeheads.study.experiments import discover
         from gazeheads.study.experiments.steered_answers import number_of_heads
 
         own, options = self.common, self.options
-        scores = HeadScores.load(own.heads) if own.heads is not None else None
+        chosen = ChosenHeads(own.heads, own.seed, own.heads_anyway) if own.heads else None
         tuning = resolve.tuning_strips(self.strips, own.seed)
         found = None
-        if scores is not None:
-            scores = resolve.heads_of(self.vlm, scores, own.heads_anyway)
+        if chosen is not None:
+            scores = chosen.scores_for(self.vlm)
         else:
             settings = discover.DiscoverSettings(seed=own.seed)
             announced = replace(options, progress=self.bars("Finding gaze heads"))
@@ -184,6 +187,7 @@ class Session:
         k, why = own.k, "as asked"
         if k is None:
             k, why = number_of_heads(scores)
+        options = replace(options, heads_from=head_rankings.told(scores))
         source = own.heads if found is None else found.path
         terminal.err.print(f"{k} of {len(scores)} heads ({why}) by {source}", markup=False)
         shared = {strip.id for strip in self.strips} & set(scores.provenance.get("strips", ()))

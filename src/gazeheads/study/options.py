@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ class RunOptions:
         place: a folder below that of the run, for one that other runs build on.
         renewed: folders that were started over already: once, however many runs build on one.
         workers: who does the units of work.
+        heads_from: the name of the ranking that heads are taken from, and its provenance (see
+            `head_rankings.told`), for the settings of runs that steer or watch them.
     """
 
     out: str | os.PathLike[str]
@@ -66,6 +69,7 @@ class RunOptions:
     place: str | None = None
     renewed: set[Path] = field(default_factory=set, compare=False, repr=False)
     workers: Workers = field(default_factory=ThisProcess, compare=False, repr=False)
+    heads_from: Mapping[str, Any] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
         # a worker elsewhere reports to nobody, and has no workers of its own

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.text import Text
 from page_reader import Page
 from PIL import Image
 from scripted_model import ScriptedVlm, scores, steered
@@ -20,9 +21,13 @@ from gazeheads.errors import GazeheadsError
 from gazeheads.study import published
 from gazeheads.study.experiments import steer_vqa
 from gazeheads.study.experiments.steer_vqa import SteerVqaSettings
+from gazeheads.study.report import figures
 from gazeheads.study.report.blocks import answer_of, crop_css
+from gazeheads.study.report.naming import named_by
 from gazeheads.study.report.numbers import counts, percent
 from gazeheads.study.report.page import write_report
+from gazeheads.study.report.sections import sections_of
+from gazeheads.study.report.theme import LIGHT
 from gazeheads.study.runs import RunFolder, RunOptions, find_runs
 
 
@@ -220,3 +225,31 @@ def test_another_judge_stands_beside_the_exact_one(tmp_path: Path) -> None:
     ours = [r for r in rows if (r["label_judge_panel"], r["panel"]) == ("1", "2")]
     assert [int(r["count"]) > 0 for r in ours] == [True]
     assert "agree on" in page
+
+
+def test_heads_of_another_ranking_are_not_called_gaze_heads(tmp_path: Path) -> None:
+    strips = draw_strips(2, 5, 3, size=32)
+    vlm: Any = ScriptedVlm(strips, [])
+    options = RunOptions(tmp_path, heads_from={"ranking": "mine", "provenance": {"file": "m.json"}})
+    run = steer_vqa.run(vlm, strips, scores(), SteerVqaSettings((2,), draws=4), options)
+    assert run.summary["settings"]["provenance"] == {"file": "m.json"}
+    page = Page(write_report([run], tmp_path / "report.html"))
+    assert (
+        "2 heads of \N{LEFT SINGLE QUOTATION MARK}mine\N{RIGHT SINGLE QUOTATION MARK} are"
+        in page.text
+    )
+    assert "gaze heads" not in repr(sections_of({run.experiment: run})).lower()
+    results = run.summary["results"]
+    with named_by(run.settings):
+        drawn = [
+            figures.condition_bars(LIGHT, results["conditions"], results["chance"]),
+            figures.k_curve(LIGHT, results["conditions"], results["heads"], results["chance"]),
+        ]
+    for figure in drawn:
+        words = {text.get_text() for text in figure.findobj(Text)}
+        assert any("mine" in each for each in words)
+        assert not any("gaze" in each for each in words)
+    for name in ("conditions", "by-panel", "profiles", "controls"):
+        with (run.path / f"{name}.csv").open(encoding="utf-8") as file:
+            told = {row["condition"] for row in csv.DictReader(file)}
+        assert "mine" in told and "gaze" not in told

@@ -119,6 +119,7 @@ def run(
         "model_heads": vlm.num_layers * vlm.num_heads,
         "doses": [[name, mode, str(delta)] for name, mode, delta in DOSES],
         "heads_fingerprint": heads.fingerprint,
+        **options.heads_from,
     }
     if shared:
         options = options_for_shared(options, EXPERIMENT, vlm.name, whole, claims=True)

@@ -169,6 +169,7 @@ def run(
         "model_mark": model_fingerprint(vlm),
         "head_sets": {name: [str(head) for head in each] for name, each in sets.items()},
         "random_sets": [[str(head) for head in each] for each in heads.random],
+        **context.options.heads_from,
         "left_out": [asdict(each) for each in pictures.left_out],
     }
     names = sorted({thing.name for picture in pictures for thing in picture.things})

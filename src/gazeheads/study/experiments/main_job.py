@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gazeheads.data.strip import Strip
+from gazeheads.head_rankings import told
 from gazeheads.judges import Judge, LabelJudge
 from gazeheads.study.context import Announce
 from gazeheads.study.experiments import discover, staircase, steer_vqa
@@ -89,6 +90,7 @@ def run(
         claims=True,
     )
     runs, scores = [found], discover.load_scores(found.path)
+    options = replace(options, heads_from=told(scores))
     k = job.k
     if k is None:
         sweep = steer_vqa.run(

@@ -89,7 +89,8 @@ def run(
         settings: see there.
         options: where to and how.
     """
-    whole = whole_settings(settings, vlm, strips, {n: (own,) for n, own in head_sets.items()})
+    sets = {n: (own,) for n, own in head_sets.items()}
+    whole = {**whole_settings(settings, vlm, strips, sets), **options.heads_from}
 
     def work(folder: RunFolder) -> list[Work[Strip]]:
         def do(part: Sequence[Strip]) -> list[dict[str, Any]]:

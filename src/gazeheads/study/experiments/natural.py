@@ -78,6 +78,7 @@ def run(
         "pictures_mark": pictures_fingerprint(pictures),
         "model_mark": model_fingerprint(vlm),
         "head_sets": {name: [[str(h) for h in heads]] for name, heads in head_sets.items()},
+        **options.heads_from,
     }
     if isinstance(pictures, ObjectPictures) and pictures.left_out:
         whole["left_out"] = [asdict(each) for each in pictures.left_out]

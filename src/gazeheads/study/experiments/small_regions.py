@@ -113,6 +113,7 @@ def run(context: ExperimentContext, heads: HeadSet, settings: SmallRegionsSettin
         "pictures_mark": pictures_fingerprint(pictures),
         "model_mark": model_fingerprint(vlm),
         "head_sets": {GAZE: [str(head) for head in heads]},
+        **context.options.heads_from,
     }
 
     batch = context.options.batch_size

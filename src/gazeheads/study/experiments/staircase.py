@@ -124,7 +124,7 @@ def run(
     sets: dict[str, tuple[HeadSet, ...]] = {GAZE: (scores.top(settings.k),)}
     if drawn := control_heads(scores, settings.k, settings.draws, settings.seed, settings.pool):
         sets[CONTROL] = drawn
-    whole = whole_settings(settings, vlm, strips, sets, judge)
+    whole = {**whole_settings(settings, vlm, strips, sets, judge), **options.heads_from}
 
     def work(folder: RunFolder) -> list[Work[Strip]]:
         def do(part: Sequence[Strip]) -> list[dict[str, Any]]:

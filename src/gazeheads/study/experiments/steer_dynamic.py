@@ -121,7 +121,7 @@ def run(
         for name, heads in head_sets.items()
     }
     whole = whole_settings(settings, vlm, strips, sets, judge)
-    whole["panels"] = len(strips[0])
+    whole |= {"panels": len(strips[0]), **options.heads_from}
 
     def work(folder: RunFolder) -> list[Work[tuple[int, Strip]]]:
         def do(part: Sequence[tuple[int, Strip]]) -> list[dict[str, Any]]:

@@ -77,7 +77,7 @@ def run(
         own,
         judge,
         shared,
-        {"ranking": scores.name, **extra},
+        extra,
     )
 
 
@@ -101,7 +101,7 @@ def ask_strips(
     whole = whole_settings(settings, vlm, strips, sets, judge)
     whole["panels"] = len(strips[0])
     whole["model_heads"] = vlm.num_layers * vlm.num_heads
-    whole |= extra or {}
+    whole |= {**options.heads_from, **(extra or {})}
     if shared:
         options = options_for_shared(options, experiment.name, vlm.name, whole, claims=True)
 

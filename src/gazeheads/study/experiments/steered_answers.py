@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gazeheads.control_draws import study_size
 from gazeheads.data.strip import Strip
+from gazeheads.head_rankings import RECOMMENDED
 from gazeheads.heads import HeadScores, HeadSet
 from gazeheads.judges import Judge, judge_answers, worth_asking
 from gazeheads.judges.verdict import VERDICT_FIELDS, Asked
@@ -28,9 +29,6 @@ from gazeheads.study.schema import JudgedText, KeptStrip, Record
 if TYPE_CHECKING:
     from gazeheads.attention.intervention import Mode, When
     from gazeheads.models import VLM
-
-RECOMMENDED = "recommended_k"
-"""Where a file of scores may say in its provenance how many heads to steer."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def number_of_heads(scores: HeadScores) -> tuple[int, str]:
     """How many heads to steer unless told, and why so many: it follows from the scores alone."""
     recommended = scores.provenance.get(RECOMMENDED)
     if isinstance(recommended, int) and 1 <= recommended <= len(scores):
-        return recommended, "as the file of scores recommends"
+        return recommended, "as these heads recommend"
     return study_size(len(scores)), "the study's share of all heads"
 
 

@@ -141,6 +141,7 @@ def run(
         "model_mark": model_fingerprint(vlm),
         "judge_settings": dict(judge.about),
         "variants": [_as_setting(v, conditions[v.name]) for v in variants],
+        **options.heads_from,
     }
 
     def work(folder: RunFolder) -> list[Work[tuple[Variant, int, Strip]]]:

@@ -11,6 +11,7 @@ from matplotlib.ticker import NullLocator
 
 from gazeheads.figure_text import legend_label, shown
 from gazeheads.study.report.figures import WIDTH
+from gazeheads.study.report.naming import label_called
 from gazeheads.study.report.numbers import Results
 from gazeheads.study.report.theme import Theme
 
@@ -59,10 +60,11 @@ def estimates(
             [scale * (v["value"] - v["low"]) for _, v in present],
             [scale * (v["high"] - v["value"]) for _, v in present],
         ]
+        label = legend_label(label_called(name))
         colour = _colour(theme, name, [n for n in series if n.split()[0] not in _KNOWN])
         axes.errorbar(
             x, y, spread, fmt=_MARKERS[i % len(_MARKERS)], color=colour, markersize=5.5,
-            linewidth=1.4, capsize=2.5, label=legend_label(name), clip_on=False, zorder=3,
+            linewidth=1.4, capsize=2.5, label=label, clip_on=False, zorder=3,
         )  # fmt: skip
     stars = [(x, v) for x, v in zip(places, published, strict=False) if v is not None]
     if stars:

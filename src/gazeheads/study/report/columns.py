@@ -37,7 +37,7 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "run": Column("title of the run's chapter in the report", False),
         "experiment": Column("name of the experiment", False),
         "heads": Column("heads of the model"),
-        "condition": Column("the heads steered: `gaze`, `random`, `all`, a ranking's name", False),
+        "condition": Column("the heads steered: `gaze`, a ranking's name, `random`, `all`", False),
         "other": Column("the ranking compared with", False),
         "k": Column("number of heads steered, or compared"),
         "draw": Column("number of the random set, from 1; empty: not a random set"),

@@ -13,6 +13,7 @@ from gazeheads.figure_text import shown
 from gazeheads.study.experiments.counting import GAZE, RANDOM
 from gazeheads.study.report.blocks import FigureBlock
 from gazeheads.study.report.figures import WIDTH
+from gazeheads.study.report.naming import heads_called
 from gazeheads.study.report.numbers import Results, percent
 from gazeheads.study.report.tables import write_estimates
 from gazeheads.study.report.theme import Theme, save
@@ -50,11 +51,12 @@ def controls_told(condition: Results, what: str = "of the answers follow") -> tu
         f"same {own['strips']} strips"
     )
     if gaze is None:
-        return (f"{told}. The gaze heads were not measured beside them: no p.",)
+        return (f"{told}. The {heads_called()} were not measured beside them: no p.",)
     reached = sum(draw["value"] >= gaze["value"] for draw in own["draws"])
     none = "none of them reaches" if reached == 0 else f"{reached} of them reach"
     least = "" if reached else f", the least that {count} sets can show"
-    return (f"{told}; {none} the gaze heads' {percent(gaze)} (p = {own['p']:.3f}{least}).",)
+    theirs = f"the {percent(gaze)} of the {heads_called()}"
+    return (f"{told}; {none} {theirs} (p = {own['p']:.3f}{least}).",)
 
 
 def _likeness(condition: Results) -> str:
@@ -66,10 +68,10 @@ def _likeness(condition: Results) -> str:
     if about["own_layer"] is not None:
         whole = about["own_layer"] == condition["k"]
         parts.append(
-            "all in the layers of the gaze heads"
+            f"all in the layers of the {heads_called()}"
             if whole
-            else f"{about['own_layer']} of {condition['k']} in the layers of the gaze heads, the "
-            "others near them, as too few are left there"
+            else f"{about['own_layer']} of {condition['k']} in the layers of the "
+            f"{heads_called()}, the others near them, as too few are left there"
         )
     if about["shared"] is not None:
         parts.append(f"two sets share {100 * about['shared']:.0f}% of their heads on average")
@@ -83,8 +85,8 @@ def no_controls_told(conditions: Sequence[Results]) -> tuple[str, ...]:
     if not alone:
         return ()
     return (
-        f"Beside {', '.join(alone)} gaze heads there are no random heads, as too few living heads "
-        "are left or none were asked for: no p.",
+        f"Beside {', '.join(alone)} {heads_called()} there are no random heads, as too few living "
+        "heads are left or none were asked for: no p.",
     )
 
 
@@ -120,9 +122,10 @@ def controls_blocks(
             "controls",
             lambda theme: _points(theme, distributions, chance, xlabel, scale),
         ),
-        "Every draw of random heads as a point, the gaze heads beside them.",
+        f"Every draw of random heads as a point, the {heads_called()} beside them.",
         "Every grey point is one set of random heads; the bar is their median, the coloured point "
-        "the gaze heads on the same strips." + (" Dotted: chance." if chance is not None else ""),
+        f"the {heads_called()} on the same strips."
+        + (" Dotted: chance." if chance is not None else ""),
         (write_estimates(folder / "controls.csv", HEAD, rows),),
     )
     return (figure,)

@@ -7,9 +7,11 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
+from gazeheads.figure_text import shown
 from gazeheads.study.experiments import dose, mass_origin
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
-from gazeheads.study.report.figures import CONDITIONS, WIDTH
+from gazeheads.study.report.figures import WIDTH
+from gazeheads.study.report.naming import called, heads_called
 from gazeheads.study.report.numbers import Results, Runs, percent
 from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import Estimated, write_estimates
@@ -34,7 +36,7 @@ def dose_section(runs: Runs) -> Section:
         "answers about single panels. 95% bootstrap intervals over strips.",
         (write_estimates(run.path / "dose.csv", HEAD, rows),),
     )
-    shown = tuple(
+    cells = tuple(
         (
             own["name"],
             percent(own["accuracy"], interval=True),
@@ -53,7 +55,7 @@ def dose_section(runs: Runs) -> Section:
         "dose",
         "Dose and price",
         (_recommended(results), f"Measured on {results['strips']} strips."),
-        (figure, TableBlock(head, shown, note)),
+        (figure, TableBlock(head, cells, note)),
     )
 
 
@@ -138,9 +140,9 @@ def mass_section(runs: Runs) -> Section:
         "heads, targets and strips.",
         (write_estimates(run.path / "masses.csv", head, rows),),
     )
-    shown = tuple(
+    cells = tuple(
         (
-            f"{CONDITIONS.get(own['condition'], own['condition'])} ({own['k']})",
+            f"{heads_called(own['condition'])} ({own['k']})",
             moment,
             f"{100 * own[key]['gained']:+.1f} points",
             *_sources(own[key]["from"], groups),
@@ -157,7 +159,7 @@ def mass_section(runs: Runs) -> Section:
         "masses",
         "Where the attention came from",
         (_told(conditions, results["strips"]),),
-        (figure, TableBlock(columns, shown, note, keys=2)),
+        (figure, TableBlock(columns, cells, note, keys=2)),
     )
 
 
@@ -174,8 +176,8 @@ def _told(conditions: list[Results], strips: int) -> str:
     ranked = sorted(own["from"].items(), key=lambda pair: -pair[1])
     parts = ", ".join(f"{100 * share:.0f}% from {group}" for group, share in ranked[:3])
     return (
-        f"On {strips} strips the target gains {100 * own['gained']:.0f} points of the gaze heads' "
-        f"attention at the last prompt token: {parts}."
+        f"On {strips} strips the target gains {100 * own['gained']:.0f} points of the attention of "
+        f"the {heads_called()} at the last prompt token: {parts}."
     )
 
 
@@ -192,7 +194,7 @@ def _bars(theme: Theme, conditions: list[Results], groups: list[str]) -> Figure:
                 name = group if place == 0 else None
                 axes.barh(place, width, 0.8, left=left, color=colour, label=name)
                 left += width
-            labels.append((place, f"{own['condition']}, {kind}"))
+            labels.append((place, f"{shown(called(own['condition']))}, {kind}"))
             place += 1.0
         place += 0.4
     axes.set_yticks([at for at, _ in labels], [label for _, label in labels], fontsize=8)

@@ -17,6 +17,7 @@ from gazeheads.study.report.blocks import (
     colour_of,
 )
 from gazeheads.study.report.controls import Distribution, controls_blocks
+from gazeheads.study.report.naming import called
 from gazeheads.study.report.numbers import Results, Runs, percent
 from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import Estimated, number, part, write_estimates
@@ -99,7 +100,7 @@ def _measured(own: Results) -> Iterator[Estimated]:
 def _row(own: Results, unjudged: bool) -> tuple[str, ...]:
     name, delay = own["name"], own["tokens_until_followed"]
     return (
-        f"{name} ({own['k']})",
+        f"{called(name)} ({own['k']})",
         percent(own["segments"], interval=True),
         _rho_of(own),
         rho(own["rho_natural"]),

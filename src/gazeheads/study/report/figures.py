@@ -10,21 +10,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from gazeheads.figure_text import legend_label, shown
 from gazeheads.heads import Head, HeadScores
 from gazeheads.study import published
+from gazeheads.study.report.naming import called, heads_called
 from gazeheads.study.report.theme import Theme
 
 WIDTH = 5.3  # inches: readable at full width on a phone as well
-CONDITIONS = {"gaze": "gaze heads", "random": "random heads", "all": "all heads"}
 
 
-def matrices(theme: Theme, scores: HeadScores, shown: int = 4) -> Figure:
+def matrices(theme: Theme, scores: HeadScores, count: int = 4) -> Figure:
     """Region asked about x region attended to, for the best heads and the worst."""
     assert scores.matrices is not None
     ranking = scores.ranking()
-    rows = [ranking[:shown], ranking[-shown:][::-1]]
+    rows = [ranking[:count], ranking[-count:][::-1]]
     figure = Figure(figsize=(WIDTH, 3.4))
-    grid = figure.subplots(2, shown, sharex=True, sharey=True)
+    grid = figure.subplots(2, count, sharex=True, sharey=True)
     most = float(scores.matrices.max())
     panels = scores.matrices.shape[-1]
     for row, heads in zip(grid, rows, strict=True):
@@ -122,7 +123,7 @@ def k_curve(
         value, low, high = (
             [100 * c["accuracy"][x] for c in curve] for x in ("value", "low", "high")
         )
-        colour, label = theme.of(name), CONDITIONS[name]
+        colour, label = theme.of(name), legend_label(heads_called(name))
         if drawn := [c["controls"] for c in curve if c.get("controls")]:
             # many draws: their median and whole range; where there is one set, that alone
             rows = [_of_draws(c) for c in curve]
@@ -209,7 +210,7 @@ def condition_bars(theme: Theme, conditions: Sequence[dict[str, Any]], chance: f
                 ha="center",
                 fontsize=8.5,
             )
-    names = [f"{CONDITIONS[c['condition']].split()[0]}\n{c['k']} heads" for c in conditions]
+    names = [f"{shown(called(c['condition']))}\n{c['k']} heads" for c in conditions]
     left.set_xticks(range(len(conditions)), names)
     left.set_title("study's rules; pale: content", fontsize=8.5)
     _by_panel(right, theme, conditions)
@@ -233,7 +234,7 @@ def _by_panel(axes: Axes, theme: Theme, conditions: Sequence[dict[str, Any]]) ->
 
 def staircase(theme: Theme, record: dict[str, Any]) -> Figure:
     """Where heads look while a strip is narrated; the outline is the panel being narrated."""
-    names = {"gaze": "gaze heads", "control": "random heads"}
+    names = {"gaze": shown(heads_called()), "control": "random heads"}
     sets = [name for name in names if name in record["attention"]]
     figure = Figure(figsize=(WIDTH, 0.7 + 1.75 * len(sets)))
     grid = figure.subplots(len(sets), 1, sharex=True, squeeze=False)[:, 0]

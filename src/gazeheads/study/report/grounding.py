@@ -7,14 +7,15 @@ from gazeheads.study.experiments import grounding
 from gazeheads.study.experiments.grounding_summary import ENOUGH
 from gazeheads.study.report import charts
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
+from gazeheads.study.report.naming import heads_called
 from gazeheads.study.report.numbers import Results, Runs, percent
 from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import write_estimates
 from gazeheads.study.report.theme import save
 
 TOLD = {
-    "naming": "what is named where the gaze heads are pointed",
-    "attention": "where the gaze heads look when the phrase is asked for",
+    "naming": "what is named where the {heads} are pointed",
+    "attention": "where the {heads} look when the phrase is asked for",
     "localization": "the same of 3 localization heads (Kang et al.)",
 }
 _MEASURES = ("point", "peak", "found")
@@ -29,7 +30,7 @@ def grounding_section(runs: Runs) -> Section:
     methods = results["methods"]
     rows = tuple(
         (
-            TOLD[name],
+            TOLD[name].format(heads=heads_called()),
             *(percent(methods[name][measure], interval=True) for measure in _MEASURES),
             f"{methods[name]['iou']['value']:.2f}" if methods[name]["iou"] else "",
         )
@@ -84,9 +85,9 @@ def _control(results: Results) -> str:
     return (
         f"{own['draws']} sets of random heads, pointed instead on {own['phrases']} of the phrases, "
         f"put the middle of the box inside for {100 * own['median']:.1f}% (median; "
-        f"{100 * own['least']:.1f} to {100 * own['most']:.1f}), the gaze heads there for "
+        f"{100 * own['least']:.1f} to {100 * own['most']:.1f}), the {heads_called()} there for "
         f"{100 * own['gaze']:.1f}% (p = {own['p']:.3f}). The phrase gets a probability of at least "
-        f"{LIKELY} somewhere for {100 * own['named_gaze']:.1f}% with the gaze heads, for "
+        f"{LIKELY} somewhere for {100 * own['named_gaze']:.1f}% with the {heads_called()}, for "
         f"{100 * own['named_median']:.1f}% with the median random set (at most "
         f"{100 * own['named_most']:.1f}; p = {own['named_p']:.3f})."
     )

@@ -11,6 +11,7 @@ from gazeheads.study.experiments import head_sets
 from gazeheads.study.experiments.counting import ALL, GAZE, RANDOM
 from gazeheads.study.report import rankings
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
+from gazeheads.study.report.naming import called, heads_called
 from gazeheads.study.report.numbers import Results, Runs
 from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import write_csv, write_estimates
@@ -49,7 +50,9 @@ def head_sets_section(runs: Runs) -> Section:
     blocks = [] if tournament is None else [_pairs_table(run.path, tournament)]
     return Section(
         "head-sets",
-        "Is it the gaze? Heads chosen in other ways",
+        "Is it the gaze? Heads chosen in other ways"
+        if called(GAZE) == GAZE
+        else f"{heads_called().capitalize()} and heads chosen in other ways",
         (told, *([] if tournament is None else _outcome(tournament))),
         (_curves(run.path, results), *blocks, *tables, *shared),
     )
@@ -58,7 +61,7 @@ def head_sets_section(runs: Runs) -> Section:
 def _outcome(tournament: Results) -> list[str]:
     """The winner, and how few heads do the reference's work, in plain words."""
     winner, ps = tournament["winner"], tournament["winner_p"]
-    goal, reference = tournament["goal"], tournament["reference"]
+    goal, reference = tournament["goal"], called(tournament["reference"])
     lines = []
     if ps:
         p = max(ps.values())
@@ -66,10 +69,10 @@ def _outcome(tournament: Results) -> list[str]:
         sure = "the difference is not chance alone" if p <= 0.05 else "this may be chance"
         share = 100 * tournament["mean_over_k"][winner]
         lines.append(
-            f"On average over the sizes the ranking \u201c{winner}\u201d steers best "
+            f"On average over the sizes the ranking \u201c{called(winner)}\u201d steers best "
             f"({share:.1f}% of answers). Against the hardest to tell from it, "
-            f"\u201c{nearest}\u201d, p = {p:.4f} after Holm's correction: {sure}. The winner was "
-            "picked on these same strips."
+            f"\u201c{called(nearest)}\u201d, p = {p:.4f} after Holm's correction: {sure}. The "
+            "winner was picked on these same strips."
         )
     ahead = [
         f"\u201c{pair['ranking']}\u201d with {pair['k']} heads "
@@ -121,11 +124,11 @@ def _curves(folder: Path, results: Results) -> FigureBlock:
             "head-sets",
             lambda theme: rankings.small_curves(theme, ks, series, GAZE, results["chance"]),
         ),
-        "Accuracy by number of heads, for every ranking beside the gaze score.",
+        f"Accuracy by number of heads, for every ranking beside the {called(GAZE)} score.",
         "Share of answers that follow, by number of heads: one chart per way of choosing them, "
-        "the best on average first, each beside the gaze score (dashed). Bands: 95% bootstrap "
-        f"intervals over strips. Dotted: chance. {RANDOM.capitalize()}: living heads outside the "
-        "gaze set, matched by layer.",
+        f"the best on average first, each beside the {called(GAZE)} score (dashed). Bands: 95% "
+        f"bootstrap intervals over strips. Dotted: chance. {RANDOM.capitalize()}: living heads "
+        "outside the set under test, matched by layer.",
         (write_estimates(folder / "head-sets.csv", head, rows),),
     )
 
@@ -160,8 +163,9 @@ def _pairs_table(folder: Path, tournament: Results) -> TableBlock:
         if name != tournament["reference"]
     )
     note = (
-        f"Points of accuracy above or below the {tournament['reference']} score at as many heads, "
-        "with p over strips (flipped signs), after Holm's correction for all of these comparisons."
+        f"Points of accuracy above or below the {called(tournament['reference'])} score at as many "
+        "heads, with p over strips (flipped signs), after Holm's correction for all of these "
+        "comparisons."
     )
     return TableBlock(("ranking", *(f"K = {k}" for k in ks)), rows, note)
 
@@ -174,7 +178,7 @@ def _overlap_blocks(
     head = (f"sets of {k}", "heads shared", "by chance", "p", "published")
     cells = {
         "+".join(pair["sets"]): (
-            " and ".join(pair["sets"]),
+            " and ".join(map(called, pair["sets"])),
             f"{pair['shared']} of {k}",
             f"{pair.get('expected', k * k / heads):.1f}",
             f"{pair['p']:.4f}" if "p" in pair else "",

@@ -13,8 +13,9 @@ from gazeheads.study import published
 from gazeheads.study.experiments import discover, steer_vqa
 from gazeheads.study.report import figures
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
+from gazeheads.study.report.naming import called, named_by, ranking_of
 from gazeheads.study.report.numbers import Runs, percent
-from gazeheads.study.report.tables import write_csv, write_estimates
+from gazeheads.study.report.tables import Estimated, write_csv, write_estimates
 from gazeheads.study.report.theme import Theme, save
 
 _NAMES = ("gaze", "random", "all")
@@ -35,7 +36,9 @@ def comparison_section(models: Mapping[str, Runs], folder: Path) -> Section | No
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise GazeheadsError(f"cannot write to {folder}: {error.strerror or error}") from error
-    head = ("model", "heads steered", "of all", *_NAMES)
+    own = {ranking_of(runs[steer_vqa.EXPERIMENT].settings) for runs in steered.values()}
+    tested = own.pop() if len(own) == 1 else "heads found"
+    head = ("model", "heads steered", "of all", tested, *_NAMES[1:])
     rows = tuple(_ours(name, runs) for name, runs in steered.items())
     theirs = tuple(
         (
@@ -46,12 +49,7 @@ def comparison_section(models: Mapping[str, Runs], folder: Path) -> Section | No
         )
         for name, (k, *values, heads) in published.MODELS.items()
     )
-    numbers = [
-        ((name, results["heads"], c["condition"], c["k"], "accuracy"), c["accuracy"])
-        for name, runs in steered.items()
-        for results in [runs[steer_vqa.EXPERIMENT].summary["results"]]
-        for c in results["conditions"]
-    ]
+    numbers = [row for name, runs in steered.items() for row in _accuracies(name, runs)]
     columns = ("model", "heads", "condition", "k", "measure")
     write_estimates(folder / "models.csv", columns, numbers)
     note = (
@@ -73,6 +71,16 @@ def _ours(name: str, runs: Runs) -> tuple[str, ...]:
         for each in _NAMES
     )
     return (f"{name}, here", str(k), f"{100 * k / heads:.1f}%", *shown)
+
+
+def _accuracies(name: str, runs: Runs) -> list[Estimated]:
+    run = runs[steer_vqa.EXPERIMENT]
+    results = run.summary["results"]
+    with named_by(run.settings):
+        return [
+            ((name, results["heads"], called(c["condition"]), c["k"], "accuracy"), c["accuracy"])
+            for c in results["conditions"]
+        ]
 
 
 def _depth(scored: Mapping[str, Runs], folder: Path) -> FigureBlock:

@@ -8,6 +8,7 @@ from gazeheads.study import published
 from gazeheads.study.experiments import natural
 from gazeheads.study.report import charts
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
+from gazeheads.study.report.naming import called
 from gazeheads.study.report.numbers import Results, Runs, percent
 from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import Estimated, part, write_estimates
@@ -36,7 +37,7 @@ def natural_section(runs: Runs) -> Section:
         )
         for own in classes
     )
-    heads = [f"{n} ({results['heads'][n]})" if n in results["heads"] else n for n in names]
+    heads = [f"{called(n)} ({results['heads'][n]})" if n in results["heads"] else n for n in names]
     head = (
         "box", "boxes", "too small for a token", *(("not in the crop",) if cropped else ()),
         *heads, "published, gaze / random",

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from gazeheads.figure_text import shown
 from gazeheads.study.report.blocks import FigureBlock
-from gazeheads.study.report.figures import CONDITIONS, WIDTH
+from gazeheads.study.report.figures import WIDTH
+from gazeheads.study.report.naming import heads_called
 from gazeheads.study.report.numbers import Results
 from gazeheads.study.report.tables import write_csv
 from gazeheads.study.report.theme import Theme, save
@@ -60,7 +62,7 @@ def _tables(theme: Theme, conditions: Sequence[Results], said: Sequence[int]) ->
     figure = Figure(figsize=(WIDTH, 1.9))
     grid = figure.subplots(1, len(conditions) + 1, squeeze=False)[0]
     tables = [np.array(c["described"], dtype=float) for c in conditions]
-    titles = [f"{CONDITIONS.get(c['condition'], c['condition'])}\n({c['k']})" for c in conditions]
+    titles = [f"{shown(heads_called(c['condition']))}\n({c['k']})" for c in conditions]
     for axes, table, title in zip(
         grid, [*tables, np.array([said], dtype=float)], [*titles, "unsteered"], strict=True
     ):

@@ -13,6 +13,7 @@ from matplotlib.ticker import NullLocator
 from gazeheads.figure_text import shown
 from gazeheads.study.report.charts import Series
 from gazeheads.study.report.figures import WIDTH
+from gazeheads.study.report.naming import called
 from gazeheads.study.report.numbers import Results
 from gazeheads.study.report.theme import Theme
 
@@ -95,7 +96,7 @@ def shared_map(theme: Theme, names: Sequence[str], pairs: Sequence[Results], k: 
             if sure:
                 axes.plot(column + 0.34, row - 0.32, ".", color=_OWN, markersize=5)
     axes.imshow(table, cmap=theme.heat, vmin=0, vmax=k, aspect="auto")
-    labels = [shown(name) for name in names]
+    labels = [shown(called(name)) for name in names]
     axes.set_yticks(range(count), labels)
     axes.set_xticks(range(count), labels, rotation=90)
     for side in axes.spines.values():

@@ -8,11 +8,11 @@ from typing import Any
 
 from gazeheads.study.experiment import registry
 from gazeheads.study.experiments import steer_vqa
-from gazeheads.study.experiments.counting import ALL
+from gazeheads.study.experiments.counting import ALL, GAZE, RANDOM
 from gazeheads.study.report.blocks import AnswerCell, answer_of, colour_of, crop_css
 from gazeheads.study.report.chapters import Bundle
 from gazeheads.study.report.embedding import LISTED_WIDTH, Pictures
-from gazeheads.study.report.figures import CONDITIONS
+from gazeheads.study.report.naming import heads_called, named_by
 from gazeheads.study.runs import RunFolder
 
 MOST_PICTURES = 60
@@ -20,6 +20,8 @@ MOST_PICTURES = 60
 MOST_STRIPS = 20
 """Of one run, or of one variant of a sweep."""
 UNSTEERED = "unsteered"
+KNOWN = (GAZE, RANDOM, ALL)
+"""Conditions that are called heads of a kind; others are rankings."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def samples_of(bundles: Sequence[Bundle], pictures: Pictures) -> Samples | None:
     for bundle in bundles:
         runs = sorted(bundle.runs.values(), key=lambda run: run.experiment != steer_vqa.EXPERIMENT)
         for run in runs:
-            _add(found, run, bundle.title if len(bundles) > 1 else "", pictures)
+            with named_by(run.settings):
+                _add(found, run, bundle.title if len(bundles) > 1 else "", pictures)
     return found if found.values else None
 
 
@@ -165,7 +168,7 @@ def _of_record(record: dict[str, Any], strip: str) -> Iterator[SampleText]:
     if "narrations" in record:
         for name, told in record["narrations"].items():
             for target, segment in zip(record["schedule"], told["segments"], strict=True):
-                heads = f"{CONDITIONS.get(name, name)}, on schedule"
+                heads = f"{heads_called(name) if name in KNOWN else name}, on schedule"
                 yield _sample(strip, kept, heads, target, segment, record["unsteered"])
         return
     beside = record["baseline"]["text"]
@@ -203,11 +206,10 @@ def _heads(key: str) -> str:
     """A condition in words: "gaze-12" is 12 gaze heads; others keep their names."""
     name, _, number = key.rpartition("-")
     if not name or not number.isdigit():
-        return f"gaze heads, strength {key}"
+        return f"{heads_called()}, strength {key}"
     if name == ALL:
-        return CONDITIONS[ALL]
-    plain = CONDITIONS.get(name)
-    return f"{number} {plain}" if plain else f"{number} heads by {name}"
+        return heads_called(ALL)
+    return heads_called(name, int(number)) if name in KNOWN else f"{number} heads by {name}"
 
 
 def colours(samples: Samples) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gazeheads.study.modules import import_all
 from gazeheads.study.report.blocks import Section, Tile
+from gazeheads.study.report.naming import named_by
 from gazeheads.study.report.numbers import Runs
 
 _MODULES = "gazeheads.study.report"
@@ -56,14 +57,23 @@ def sections_of(runs: Runs) -> list[Section]:
     """The sections that the runs of one model fill; draws their figures into the run folders."""
     _load()
     entries = sorted(_SECTIONS, key=lambda entry: entry.place)
-    return [entry.build(runs) for entry in entries if entry.experiment in runs]
+    sections = []
+    for entry in entries:
+        if entry.experiment in runs:
+            with named_by(runs[entry.experiment].settings):
+                sections.append(entry.build(runs))
+    return sections
 
 
 def headline(runs: Runs) -> list[Tile]:
     """The numbers to see first."""
     _load()
-    found = [_TILES[experiment] for experiment in _TILES if experiment in runs]
-    return [tile for _, tiles in sorted(found, key=lambda own: own[0]) for tile in tiles(runs)]
+    found = sorted((place, name) for name, (place, _) in _TILES.items() if name in runs)
+    tiles: list[Tile] = []
+    for _, name in found:
+        with named_by(runs[name].settings):
+            tiles += _TILES[name][1](runs)
+    return tiles
 
 
 def _load() -> None:

@@ -11,7 +11,7 @@ from gazeheads.study.experiments.counting import ALL, GAZE, RANDOM
 from gazeheads.study.report import charts
 from gazeheads.study.report.blocks import Block, FigureBlock, Section, TableBlock
 from gazeheads.study.report.chapters import Bundle, differing
-from gazeheads.study.report.figures import CONDITIONS
+from gazeheads.study.report.naming import heads_called, named_by, ranking_of
 from gazeheads.study.report.numbers import Results, followed, percent
 from gazeheads.study.report.tables import write_runs
 from gazeheads.study.report.theme import save
@@ -19,6 +19,8 @@ from gazeheads.study.report.variants import shown_estimate
 from gazeheads.study.runs import RunFolder
 
 STEERED = "heads steered"
+SEVERAL = "several rankings"
+"""What the heads under test come from where the runs do not agree."""
 _LABELS_FIT = 22  # characters of a label under a chart
 
 
@@ -42,6 +44,13 @@ def side_by_side(bundles: Sequence[Bundle], folder: Path) -> Section | None:
         bundles: of the report.
         folder: for figures and their numbers.
     """
+    rankings = {ranking_of(run.settings) for bundle in bundles for run in bundle.runs.values()}
+    shared = rankings.pop() if len(rankings) == 1 else SEVERAL
+    with named_by({"ranking": shared}):
+        return _side_by_side(bundles, folder)
+
+
+def _side_by_side(bundles: Sequence[Bundle], folder: Path) -> Section | None:
     several = {
         name: having
         for name in dict.fromkeys(name for bundle in bundles for name in bundle.runs)
@@ -104,7 +113,7 @@ def _figure(
     shown = labels if short else [str(i) for i in range(1, len(labels) + 1)]
     estimates = [{c["condition"]: shown_estimate(c) for c in own.conditions} for own in found]
     lines = {
-        CONDITIONS[each]: [own.get(each) for own in estimates]
+        f"{each} heads": [own.get(each) for own in estimates]
         for each in (GAZE, RANDOM, ALL)
         if any(each in own for own in estimates)
     }
@@ -148,7 +157,7 @@ def _steered(results: Results) -> InFewNumbers:
         chosen = next((c for c in own if c["k"] == best), alone)
         if chosen is not None:
             found.cells.setdefault(STEERED, str(chosen["k"]))
-            found.cells[CONDITIONS[name]] = followed(chosen)
+            found.cells[heads_called(name)] = followed(chosen)
             found.conditions.append(chosen)
     return found
 

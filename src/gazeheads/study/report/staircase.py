@@ -18,6 +18,7 @@ from gazeheads.study.report.blocks import (
     colour_of,
 )
 from gazeheads.study.report.controls import Distribution, controls_blocks
+from gazeheads.study.report.naming import called, heads_called
 from gazeheads.study.report.numbers import Results, Runs, percent
 from gazeheads.study.report.sections import headline_of, section
 from gazeheads.study.report.theme import save
@@ -36,7 +37,7 @@ def tracking_tiles(runs: Runs) -> list[Tile]:
     return [
         Tile(
             percent(tracking[GAZE]),
-            "of a free narration is written with the gaze heads on the panel it tells",
+            f"of a free narration is written with the {heads_called()} on the panel it tells",
             _random_told(runs[staircase.EXPERIMENT].summary["results"]),
         )
     ]
@@ -101,8 +102,8 @@ def _told(results: Results) -> tuple[str, ...]:
     against = f" ({random})" if random else ""
     return (
         f"Asked to tell the whole strip, the model is only watched. For {tracking['gaze']} of "
-        "the tokens that describe a panel the gaze heads look at that panel more than at any "
-        f"other{against}; chance is {100 * results['chance']:.0f}%.",
+        f"the tokens that describe a panel the {heads_called()} look at that panel more than at "
+        f"any other{against}; chance is {100 * results['chance']:.0f}%.",
         f"{results['in_order']} of {results['strips']} narrations go through their panels in "
         f"order, {results['in_reverse']} in reverse order; {results['panels_narrated']} of "
         f"{results['panels_shown']} panels are told.",
@@ -112,7 +113,7 @@ def _told(results: Results) -> tuple[str, ...]:
 def _table(results: Results) -> TableBlock:
     rows = tuple(
         (
-            f"{_NAMES.get(name, name)} ({len(results['heads'][name])})",
+            f"{_NAMES.get(name, called(name))} ({len(results['heads'][name])})",
             percent(own, interval=True),
             percent(results["tracking_raw"][name], interval=True),
             str(own["total"]),

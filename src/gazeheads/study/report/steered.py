@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gazeheads.study import published
 from gazeheads.study.experiments import steer_vqa
-from gazeheads.study.experiments.counting import GAZE
+from gazeheads.study.experiments.counting import ALL, GAZE
 from gazeheads.study.report import figures, profiles, tables
 from gazeheads.study.report.blocks import (
     FigureBlock,
@@ -23,6 +23,7 @@ from gazeheads.study.report.controls import (
     controls_told,
     no_controls_told,
 )
+from gazeheads.study.report.naming import called, heads_called
 from gazeheads.study.report.numbers import Results, Runs, counts, followed, percent
 from gazeheads.study.report.sections import headline_of, section
 from gazeheads.study.report.theme import save
@@ -39,7 +40,7 @@ def steering_tiles(runs: Runs) -> list[Tile]:
         name, k = condition["condition"], condition["k"]
         share = 100 * k / results["heads"]
         own, drawn = condition["accuracy"], condition.get("controls")
-        who = f"{k} {'gaze' if name == GAZE else name} heads" if name != "all" else "all heads"
+        who = heads_called(name, k) if name != ALL else "all heads"
         living = f" ({results['living']} living)" if results.get("living") else ""
         note = f"{share:.3g}% of {results['heads']} heads{living}; "
         note += f"{own['hits']} of {own['total']} answers"
@@ -65,7 +66,7 @@ def steering_section(runs: Runs) -> Section:
     keys = [c["key"] for c in results["conditions"]]
     records = list(run.records.values())[: SHOWN_STRIPS + FOLDED_STRIPS]
     examples = [example_of(record, run.path, keys) for record in records]
-    names = tuple(figures.CONDITIONS[c["condition"]] for c in results["conditions"])
+    names = tuple(heads_called(c["condition"]) for c in results["conditions"])
     block = StripsBlock(
         settings["prompt"],
         names,
@@ -78,8 +79,8 @@ def steering_section(runs: Runs) -> Section:
         "The same question, looking at each panel in turn",
         (
             "The model sees the whole strip as one picture and is asked the same question every "
-            "time. All that changes is where its gaze heads are made to look: under each panel "
-            "stands what it answers then.",
+            f"time. All that changes is where its {heads_called()} are made to look: under each "
+            "panel stands what it answers then.",
             f"These are the first of {count} strips, not picked. The colour of an answer tells "
             "which panel it describes; a tick in brackets stands for a hit that is not clean: it "
             "says something twice, or something of another panel too. Of the random heads the "
@@ -100,7 +101,7 @@ def conditions_section(runs: Runs) -> Section:
         "conditions",
         lambda theme: figures.condition_bars(theme, conditions, results["chance"]),
     )
-    told = "; ".join(f"{figures.CONDITIONS[c['condition']]} {followed(c)}" for c in conditions)
+    told = "; ".join(f"{heads_called(c['condition'])} {followed(c)}" for c in conditions)
     distributions = {
         f"{c['k']} random heads": Distribution("accuracy", c["k"], c["controls"])
         for c in conditions
@@ -166,10 +167,14 @@ def _times(count: int) -> str:
 def _counts_table(conditions: Sequence[Results]) -> TableBlock:
     named, cells = counts(conditions)
     rows = tuple(
-        (f"{figures.CONDITIONS[c['condition']]} ({c['k']})", *told)
+        (f"{heads_called(c['condition'])} ({c['k']})", *told)
         for c, told in zip(conditions, cells, strict=True)
     )
     return TableBlock(("steered", *named), rows)
+
+
+def _beside(ranking: str) -> str:
+    return GAZE if ranking == GAZE else f"{ranking} (published: {GAZE})"
 
 
 def _beside_published(model: str, results: Results) -> TableBlock:
@@ -194,7 +199,7 @@ def _beside_published(model: str, results: Results) -> TableBlock:
         ),
     )
     return TableBlock(
-        ("model", "heads steered", "gaze", "random", "all"),
+        ("model", "heads steered", _beside(called(GAZE)), "random", "all"),
         rows,
         f"{published.MODEL} is another model, far larger, on other comics with another judge: its "
         f"figures are those of {published.STUDY} and show the shape to expect, not a score to "

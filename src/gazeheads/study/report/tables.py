@@ -14,6 +14,7 @@ from gazeheads.errors import GazeheadsError
 from gazeheads.files import write_json, write_text
 from gazeheads.heads import HeadScores
 from gazeheads.study.report.columns import COLUMNS, ESTIMATE
+from gazeheads.study.report.naming import called
 
 Estimated = tuple[tuple[Any, ...], Mapping[str, Any] | None]
 """The cells that say what is estimated, and the estimate: a share or mean as a summary has it (see
@@ -51,6 +52,8 @@ def csv_text(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 def _cell(path: Path, name: str, value: Any) -> str:
     if value is None:
         return ""
+    if name in ("condition", "other"):
+        value = called(value)
     if isinstance(value, str) == COLUMNS[name].number:
         kind = "a number" if COLUMNS[name].number else "a text"
         raise GazeheadsError(f"{path.name}: {name} is {kind}, not {value!r}")

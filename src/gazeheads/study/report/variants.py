@@ -9,6 +9,7 @@ from gazeheads.study.experiments import steer_vqa, sweeps
 from gazeheads.study.report import charts, figures, tables
 from gazeheads.study.report.blocks import Block, FigureBlock, Section, TableBlock
 from gazeheads.study.report.controls import Distribution, controls_blocks, controls_told
+from gazeheads.study.report.naming import called
 from gazeheads.study.report.numbers import Results, Runs, counts
 from gazeheads.study.report.sections import section
 from gazeheads.study.report.theme import save
@@ -75,7 +76,7 @@ def _registered(name: str, place: int) -> None:
         ]
         named, cells = counts([c for _, c, _ in own])
         rows = tuple(
-            (variant, f"{c['condition']} ({c['k']})", *told, *([value] if known else []))
+            (variant, f"{called(c['condition'])} ({c['k']})", *told, *([value] if known else []))
             for (variant, c, value), told in zip(own, cells, strict=True)
         )
         head = (xlabel, "heads steered", *named, *(["published"] if known else []))
@@ -173,7 +174,7 @@ def conditions_table(
     own = [c for c in results["conditions"] if k is None or c["k"] in (k, results["heads"])]
     named, cells = counts(own)
     rows = tuple(
-        (f"{c['condition']} ({c['k']})", *told, _shown(theirs.get(c["condition"])))
+        (f"{called(c['condition'])} ({c['k']})", *told, _shown(theirs.get(c["condition"])))
         for c, told in zip(own, cells, strict=True)
     )
     head = ("heads steered", *named, f"published, K = {size}")
