@@ -94,6 +94,23 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], **options: Any) ->
         raise GazeheadsError(f"cannot save the figure to {path}: {error}") from error
 
 
+def new_figure(**options: Any) -> Figure:
+    """A figure that shows itself in notebooks, whether or not pyplot is in use."""
+    return _shown_figure()(layout="constrained", **options)
+
+
+@cache
+def _shown_figure() -> type[Figure]:
+    # only a plot pays for loading matplotlib
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    class ShownFigure(Figure):
+        def _repr_png_(self) -> bytes:
+            return _rendered(self, format="png", dpi=96)
+
+    return ShownFigure
+
+
 def png_uri(figure: Figure, dpi: int = 96) -> str:
     """A figure as the address of a picture that holds it, for HTML."""
     data = _rendered(figure, format="png", dpi=dpi)

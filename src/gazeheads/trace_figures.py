@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gazeheads.figure_text import fit_fonts, legend_label, plain_text, png_uri, shown
+from gazeheads.figure_text import fit_fonts, legend_label, new_figure, plain_text, png_uri, shown
 from gazeheads.html_parts import img, line
 
 if TYPE_CHECKING:
@@ -33,12 +33,11 @@ def staircase(trace: PanelTrace, title: str = "", what: str = "panel") -> Figure
     """
     # only a plot pays for loading matplotlib
     from matplotlib import colormaps  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
 
     names = [_cut(shown(name), _NAME) for name in trace.names]
     steps = np.arange(len(trace.values))
     with plain_text():
-        figure = Figure(figsize=(9, 4), layout="constrained")
+        figure = new_figure(figsize=(9, 4))
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
         for i, name in enumerate(names):
             colour = colormaps["viridis"](i / max(len(names) - 1, 1))
@@ -54,7 +53,7 @@ def staircase(trace: PanelTrace, title: str = "", what: str = "panel") -> Figure
         picture: Any = bottom.imshow(
             trace.values.T, aspect="auto", interpolation="nearest", cmap="viridis", origin="upper"
         )
-        figure.colorbar(picture, ax=bottom, shrink=0.9)
+        figure.colorbar(picture, cax=bottom.inset_axes((1.015, 0.05, 0.015, 0.9)))
         bottom.set_yticks(range(len(names)), names)
         bottom.set_ylabel(what)
         bottom.set_xlabel("new token")
@@ -76,8 +75,6 @@ def contact_sheet(
         title: above the figure.
         most: maps at most.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415 - as above
-
     parts = phrases(trace.pieces, most - 1)
     told = [("all words", range(len(trace)))] if len(parts) != 1 else []
     told += [("".join(trace.pieces[step] for step in part), part) for part in parts]
@@ -89,9 +86,8 @@ def contact_sheet(
     height = min(3.0, max(0.3, image.height / image.width)) * width
     extent = (0, image.width, image.height, 0)
     with plain_text():
-        figure = Figure(
-            figsize=(max(4.0, width * columns), (height + 0.35) * rows + 0.5), layout="constrained"
-        )
+        size = (max(4.0, width * columns), (height + 0.35) * rows + 0.5)
+        figure = new_figure(figsize=size)
         figure.suptitle(shown(title), fontsize="medium")
         places = np.ravel(figure.subplots(rows, columns, squeeze=False))
         drawn: Any = None

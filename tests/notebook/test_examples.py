@@ -37,3 +37,6 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     for cell in shown:
         for output in cell["outputs"]:
             assert "Traceback" not in str(output.get("text", ""))
+            data = output.get("data", {})
+            if str(data.get("text/plain", "")).startswith("<Figure"):
+                assert "image/png" in data, "a figure shows itself"
