@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from gazeheads.cli import judge_options as judges
+from gazeheads.cli.cluster_options import Cluster, Ray, RayCores
 from gazeheads.cli.service_options import Protocol
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def run(
         int | None,
         typer.Option(min=1, help="Measure them on so many strips; default: 10, of the sweep 4."),
     ] = None,
+    ray: Ray = None,
+    ray_cores: RayCores = None,
     fresh: Fresh = False,
 ) -> None:
     """The main job: find the gaze heads, steer them with controls, narrate, write a report."""
@@ -60,10 +63,12 @@ def run(
     from gazeheads.study.runs import check_writable
 
     check_writable(out)
-    with terminal.ProgressBars() as bars:
+    cluster = Cluster(ray, ray_cores)
+    cluster.check(False, judge is judges.Name.llm)
+    with terminal.ProgressBars() as bars, cluster:
         given = resolve.strips_for(strips, limit, seed) if strips is not None else None
         choice = judges.Choice(judge, judge_service, judge_model, judge_base_url, judge_key_env)
-        judging = choice.judge_of(given or ())
+        judging, workers = choice.judge_of(given or ()), cluster.workers
         vlm = terminal.load_quietly(model)
         resolve.check_k(vlm, k)
         with bars.busy("Drawing strips"):
@@ -71,7 +76,13 @@ def run(
             tuning = resolve.tuning_strips(shown, seed)
         terminal.print_resize_cost(vlm, shown[0].image)
         job = main_job.MainJob(
-            k=k, seed=seed, fresh=fresh, judge=judging, draws=draws, draw_strips=draw_strips
+            k=k,
+            seed=seed,
+            fresh=fresh,
+            judge=judging,
+            draws=draws,
+            draw_strips=draw_strips,
+            workers=workers,
         )
         runs = main_job.run(vlm, tuning, shown, job, out, bars)
         with bars.busy("Drawing figures and the report"):
@@ -100,6 +111,8 @@ def discover(
     limit: Limit = 20,
     seed: Seed = 0,
     k: Annotated[int, typer.Option("--k", min=1, help="List so many heads.")] = 12,
+    ray: Ray = None,
+    ray_cores: RayCores = None,
     fresh: Fresh = False,
     source: Annotated[
         Literal["image", "text"],
@@ -121,13 +134,14 @@ def discover(
             "can be pointed at any picture by `gazeheads describe`"
         )
     check_writable(out)
-    with terminal.ProgressBars() as bars:
+    with terminal.ProgressBars() as bars, Cluster(ray, ray_cores) as cluster:
         given = resolve.strips_for(strips, limit, seed) if strips is not None else None
+        workers = cluster.workers
         vlm = terminal.load_quietly(model)
         resolve.check_k(vlm, k)
         shown = given or resolve.strips_for(None, limit, seed + TUNING_SEED)
         settings = experiment.DiscoverSettings(seed=seed)
-        options = RunOptions(out, bars("Finding gaze heads"), fresh)
+        options = RunOptions(out, bars("Finding gaze heads"), fresh, workers=workers)
         if source == "text":
             _discover_in_text(vlm, shown, settings, options, bars, k)
             return

@@ -20,6 +20,7 @@ from gazeheads.study.experiments.question import (
     sweep_settings,
 )
 from gazeheads.study.runs import RunFolder, RunOptions
+from gazeheads.study.workers import ThisProcess, Workers
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
@@ -44,6 +45,7 @@ class MainJob:
         draws: random head sets to compare with.
         draw_strips: they are measured on so many of the first strips; None: `DRAW_STRIPS`, in the
             sweep `question.SWEEP_STRIPS`.
+        workers: who does the units of work.
     """
 
     k: int | None = None
@@ -54,6 +56,7 @@ class MainJob:
     judge: Judge = field(default_factory=LabelJudge)
     draws: int = DRAWS
     draw_strips: int | None = None
+    workers: Workers = field(default_factory=ThisProcess)
 
 
 def run(
@@ -77,7 +80,7 @@ def run(
     heads = vlm.num_layers * vlm.num_heads
     sizes = job.ks or default_ks(heads)
     check_sizes((job.k,) if job.k is not None else sizes, heads)
-    options = RunOptions(out, fresh=job.fresh, batch_size=job.batch_size)
+    options = RunOptions(out, fresh=job.fresh, batch_size=job.batch_size, workers=job.workers)
 
     def announced(name: str) -> RunOptions:
         return replace(options, progress=announce(name))
