@@ -52,6 +52,7 @@ def scores(tiny: VLM) -> HeadScores:
 @pytest.fixture(scope="module")
 def workers() -> Iterator[RayWorkers]:
     """Two on a cluster of this test's own, which has room for another command's two."""
+    os.environ.setdefault("RAY_worker_niceness", "0")
     quiet = {"log_to_driver": False, "include_dashboard": False, "logging_level": "ERROR"}
     ray.init("local", num_cpus=4, object_store_memory=100 * 2**20, **quiet)
     found = RayWorkers.connect("auto", cores=1)
