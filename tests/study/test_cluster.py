@@ -246,3 +246,21 @@ def test_a_missing_package_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(GazeheadsError, match=r"pip install 'gazeheads\[ray\]'"):
         RayWorkers.connect("auto")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["steer-vqa", "--ray", "auto", "--shard", "1/2"], "--ray and --shard both split the work"),
+        (["steer-vqa", "--ray", "auto", "--judge", "llm"], "--judge llm stays on this machine"),
+        (["run", "--ray", "auto", "--judge", "llm"], "--judge llm stays on this machine"),
+        (["discover", "--ray-cores", "2"], "add --ray auto"),
+        (["reproduce", "--ray", "cluster"], "--ray takes auto or HOST:PORT of a Ray cluster"),
+    ],
+)
+def test_what_does_not_go_with_a_cluster_is_one_line(
+    command: Any, tmp_path: Path, words: list[str], told: str
+) -> None:
+    code, out, err = command(*words, "--out", tmp_path / "r")
+    assert code == 2 and out == "" and len(err.splitlines()) == 1 and told in err
+    assert not (tmp_path / "r").exists()

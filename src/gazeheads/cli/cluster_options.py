@@ -36,18 +36,14 @@ class Cluster:
         self._address, self._cores = address, cores
         self._opened: RayWorkers | None = None
 
-    def check(self, shard: bool, calls_a_service: bool) -> None:
-        """Raises GazeheadsError if something else was asked for that does not go with workers.
+    @property
+    def asked_for(self) -> bool:
+        """Whether there are to be workers elsewhere."""
+        return self._address is not None
 
-        Args:
-            shard: this is to be one of several shards.
-            calls_a_service: the judge does, with a key and a cache of this machine.
-        """
-        if self._address is None:
-            return
-        if shard:
-            raise GazeheadsError("--ray and --shard both split the work: leave one of them out")
-        if calls_a_service:
+    def check_judge(self, calls_a_service: bool) -> None:
+        """Raises GazeheadsError if workers would have to call a judge with this machine's key."""
+        if self.asked_for and calls_a_service:
             raise GazeheadsError(
                 "--judge llm stays on this machine, with its key: run with --ray and another "
                 "judge, then judge the run again with `gazeheads judge --judge llm`"

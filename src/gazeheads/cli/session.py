@@ -87,12 +87,15 @@ class Session:
 
     def __init__(self, common: Common, bars: ProgressBars, cluster: Cluster | None = None) -> None:
         from gazeheads.cli import resolve
+        from gazeheads.errors import GazeheadsError
         from gazeheads.study.runs import Shard, check_writable
 
         self.common, self.bars = common, bars
         self.shard = Shard.parse(common.shard)
         self.cluster = cluster or Cluster(common.ray, common.ray_cores)
-        self.cluster.check(self.shard is not None, common.judge == Name.llm)
+        if self.cluster.asked_for and self.shard is not None:
+            raise GazeheadsError("--ray and --shard both split the work: leave one of them out")
+        self.cluster.check_judge(common.judge == Name.llm)
         check_writable(common.out)
         self._given = None
         if common.strips is not None:

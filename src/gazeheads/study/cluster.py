@@ -119,7 +119,7 @@ class RayWorkers:
                     continue
                 worker, number = busy.pop(first)
                 try:
-                    outcome = self._ray.get(first)
+                    returned = self._ray.get(first)
                 except self._ray.exceptions.RayActorError as error:
                     ended[number] += 1
                     if ended[number] == TRIES:
@@ -128,7 +128,7 @@ class RayWorkers:
                     self._start(1)
                     continue
                 self._idle.append(worker)
-                yield number, outcome.received()
+                yield number, returned.received()
         finally:  # after an error they are free when they are done
             self._starting |= {made: worker for made, (worker, _) in busy.items()}
 
@@ -169,7 +169,7 @@ class RayWorkers:
 def _ended(error: Exception) -> str:
     return (
         f"one unit of work ended {TRIES} workers, the last so: {_in_a_line(error)}; if memory ran "
-        "out, lower --batch-size, or start fewer workers with --ray-cores"
+        "out, start fewer workers: more --ray-cores for each"
     )
 
 
