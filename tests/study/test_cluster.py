@@ -225,10 +225,10 @@ def test_a_silent_address_is_refused_at_once() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(RunError, match=f"no Ray cluster can be used at 127.0.0.1:{port}"):
+    with pytest.raises(GazeheadsError, match=f"no Ray cluster can be used at 127.0.0.1:{port}"):
         RayWorkers.connect(f"127.0.0.1:{port}")
     for wrong in ("somewhere", "ray://127.0.0.1:10001", "host:port"):
-        with pytest.raises(RunError, match="takes auto or HOST:PORT"):
+        with pytest.raises(GazeheadsError, match="takes auto or HOST:PORT"):
             RayWorkers.connect(wrong)
 
 
@@ -236,7 +236,7 @@ def test_what_is_no_ray_cluster_is_refused_in_one_line(monkeypatch: pytest.Monke
     monkeypatch.setattr("gazeheads.ray_cluster.ANSWERS_WITHIN", 4.0)
     with (
         socket.create_server(("127.0.0.1", 0)) as other,  # accepts, and never says a word
-        pytest.raises(RunError, match="no Ray cluster can be used at") as told,
+        pytest.raises(GazeheadsError, match="no Ray cluster can be used at") as told,
     ):
         RayWorkers.connect(f"127.0.0.1:{other.getsockname()[1]}")
     assert "\n" not in str(told.value)

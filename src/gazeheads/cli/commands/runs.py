@@ -64,7 +64,7 @@ def run(
 
     check_writable(out)
     cluster = Cluster(ray, ray_cores)
-    cluster.check_judge(judge is judges.Name.llm)
+    cluster.check_judge(judge == judges.Name.llm)
     with terminal.ProgressBars() as bars, cluster:
         given = resolve.strips_for(strips, limit, seed) if strips is not None else None
         choice = judges.Choice(judge, judge_service, judge_model, judge_base_url, judge_key_env)
