@@ -192,11 +192,11 @@ class AttentionCall:
             query[None], key[None], value[None], attn_mask=mask, scale=self.scaling
         )[0]
 
-    def last_rows(self, heads: list[int] | None) -> torch.Tensor:
+    def last_rows(self, heads: torch.Tensor | None) -> torch.Tensor:
         """(B, h, K) plain weights of the last query.
 
         Args:
-            heads: which; None for all.
+            heads: (h,) which, on the device; None for all.
         """
         batch, count = self.query.shape[:2]
         query = wide(self.query[:, :, -1:])
@@ -205,7 +205,7 @@ class AttentionCall:
             query = query.reshape(batch, -1, self.n_rep, query.shape[-1])
             scores = self.scores(query, key).reshape(batch, count, 1, self.keys)
         else:
-            scores = self.scores(query[:, heads], key[:, [head // self.n_rep for head in heads]])
+            scores = self.scores(query[:, heads], key[:, heads // self.n_rep])
         rows = torch.arange(batch, device=query.device)
         visible = self.visible(rows, self.queries - 1, self.queries)
         if visible is not None and visible.ndim == 3:

@@ -1,32 +1,32 @@
-"""THE attention function registered with transformers: plain sdpa, plus what a plan asks for.
+"""THE attention function registered with transformers: the plain one, plus what a plan asks for.
 
-Untouched heads, layers and rows go through transformers' own sdpa function in one call, so a pass
-without a plan is the plain model bit for bit. Only the steered (row, head) pairs are computed again
-beside it, and only the last query's row is computed for recording.
+Untouched heads, layers and rows go in one call through the function that the model was loaded with
+(sdpa, eager, flash, FlexAttention), so a pass without a plan is the plain model bit for bit. Only
+the steered (row, head) pairs are computed again beside it, and only the last query's row is
+computed for recording.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
-from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
+from gazeheads.attention import implementations
 from gazeheads.attention.call import AttentionCall
+from gazeheads.attention.implementations import PLAIN, seen_keys
 from gazeheads.attention.plan import ForwardPlan
-from gazeheads.attention.state import NAME, ForwardState
+from gazeheads.attention.state import ForwardState
 
 STATE = "_gazeheads_state"
 """Attribute of an attention layer: the `ForwardState` of its model."""
 
 
-def register() -> None:
-    """Makes the function known to transformers under `NAME`, with sdpa's masks."""
-    AttentionInterface.register(NAME, gaze_attention)
-    # without a mask function of its own the attention function would get no padding mask at all
-    AttentionMaskInterface.register(NAME, sdpa_mask)
+def register(plain: str) -> None:
+    """Makes the function known to transformers, with plain heads that run as `plain`."""
+    implementations.register(plain, partial(gaze_attention, plain=plain))
 
 
 def gaze_attention(
@@ -37,6 +37,7 @@ def gaze_attention(
     attention_mask: torch.Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,
+    plain: str = "sdpa",
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention of one layer, steered and recorded as the current pass's plan says.
@@ -45,24 +46,27 @@ def gaze_attention(
         module: the attention layer.
         query: (B, H, Q, D).
         key, value: (B, KV, K, D), not repeated.
-        attention_mask: (B or 1, 1, Q, K) bool, True may attend, or additive; None: causal.
+        attention_mask: in the form of the plain path's implementation.
         dropout, scaling, kwargs: as transformers passes them.
+        plain: the implementation of the plain path.
 
     Returns:
         (B, Q, H, D) and None.
     """
-    output = _plain(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
+    output = _plain(module, query, key, value, attention_mask, dropout, scaling, plain, **kwargs)
     state: ForwardState | None = module.__dict__.get(STATE)
     if state is None:
         return output, None
     if torch.compiler.is_compiling():
         return _edited_uncompiled(
-            state, module, query, key, value, attention_mask, scaling, kwargs, output
+            state, module, query, key, value, attention_mask, scaling, plain, kwargs, output
         ), None
     plan = state.consult()
     if plan is None:
         return output, None
-    return _edited(plan, module, query, key, value, attention_mask, scaling, kwargs, output), None
+    return _edited(
+        plan, module, query, key, value, attention_mask, scaling, plain, kwargs, output
+    ), None
 
 
 def _edited(
@@ -71,8 +75,9 @@ def _edited(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    mask: torch.Tensor | None,
+    mask: Any,
     scaling: float | None,
+    plain: str,
     kwargs: dict[str, Any],
     output: torch.Tensor,
 ) -> torch.Tensor:
@@ -82,8 +87,9 @@ def _edited(
     recorder = plan.recording
     if not groups and recorder is None:
         return output
+    seen = seen_keys(mask, query, key, plain, kwargs.get("sliding_window"))
     call = AttentionCall(
-        module, query, key, value, mask, scaling, kwargs.get("softcap"), plan.total
+        module, query, key, value, seen, scaling, kwargs.get("softcap"), plan.total
     )
     if groups and plan.gate is None:
         output = call.steered(groups, output)
@@ -112,9 +118,16 @@ def _plain(
     attention_mask: torch.Tensor | None,
     dropout: float,
     scaling: float | None,
+    plain: str,
     **kwargs: Any,
 ) -> torch.Tensor:
     """(B, Q, H, D): the plain model's attention of every head."""
+    if plain != "sdpa":
+        theirs, layer = module.__dict__[PLAIN]
+        output: torch.Tensor = theirs(
+            layer, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
+        )[0]
+        return output
     if kwargs.get("softcap") is None:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from gazeheads.attention.intervention import Intervention, Mode
+from gazeheads.attention.transfer import to_device
 
 
 class RowEdit(NamedTuple):
@@ -112,7 +113,7 @@ def _group(
     sign = np.stack([each.key_sign for each in interventions])
 
     def tensor(values: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(values).to(device)
+        return to_device(values, device)
 
     rows_of = np.repeat([edit.row for edit in edits], counts)
     pairs = np.stack([rows_of, np.concatenate(heads_of)], 1)

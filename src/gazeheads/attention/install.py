@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from gazeheads.attention import function
+from gazeheads.attention import function, implementations
 from gazeheads.attention.fork import BlockHooks
-from gazeheads.attention.state import NAME, ForwardState
+from gazeheads.attention.implementations import ours, plain_of
+from gazeheads.attention.state import ForwardState
 from gazeheads.errors import GazeheadsError
 
 _FEATURES = "get_image_features"
@@ -49,6 +50,7 @@ class Installation:
                     module._forward_pre_hooks_with_kwargs.pop(key, None)
                     module._forward_hooks_always_called.pop(key, None)
             module.__dict__.pop(function.STATE, None)
+            module.__dict__.pop(implementations.PLAIN, None)
             if isinstance(module.__dict__.get(_FEATURES), _SeenFeatures):
                 del module.__dict__[_FEATURES]
         if self.state.installed():
@@ -78,7 +80,9 @@ def unwrap(model: Any) -> Any:
 
 
 def install(model: Any, name: str = "") -> Installation:
-    """Makes a model's attention steerable; without a plan it stays the plain sdpa model.
+    """Makes a model's attention steerable; without a plan it stays the plain model.
+
+    Its plain heads keep the attention implementation that it was loaded with.
 
     It changes three things, all undone by `Installation.remove`: the language model's attention
     implementation, forward hooks on the model, and a note taken of images that are
@@ -89,21 +93,25 @@ def install(model: Any, name: str = "") -> Installation:
         name: of the model, in messages.
 
     Raises:
-        ModelError: the model's attention cannot be reached through transformers' interface.
+        ModelError: the model's attention cannot be reached through transformers' interface, or its
+            implementation cannot be kept.
     """
-    function.register()
     text = model.config.get_text_config()
     layers = attention_layers(model)
     _check_layers(model, layers, text)
+    before = plain_of(getattr(text, "_attn_implementation", None))
+    _check_implementation(model, before, layers)
     known = {module.__dict__.get(function.STATE) for module in layers.values()}
     state = next((each for each in known if isinstance(each, ForwardState)), None)
     if state is None or state.text_config is not text or len(known) > 1:
-        before = str(getattr(text, "_attn_implementation", None) or "sdpa")
         state = ForwardState(text, len(layers), name or type(model).__name__)
-        state.before = before if before != NAME else "sdpa"
         _install_hooks(model, state, layers)
-    _set_attention(model, NAME)
-    if text._attn_implementation != NAME:
+    state.before = before
+    function.register(before)
+    for layer in layers.values():
+        implementations.keep(layer, before)
+    _set_attention(model, ours(before))
+    if text._attn_implementation != ours(before):
         raise ModelError(f"{type(model).__name__} did not accept the attention function")
     return Installation(model, state)
 
@@ -123,6 +131,16 @@ def _check_layers(model: Any, layers: dict[int, torch.nn.Module], text: Any) -> 
         raise ModelError(
             f"{kind} brings attention code of its own ({type(foreign[0]).__name__}), which cannot "
             "be steered"
+        )
+
+
+def _check_implementation(model: Any, plain: str, layers: dict[int, torch.nn.Module]) -> None:
+    why = implementations.why_not(plain, list(layers.values()))
+    if why is not None:
+        raise ModelError(
+            f"{type(model).__name__} was loaded with attention {plain!r}, which cannot be kept "
+            f'under steering ({why}): load it with attn_implementation="sdpa", "eager", '
+            '"flex_attention" or "flash_attention_2"'
         )
 
 

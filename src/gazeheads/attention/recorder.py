@@ -10,6 +10,7 @@ import torch
 from gazeheads.attention.call import AttentionCall
 from gazeheads.attention.head_groups import HeadGroup
 from gazeheads.attention.intervention import InterventionError, Norms, When, acts_in
+from gazeheads.attention.transfer import to_device
 from gazeheads.attention.weights import wide
 from gazeheads.heads import Head
 
@@ -47,6 +48,7 @@ class Recorder:
         self._norms: dict[int, torch.Tensor] = {}
         self._tensors: dict[torch.device, tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]
         self._tensors = {}
+        self._numbers: dict[tuple[int, torch.device], torch.Tensor] = {}  # chosen heads by layer
         self._places: dict[HeadGroup, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
         self._whole: np.ndarray | None = None  # everything, once a row of it was read
         self._chosen: dict[int, list[int]] | None = None
@@ -87,12 +89,13 @@ class Recorder:
         if chosen is not None and not chosen:
             return
         positions, real, sums = self._on(call.query.device)
-        weights = call.last_rows(chosen)
+        numbers = self._numbers_of(call, chosen)
+        weights = call.last_rows(None if chosen is None else numbers)
         for group in groups:
             if group.queries[1] == call.queries:
                 weights = self._as_steered(weights, group, call, chosen)
         if streams is not None:
-            weights = weights[streams]
+            weights = weights[to_device(streams, weights.device)]
         where = positions - call.offset
         inside = real * (where >= 0) if call.offset else real
         index = where.clamp(min=0)[:, None].expand(-1, weights.shape[1], -1)
@@ -101,8 +104,16 @@ class Recorder:
         if self.norms_kind != "none" and call.index not in self._norms:
             if call.offset:
                 raise InterventionError("value norms of image tokens outside the sliding window")
-            norms = self._value_norms(call, chosen, positions, streams)
+            norms = self._value_norms(call, numbers, positions, streams)
             self._norms[call.index] = norms * real[:, None]
+
+    def _numbers_of(self, call: AttentionCall, chosen: list[int] | None) -> torch.Tensor:
+        """(h,) the heads of a layer that are kept, on its device."""
+        place = call.index, call.query.device
+        if place not in self._numbers:
+            kept = list(range(call.query.shape[1])) if chosen is None else chosen
+            self._numbers[place] = to_device(kept, call.query.device)
+        return self._numbers[place]
 
     def _on(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Positions (B, T), which of them are real (B, T), and group weights (B, T, R)."""
@@ -120,8 +131,8 @@ class Recorder:
                 wide_groups = np.zeros((rows, longest, size), dtype=np.float32)
                 for row, table in enumerate(self.groups):
                     wide_groups[row, : len(table)] = table
-                sums = torch.from_numpy(wide_groups).to(device)
-            ready = (torch.from_numpy(a).to(device) for a in (positions, real))
+                sums = to_device(wide_groups, device)
+            ready = (to_device(each, device) for each in (positions, real))
             self._tensors[device] = (*ready, sums)  # type: ignore[assignment]
         return self._tensors[device]
 
@@ -142,9 +153,9 @@ class Recorder:
             columns = np.searchsorted(numbers, heads[kept])
             device = weights.device
             self._places[group] = (
-                torch.from_numpy(kept).to(device),
-                torch.from_numpy(rows[kept]).to(device),
-                torch.from_numpy(columns).to(device),
+                to_device(kept, device),
+                to_device(rows[kept], device),
+                to_device(columns, device),
             )
         kept_pairs, row_index, column_index = self._places[group]
         if not len(kept_pairs):
@@ -155,17 +166,18 @@ class Recorder:
     def _value_norms(
         self,
         call: AttentionCall,
-        chosen: list[int] | None,
+        numbers: torch.Tensor,
         positions: torch.Tensor,
         streams: list[int] | None,
     ) -> torch.Tensor:
         """(B, heads, T) norms of the value vectors at the positions, per query head."""
-        values = call.value if streams is None else call.value[streams]
+        values = call.value
+        if streams is not None:
+            values = values[to_device(streams, values.device)]
         heads, size = call.query.shape[1], values.shape[-1]
         index = positions[:, None, :, None].expand(-1, values.shape[1], -1, size)
         values = wide(values.gather(2, index))
-        numbers = list(range(heads)) if chosen is None else chosen
-        values = values[:, [head // call.n_rep for head in numbers]]
+        values = values[:, numbers // call.n_rep]
         if self.norms_kind == "value":
             tensor: torch.Tensor = values.norm(dim=-1)
             return tensor
@@ -192,7 +204,7 @@ class Recorder:
         if kept == list(self.heads):
             return joined
         places = {head: i for i, head in enumerate(kept)}
-        return joined[:, [places[head] for head in self.heads]]
+        return joined[:, to_device([places[head] for head in self.heads], joined.device)]
 
     def attention(self) -> np.ndarray:
         """(passes, B, heads, T or R)."""

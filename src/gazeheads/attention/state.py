@@ -20,13 +20,12 @@ from gazeheads.attention import ambient
 from gazeheads.attention.ambient import SteeringContext
 from gazeheads.attention.encoded_images import EncodedImages
 from gazeheads.attention.fork import BlockHooks
+from gazeheads.attention.implementations import ours, plain_of, surely_padded
 from gazeheads.attention.intervention import InterventionError
 from gazeheads.attention.known_prompts import KnownPrompts
 from gazeheads.attention.plan import ForwardPlan
 from gazeheads.attention.scope import in_force
 from gazeheads.errors import GazeheadsError
-
-NAME = "gaze"  # must not contain "flash": transformers tests for the substring
 
 
 class _Thread(threading.local):
@@ -65,7 +64,7 @@ class ForwardState:
         self.block_hooks = BlockHooks({})
         self.open: list[SteeringContext] = []
         self.passes = 0
-        self.before = "sdpa"
+        self.before = plain_of(getattr(text_config, "_attn_implementation", None))
         self._runs: weakref.WeakKeyDictionary[Any, ambient.AmbientRun] = weakref.WeakKeyDictionary()
         self._features = EncodedImages()
         self._lock = threading.Lock()
@@ -74,7 +73,7 @@ class ForwardState:
     def __deepcopy__(self, memo: dict[int, Any]) -> ForwardState:
         """A copy of a model is another model: nothing is open for it."""
         fresh = ForwardState(copy.deepcopy(self.text_config, memo), self.with_heads, self.name)
-        fresh.before = self.before
+        fresh.before = self.before  # the config may say another by now
         memo[id(self)] = fresh
         return fresh
 
@@ -106,18 +105,25 @@ class ForwardState:
         return in_force(self.open)[0] if self.open else ()
 
     @contextmanager
-    def running(self, plan: ForwardPlan | None) -> Iterator[None]:
-        """Runs passes of this thread under a plan (None: the plain model) and nothing else."""
+    def running(self, plan: ForwardPlan | None, padded: bool = False) -> Iterator[None]:
+        """Runs passes of this thread under a plan (None: the plain model) and nothing else.
+
+        Args:
+            plan: what acts.
+            padded: a pass has an attention mask only if some row is padded; so nobody needs to
+                read the mask's values to find out.
+        """
         given = self._thread.given
         given.append(plan)
         try:
-            yield
+            with surely_padded(padded):
+                yield
         finally:
             given.pop()
 
     def installed(self) -> bool:
         """Whether the attention function is still the model's."""
-        return getattr(self.text_config, "_attn_implementation", None) == NAME
+        return getattr(self.text_config, "_attn_implementation", None) == ours(self.before)
 
     def begin(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Before a forward pass of the model: decides what acts on it."""

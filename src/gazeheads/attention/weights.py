@@ -40,7 +40,8 @@ def within(
     seen = image if visible is None else image & visible
     sees_target = (target & seen).any(-1, keepdim=True)
     # +delta and -delta differ from 0 and -2 delta by a constant, which infinity would not survive
-    strength = torch.as_tensor(delta, dtype=scores.dtype, device=scores.device)
+    # a number is filled in on the device: a copy from the host would make it wait
+    strength = delta.to(scores) if isinstance(delta, torch.Tensor) else scores.new_full((), delta)
     bias = torch.where(others & sees_target, -2 * strength, torch.zeros_like(strength))
     share = softmax(scores + bias, seen)
     mass = plain.masked_fill(~image, 0.0).sum(-1, keepdim=True)

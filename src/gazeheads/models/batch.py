@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -35,7 +36,7 @@ class Batch:
     extra: dict[str, torch.Tensor]
     tokens: tuple[ImageTokens, ...]
 
-    @property
+    @cached_property
     def padded(self) -> bool:
         """Whether any row has padding."""
         return not bool(self.mask.all())
@@ -45,7 +46,7 @@ class Batch:
         """Number of prompts."""
         return len(self.ids)
 
-    @property
+    @cached_property
     def alike(self) -> bool:
         """Whether all rows are the same prompt about the same image."""
         same_image = all(each is self.features[0] for each in self.features)

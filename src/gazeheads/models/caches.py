@@ -22,6 +22,8 @@ from transformers.cache_utils import (
     LinearAttentionLayer,
 )
 
+from gazeheads.attention.transfer import to_device
+
 KNOWN = (
     DynamicLayer,
     DynamicSlidingWindowLayer,
@@ -90,8 +92,7 @@ def _joined_layer(layers: Sequence[Any], longest: int) -> Any:
 
 def _selected_layer(layer: Any, rows: Sequence[int], dropped: int) -> Any:
     out = _copied(layer)
-    device = layer.device
-    out.reorder_cache(torch.tensor(list(rows), device=device))
+    out.reorder_cache(to_device(list(rows), layer.device))
     if not dropped or not _has_keys(out):
         return out
     kept = out.keys.shape[-2] - dropped

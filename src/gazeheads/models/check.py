@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from gazeheads.attention.implementations import ours
 from gazeheads.attention.install import ModelError
 from gazeheads.attention.plan import ForwardPlan, plain_plan
 from gazeheads.attention.recorder import Recorder
-from gazeheads.attention.state import NAME
 from gazeheads.errors import GazeheadsError, one_line
 from gazeheads.models.inputs import Inputs
 from gazeheads.models.vlm import VLM
@@ -74,17 +74,18 @@ def _check_rows(vlm: VLM, encoded: Inputs) -> None:
 
 
 def _check_plain(vlm: VLM, encoded: Inputs) -> None:
-    """Plain is transformers' sdpa attention; soft-capped models have only the eager one."""
+    """Plain is the attention it was loaded with; soft-capped models have no sdpa, but eager."""
     text: Any = vlm.text_config
-    capped = getattr(text, "attn_logit_softcapping", None) is not None
+    before = vlm.state.before
+    capped = before == "sdpa" and getattr(text, "attn_logit_softcapping", None) is not None
     part = "" if text is vlm.model.config else "text_config"
-    ours = _logits(vlm, encoded, plain_plan(1, len(encoded)))
+    empty = _logits(vlm, encoded, plain_plan(1, len(encoded)))
     try:
-        vlm.model.set_attn_implementation({part: "eager" if capped else "sdpa"})
+        vlm.model.set_attn_implementation({part: "eager" if capped else before})
         plain = _logits(vlm, encoded, None)
     finally:
-        vlm.model.set_attn_implementation({part: NAME})
-    differ = float((ours - plain).abs().max() / plain.abs().max().clamp(min=1e-6))
+        vlm.model.set_attn_implementation({part: ours(before)})
+    differ = float((empty - plain).abs().max() / plain.abs().max().clamp(min=1e-6))
     if not differ <= (5e-2 if capped else 1e-3):
         raise _failed(vlm, f"an empty plan changes the logits by {differ:.2g} of their size")
 

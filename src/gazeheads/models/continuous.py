@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -21,7 +21,6 @@ import torch
 from gazeheads.attention.plan import ForwardPlan
 from gazeheads.heads import Head
 from gazeheads.models.caches import can_join
-from gazeheads.models.generate import choose
 from gazeheads.models.prefill import prefill
 from gazeheads.models.row_groups import RowGroup, TextRequest, TextRow, together, watched_by
 from gazeheads.models.rows import prepare
@@ -84,12 +83,12 @@ class ContinuousBatch:
         vlm = self._vlm
         batch, plan = prepare(vlm, pairs, watched or None, "none")
         logits, cache = prefill(vlm.family, vlm.model, vlm.state, batch, plan)
-        following = batch.following.tolist()
-        rows = [TextRow(vlm, each, at) for each, at in zip(requests, following, strict=True)]
-        tokens = self._tokens(rows, logits, plan, 0, watched)
+        rows = [TextRow(vlm, each) for each in requests]
+        tokens, chosen = self._tokens(rows, logits, plan, 0, watched)
         going_on = [row for row in rows if tokens[row.request].ended is None]
         if going_on:
-            group = RowGroup(rows, cache, batch.mask)
+            fed = chosen.to(batch.mask.device)[:, None]
+            group = RowGroup(rows, cache, batch.mask, fed, batch.following[:, None])
             self._groups.append(group if len(going_on) == len(rows) else group.of(set(going_on)))
         return tokens
 
@@ -144,24 +143,20 @@ class ContinuousBatch:
         vlm, rows = self._vlm, group.rows
         if group.plan is None:
             group.plan = group.make_plan(self._shape)
-        device = group.mask.device
-        fed = torch.tensor([[row.written[-1]] for row in rows], device=device)
-        places = torch.tensor(
-            [[row.following + len(row.written) - 1] for row in rows], device=device
-        )
-        padded = not bool(group.mask.all())
+        padded = group.padded
         group.mask = torch.cat([group.mask, group.mask.new_ones(len(rows), 1)], 1)
-        with torch.no_grad(), vlm.state.running(group.plan):
+        with torch.no_grad(), vlm.state.running(group.plan, padded=True):
             out = vlm.model(
-                input_ids=fed,
+                input_ids=group.fed,
                 attention_mask=group.mask if padded else None,
-                position_ids=vlm.family.next_positions(places),
+                position_ids=vlm.family.next_positions(group.places),
                 past_key_values=group.cache,
                 use_cache=True,
             )
         group.cache = out.past_key_values
         step = group.mask.shape[1] - group.plan.prompt_length
-        made = self._tokens(rows, out.logits[:, -1], group.plan, step, group.watched)
+        made, chosen = self._tokens(rows, out.logits[:, -1], group.plan, step, group.watched)
+        group.fed, group.places = chosen.to(group.mask.device)[:, None], group.places + 1
         tokens.update(made)
         if any(token.ended for token in made.values()):
             self._keep(lambda row: row.request not in made or made[row.request].ended is None)
@@ -173,30 +168,24 @@ class ContinuousBatch:
         plan: ForwardPlan | None,
         step: int,
         watched: tuple[Head, ...],
-    ) -> dict[TextRequest, Token]:
-        """Chooses a token for every row and notes it."""
-        with torch.no_grad():
-            likeliest = logits.argmax(-1).tolist()
+    ) -> tuple[dict[TextRequest, Token], torch.Tensor]:
+        """Chooses a token for every row and notes it; also (B,) the ids on the device."""
+        chosen = logits.argmax(-1)
+        for i, row in enumerate(rows):
+            if not row.batched:
+                chosen[i] = row.choose(logits[i : i + 1])
+        ids = chosen.tolist()  # the one time in a step that the host waits for the device
         seen = plan.recorder.latest() if plan is not None and plan.recorder is not None else None
         where = {head: i for i, head in enumerate(watched)}
         tokens = {}
         for i, row in enumerate(rows):
-            chosen = likeliest[i] if row.batched else self._chosen(row, logits[i : i + 1])
             attention = None
             if seen is not None and row.request.watched:
                 heads = [where[head] for head in row.request.watched]
                 attention = seen[i, heads, : len(row.request.inputs.tokens)]
             region = plan.steered_to(i, step) if plan is not None else None
-            tokens[row.request] = self._token(row, chosen, region, attention)
-        return tokens
-
-    def _chosen(self, row: TextRow, logits: torch.Tensor) -> int:
-        ids: Any = row.request.inputs.ids.to(logits.device)
-        ids = torch.cat([ids, ids.new_tensor(row.written)])[None]
-        with torch.no_grad():
-            scores: Any = logits.float()
-            scores = row.processors(ids, scores) if row.processors else scores
-            return int(choose(scores, row.request.decoding, row.generator))
+            tokens[row.request] = self._token(row, ids[i], region, attention)
+        return tokens, chosen
 
     def _token(
         self, row: TextRow, chosen: int, region: str | None, attention: np.ndarray | None

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
@@ -20,6 +21,7 @@ from transformers import (
 
 from gazeheads.attention.plan import ForwardPlan
 from gazeheads.attention.state import ForwardState
+from gazeheads.attention.transfer import to_device
 from gazeheads.errors import GazeheadsError
 from gazeheads.models.batch import Batch
 from gazeheads.models.families.family import Family
@@ -121,7 +123,8 @@ def decode(
 ) -> Iterator[list[int | None]]:
     """Generates; yields the new token of every row, None for rows that have ended.
 
-    The plan is in force only while the model runs, never while the caller holds the generator.
+    The plan is in force only while the model runs, never while the caller holds the generator. The
+    host waits for the device once a step: to read the tokens.
     """
     stops = set() if options.ignore_eos else stops
     processors = options.processors(model.generation_config)
@@ -130,17 +133,20 @@ def decode(
         generator = torch.Generator(batch.ids.device).manual_seed(options.seed)
     ids, mask, padded = batch.ids, batch.mask, batch.padded
     ended = [False] * len(ids)
+    over: torch.Tensor | None = None  # the same on the device, once a row has ended
     logits, cache = prefill(family, model, state, batch, plan)
     for step in range(options.max_new_tokens):
         with torch.no_grad():
             scores = processors(ids, logits.float()) if processors else logits  # type: ignore[arg-type]
             chosen = choose(scores, options, generator)
+        chosen = chosen.to(ids.device)
         tokens = chosen.tolist()
-        yield [None if over else token for token, over in zip(tokens, ended, strict=True)]
-        if any(ended):
-            kept = [pad if over else token for token, over in zip(tokens, ended, strict=True)]
-            chosen = torch.tensor(kept, device=ids.device)
-        ended = [over or token in stops for token, over in zip(tokens, ended, strict=True)]
+        yield [None if gone else token for token, gone in zip(tokens, ended, strict=True)]
+        if over is not None:
+            chosen = chosen.masked_fill(over, pad)
+        now = [gone or token in stops for token, gone in zip(tokens, ended, strict=True)]
+        if now != ended:
+            ended, over = now, to_device(np.array(now), chosen.device)
         if all(ended) or step + 1 == options.max_new_tokens:
             return
         if processors:  # nobody else reads what was written
@@ -148,7 +154,7 @@ def decode(
         if padded:
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
         positions = family.next_positions((batch.following + step)[:, None])
-        with torch.no_grad(), state.running(plan):
+        with torch.no_grad(), state.running(plan, padded=True):
             out = model(
                 input_ids=chosen[:, None],
                 attention_mask=mask if padded else None,

@@ -159,8 +159,8 @@ def wrap(
     """A `VLM` around a model the caller loaded; the model stays usable as it is.
 
     Wrappers (PEFT adapters, `torch.compile`) may stay around it: what they run is steered too. It
-    changes the language model's attention implementation (to one that is sdpa wherever nothing is
-    steered) and adds forward hooks; `VLM.unwrap` undoes both.
+    changes the language model's attention implementation (to one that is what it was wherever
+    nothing is steered) and adds forward hooks; `VLM.unwrap` undoes both.
 
     Args:
         model, processor: transformers' own.

@@ -9,6 +9,7 @@ import torch
 from gazeheads.attention.fork import Fork, forked, plan_fork
 from gazeheads.attention.plan import ForwardPlan, plain_plan
 from gazeheads.attention.state import ForwardState
+from gazeheads.attention.transfer import to_device
 from gazeheads.models.batch import Batch
 from gazeheads.models.families.family import Family
 
@@ -21,7 +22,7 @@ def prefill(
     if batch.alike and batch.rows > 1:
         plan = plan or plain_plan(batch.rows, batch.ids.shape[1])
         fork = plan_fork(plan, state.layers, family.fork_from(batch.features[0]))
-    with torch.no_grad(), state.running(plan):
+    with torch.no_grad(), state.running(plan, padded=True):
         if fork is None or plan is None:
             out = model(**batch.forward_inputs(family), use_cache=True, logits_to_keep=1)
             return out.logits[:, -1], out.past_key_values
@@ -39,6 +40,6 @@ def _forked_prefill(
         out = model(**inputs, use_cache=True, logits_to_keep=1)
     cache = out.past_key_values
     for index, layer in enumerate(cache.layers):
-        layer.batch_select_indices(torch.tensor(fork.streams(index), device=layer.device))
-    last = torch.tensor(fork.streams(fork.layers), device=out.logits.device)
+        layer.batch_select_indices(to_device(fork.streams(index), layer.device))
+    last = to_device(fork.streams(fork.layers), out.logits.device)
     return out.logits[last, -1], cache

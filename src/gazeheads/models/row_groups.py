@@ -12,9 +12,10 @@ import torch
 from gazeheads.attention.intervention import Intervention, InterventionAt
 from gazeheads.attention.plan import ForwardPlan
 from gazeheads.attention.recorder import Recorder
+from gazeheads.attention.transfer import to_device
 from gazeheads.heads import Head
 from gazeheads.models.caches import joined, selected
-from gazeheads.models.generate import Decoding, TextPieces
+from gazeheads.models.generate import Decoding, TextPieces, choose
 from gazeheads.models.inputs import Inputs
 from gazeheads.models.rows import UNSTEERED, OneSteering, steerings_of
 
@@ -44,12 +45,13 @@ class TextRequest:
 class TextRow:
     """A text under way."""
 
-    def __init__(self, vlm: VLM, request: TextRequest, following: int) -> None:
-        self.request, self.following = request, following
+    def __init__(self, vlm: VLM, request: TextRequest) -> None:
+        self.request = request
         self.steerings = steerings_of(request.steering)
         self.written: list[int] = []
         self.texts = TextPieces(vlm.tokenizer)
         self.processors = request.decoding.processors(vlm.model.generation_config)
+        self.seen: Any = None  # prompt and text on the device, for processors that read them
         self.generator: torch.Generator | None = None
         if request.decoding.do_sample and request.decoding.seed is not None:
             self.generator = torch.Generator(vlm.device).manual_seed(request.decoding.seed)
@@ -63,6 +65,19 @@ class TextRow:
     def batched(self) -> bool:
         """Whether its token is simply the likeliest one."""
         return not self.processors and not self.request.decoding.do_sample
+
+    def choose(self, logits: torch.Tensor) -> torch.Tensor:
+        """(), on the device: the token that is chosen its own way from (1, V) logits."""
+        with torch.no_grad():
+            scores: Any = logits.float()
+            if self.processors:
+                if self.seen is None:
+                    self.seen = self.request.inputs.ids.to(logits.device)[None]
+                scores = self.processors(self.seen, scores)
+            chosen = choose(scores, self.request.decoding, self.generator)
+        if self.processors:
+            self.seen = torch.cat([self.seen, chosen[None]], 1)
+        return chosen[0]
 
     def source(
         self, steering: Any, shift: int, shape: tuple[int, int], keys: int
@@ -86,21 +101,30 @@ class RowGroup:
         rows: in the order of the cache's.
         cache: their keys and values.
         mask: (B, S) 1 for real columns of the cache.
+        fed, places: (B, 1) the latest token of every row, which is read next, and its position.
         plan: what acts on them; None: not made since the rows changed.
     """
 
     rows: list[TextRow]
     cache: Any
     mask: torch.Tensor
+    fed: torch.Tensor
+    places: torch.Tensor
     plan: ForwardPlan | None = None
 
     def of(self, rows: Collection[TextRow]) -> RowGroup:
         """A group of some of the rows, without columns that are padding in all of them."""
         index = [i for i, row in enumerate(self.rows) if row in rows]
-        mask = self.mask[index]
-        dropped = int(mask.any(0).int().argmax())
         kept = [self.rows[i] for i in index]
-        return RowGroup(kept, selected(self.cache, index, dropped), mask[:, dropped:])
+        dropped = self.mask.shape[1] - max(row.cached for row in kept)
+        at = to_device(index, self.mask.device)
+        cache = selected(self.cache, index, dropped)
+        return RowGroup(kept, cache, self.mask[at, dropped:], self.fed[at], self.places[at])
+
+    @property
+    def padded(self) -> bool:
+        """Whether any row has padding; counted on the host, where nothing is waited for."""
+        return any(row.cached < self.mask.shape[1] for row in self.rows)
 
     @property
     def watched(self) -> tuple[Head, ...]:
@@ -143,4 +167,10 @@ def together(groups: Sequence[RowGroup]) -> RowGroup:
         for group, length in zip(groups, lengths, strict=True)
     ]
     rows = [row for group in groups for row in group.rows]
-    return RowGroup(rows, joined([group.cache for group in groups], lengths), torch.cat(masks))
+    return RowGroup(
+        rows,
+        joined([group.cache for group in groups], lengths),
+        torch.cat(masks),
+        torch.cat([group.fed for group in groups]),
+        torch.cat([group.places for group in groups]),
+    )

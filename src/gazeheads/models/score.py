@@ -124,7 +124,7 @@ def _score_shared(
     first = [strip.prompts[0] for strip in strips]
     with torch.no_grad():
         prefix = make_batch(vlm.family, vlm.model, first, vlm.pad, vlm.device, lengths)
-    with torch.no_grad(), vlm.state.running(None):
+    with torch.no_grad(), vlm.state.running(None, padded=True):
         out = vlm.model(**prefix.forward_inputs(vlm.family), use_cache=True, logits_to_keep=1)
     cache = out.past_key_values
     owner = torch.tensor([i for i, n in enumerate(counts) for _ in range(n)], device=vlm.device)
@@ -145,7 +145,7 @@ def _score_shared(
     )
     plan = plain_plan(len(ids), mask.shape[1], recorder)
     extra = {name: torch.zeros_like(ids) for name in prefix.extra}
-    with torch.no_grad(), vlm.state.running(plan):
+    with torch.no_grad(), vlm.state.running(plan, padded=True):
         vlm.model(
             input_ids=ids,
             attention_mask=None if bool(mask.all()) else mask,
@@ -170,7 +170,7 @@ def _score_whole(vlm: VLM, strips: Sequence[Questions], groups: Sequence[np.ndar
         when="prefill",
     )
     plan = plain_plan(len(rows), batch.ids.shape[1], recorder)
-    with torch.no_grad(), vlm.state.running(plan):
+    with torch.no_grad(), vlm.state.running(plan, padded=True):
         vlm.model(**batch.forward_inputs(vlm.family), use_cache=False, logits_to_keep=1)
     values: np.ndarray = recorder.attention()[0]
     return values
