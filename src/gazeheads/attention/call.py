@@ -118,11 +118,11 @@ class AttentionCall:
         """(n, 1, K) weights of the last query under the group's bias."""
         query = self.query[group.rows, group.heads, -1:]
         key = self.key[group.rows, group.kv_heads, : self.keys]
-        sign = self._signs(group.key_sign)[:, None]
+        sign = self.signs(group.key_sign)[:, None]
         visible = self.visible(group.rows, self.queries - 1, self.queries)
         return self._biased(group.mode, query, key, sign, group.delta, visible)
 
-    def _signs(self, key_sign: torch.Tensor) -> torch.Tensor:
+    def signs(self, key_sign: torch.Tensor) -> torch.Tensor:
         """(..., K): the sign of each key of this layer; generated tokens count as text."""
         sign = key_sign[..., self.offset : self.offset + self.keys]
         missing = self.keys - sign.shape[-1]
@@ -154,7 +154,7 @@ class AttentionCall:
         query = self.query[part.row, part.heads]
         key = self.key[part.row, part.kv_heads, : self.keys]
         value = self.value[part.row, part.kv_heads, : self.keys]
-        sign = self._signs(part.key_sign)
+        sign = self.signs(part.key_sign)
         explicit = group.mode in ("paper", "within") or self.softcap is not None
         step = max(1, CHUNK // (self.keys * (len(part.heads) if explicit else 1)))
         for start in range(*group.queries, step):

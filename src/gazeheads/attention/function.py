@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from gazeheads.attention import implementations
+from gazeheads.attention import flex, implementations
 from gazeheads.attention.call import AttentionCall
+from gazeheads.attention.head_groups import HeadGroup
 from gazeheads.attention.implementations import PLAIN, seen_keys
 from gazeheads.attention.plan import ForwardPlan
 from gazeheads.attention.state import ForwardState
@@ -92,13 +93,24 @@ def _edited(
         module, query, key, value, seen, scaling, kwargs.get("softcap"), plan.total
     )
     if groups and plan.gate is None:
-        output = call.steered(groups, output)
+        output = _steered(plan, call, groups, output)
     elif groups and plan.gate is not None:
         # lerp gives exactly its ends at 0 and 1; the plain end must not be written to
         gate = plan.gate[:, index, None, :, None].to(output)
-        output = torch.lerp(output, call.steered(groups, output.clone()), gate)
+        output = torch.lerp(output, _steered(plan, call, groups, output.clone()), gate)
     if recorder is not None:
         recorder.record(call, groups, plan.streams(index))
+    return output
+
+
+def _steered(
+    plan: ForwardPlan, call: AttentionCall, groups: list[HeadGroup], output: torch.Tensor
+) -> torch.Tensor:
+    """The plain output with the groups' heads computed anew, each by the kernel chosen for it."""
+    by_flex = [each for each in groups if plan.kernel == "flex" and flex.takes(call, each)]
+    output = call.steered([each for each in groups if each not in by_flex], output)
+    for group in by_flex:
+        output = flex.steered(call, group, output)
     return output
 
 

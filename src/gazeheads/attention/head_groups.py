@@ -48,12 +48,14 @@ class HeadGroup:
         rows, heads, kv_heads: (n,) row, query head and key head of each pair.
         pairs: (n, 2) row and query head again, on the host.
         by_row: the same pairs, row by row.
+        edits: (n,) which of `by_row` each pair is of, on the host.
         key_sign: (n, P) over the prompt's keys.
         delta: (n, 1, 1) strength.
         keys: (n, T) the targets' key positions, rows of fewer filled up with their last one.
         real: (n, 1, 1, T) bool: which of `keys` are no such fillings; None if all are real.
         gathered: the targets' keys and values, once a decode step has gathered them: the prompt's
             part of a KV cache does not change while a text is written.
+        flex: what FlexAttention reads, once it has been made.
     """
 
     mode: Mode
@@ -63,11 +65,13 @@ class HeadGroup:
     kv_heads: torch.Tensor
     pairs: np.ndarray
     by_row: tuple[RowHeads, ...]
+    edits: np.ndarray
     key_sign: torch.Tensor
     delta: torch.Tensor
     keys: torch.Tensor
     real: torch.Tensor | None
     gathered: list[torch.Tensor] = field(default_factory=list)
+    flex: list[torch.Tensor] = field(default_factory=list)
 
 
 def group_heads(
@@ -134,6 +138,7 @@ def _group(
         kv_heads,
         pairs,
         by_row,
+        np.repeat(np.arange(len(counts)), counts),
         tensor(np.repeat(sign, counts, 0)),
         tensor(delta[:, None, None]),
         tensor(np.repeat(keys, counts, 0)),

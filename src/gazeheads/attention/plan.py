@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 
+from gazeheads.attention.flex import Kernel
 from gazeheads.attention.head_groups import HeadGroup, RowEdit, group_heads
 from gazeheads.attention.intervention import (
     Intervention,
@@ -50,6 +51,7 @@ class ForwardPlan:
         sources: per row, what acts on it; heads of one row must not overlap.
         recorder: what to keep.
         total: keys seen so far, the current pass included.
+        kernel: what computes steered heads (see `ForwardState.kernel`).
         fork: while rows share streams of the batch: which.
         gate: (B, L, H) how far each head's output goes from plain (0) to steered (1); None: 1.
     """
@@ -67,6 +69,7 @@ class ForwardPlan:
         self.sources = tuple(tuple(of_row) for of_row in sources)
         self.recorder = recorder
         self.total = 0
+        self.kernel: Kernel = "second"
         self.fork: Streams | None = None
         self._steers = any(self.sources)
         self._acted: list[Acting] = []  # by step

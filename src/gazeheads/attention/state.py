@@ -19,6 +19,7 @@ import torch
 from gazeheads.attention import ambient
 from gazeheads.attention.ambient import SteeringContext
 from gazeheads.attention.encoded_images import EncodedImages
+from gazeheads.attention.flex import KERNELS, Kernel
 from gazeheads.attention.fork import BlockHooks
 from gazeheads.attention.implementations import ours, plain_of, surely_padded
 from gazeheads.attention.intervention import InterventionError
@@ -52,6 +53,9 @@ class ForwardState:
         block_hooks: of the language model's blocks, for prefills that rows share.
         open: the `with` statements that have begun and not ended, in any thread.
         passes: forward passes so far.
+        kernel: what computes steered heads: "second", a second path beside the plain one, or
+            "flex", FlexAttention, where a mode allows it (soft and hard, scores without a cap).
+            Which is faster on a GPU was not measured; on the CPU the second path is.
         before: the attention implementation that the model was loaded with.
     """
 
@@ -64,6 +68,7 @@ class ForwardState:
         self.block_hooks = BlockHooks({})
         self.open: list[SteeringContext] = []
         self.passes = 0
+        self.kernel: Kernel = "second"
         self.before = plain_of(getattr(text_config, "_attn_implementation", None))
         self._runs: weakref.WeakKeyDictionary[Any, ambient.AmbientRun] = weakref.WeakKeyDictionary()
         self._features = EncodedImages()
@@ -159,6 +164,9 @@ class ForwardState:
                 "with model.gradient_checkpointing_disable()"
             )
         _check_outputs(self, kwargs)
+        if self.kernel not in KERNELS:
+            raise InterventionError(f"unknown kernel {self.kernel!r}: use second or flex")
+        plan.kernel = self.kernel
         plan.begin(past, tokens.shape[1], tokens.shape[0])
         thread.current = plan
 
