@@ -101,3 +101,34 @@ def test_a_run_on_a_random_model(gqa: VLM, strip: Strip, tmp_path: Path) -> None
     results = run.summary["results"]
     assert [own["name"] for own in results["sets"]] == ["gaze", "random"]
     assert results["chance"] == pytest.approx(1 / 3)
+
+
+def test_the_attention_of_the_first_strip_is_kept_and_lies_where_it_was_sent(
+    gqa: VLM, tmp_path: Path
+) -> None:
+    strips = draw_strips(2, 61, 3, size=32)
+    heads = HeadSet.of([(1, 0), (2, 1)])
+    settings = DynamicSettings(segment=4, seed=3)
+    run = steer_dynamic.run(gqa, strips, {"gaze": heads}, settings, RunOptions(tmp_path))
+    first, second = run.ordered()
+    assert second["attention"] == {}
+    told = first["narrations"]["gaze"]
+    shares = np.array(first["attention"]["gaze"])
+    assert shares.shape == (len(told["pieces"]), 3)
+    # the prefill writes the first token unsteered, then each panel has its four decode steps
+    for step, row in enumerate(shares[1:]):
+        assert row.argmax() + 1 == first["schedule"][step // 4] and row.max() > 0.99
+    # watching changes no text: the second strip's was not watched, nor is this one's here
+    again = DynamicSettings(segment=4, seed=3)
+    alone = gqa.generate(
+        [(gqa.encode(strips[0].image, again.prompt), _moving(heads, strips[0], first["schedule"]))],
+        max_new_tokens=12,
+    )
+    assert alone[0].text == told["text"]
+
+
+def _moving(heads: HeadSet, strip: Strip, order: list[int]) -> Any:
+    from gazeheads.steering import Schedule, Steering
+
+    schedule = Schedule.every_decoded(4, [strip.panel(panel) for panel in order])
+    return Steering(heads, schedule, 10_000.0, "paper", "decode")

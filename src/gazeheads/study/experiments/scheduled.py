@@ -49,6 +49,8 @@ class ScheduledRecord(Record):
         unsteered: the text without steering.
         narrations: by head set.
         controls: by name the narrations of a control's draws, on the strips they are measured on.
+        attention: of the run's first strip, by head set and step the share of attention per panel,
+            weighted; of the first head set. Runs of before have none.
     """
 
     strip: KeptStrip
@@ -56,6 +58,7 @@ class ScheduledRecord(Record):
     unsteered: str
     narrations: dict[str, ScheduledNarration]
     controls: dict[str, list[ScheduledNarration]] = Field(default_factory=dict)
+    attention: dict[str, list[list[float]]] = Field(default_factory=dict)
 
 
 def narration_record(

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "steer-dynamic"
 STUDY_SEGMENT = 50
+DIGITS = 4
+"""Of attention shares in records."""
 OTHER_SEGMENTS = {"comic-tiny": 10}
 """Models that tell a panel in fewer words than the study's need other segments."""
 
@@ -129,7 +131,9 @@ def run(
             order = derangement(len(strip), np.random.default_rng((settings.seed, number)))
             few = settings.draw_strips is not None and number >= settings.draw_strips
             asked = {n: draws for n, draws in sets.items() if len(draws) == 1 or not few}
-            unsteered, told = _narrate(vlm, strip, order, asked, settings, options.batch_size)
+            unsteered, told, attention = _narrate(
+                vlm, strip, order, asked, settings, options.batch_size, watched=number == 0
+            )
             judged = {
                 name: [
                     narration_record(judge, strip, order, *parts, settings.segment)
@@ -144,6 +148,7 @@ def run(
                     "unsteered": unsteered,
                     "narrations": {n: own[0] for n, own in judged.items() if len(sets[n]) == 1},
                     "controls": {n: own for n, own in judged.items() if len(sets[n]) > 1},
+                    "attention": attention,
                 }
             ]
 
@@ -159,8 +164,13 @@ def _narrate(
     sets: Mapping[str, Sequence[HeadSet]],
     settings: DynamicSettings,
     batch_size: int,
-) -> tuple[str, dict[str, list[tuple[str, tuple[str, ...]]]]]:
-    """The unsteered text; text and pieces of every head set, by name."""
+    watched: bool,
+) -> tuple[str, dict[str, list[tuple[str, tuple[str, ...]]]], dict[str, list[list[float]]]]:
+    """The unsteered text; text and pieces of every head set, and its attention, by name.
+
+    If `watched`, the attention of the first set is recorded: its text is then written alone, so
+    that nothing is kept of the other rows.
+    """
     from gazeheads.models.score import halving  # noqa: PLC0415 - loads torch
     from gazeheads.steering import Schedule, Steering  # noqa: PLC0415 - loads torch
 
@@ -170,10 +180,17 @@ def _narrate(
     for heads in (each for several in sets.values() for each in several):
         rows.append((encoded, Steering(heads, schedule, settings.delta, settings.mode, "decode")))
     length = settings.segment * len(order)
-    done = halving(lambda part: vlm.generate(part, max_new_tokens=length), rows, batch_size)
-    unsteered, *rest = done
-    told = iter([(g.text, _pieces(vlm, g)) for g in rest])
-    return unsteered.text, {name: [next(told) for _ in sets[name]] for name in sets}
+    first, (heads, *_) = next(iter(sets.items()))
+    alone = vlm.generate([rows.pop(1)], watch=heads, max_new_tokens=length) if watched else []
+    unsteered, *rest = halving(
+        lambda part: vlm.generate(part, max_new_tokens=length), rows, batch_size
+    )
+    traces = [generation.trace for generation in alone if generation.trace is not None]
+    shares = [trace.by_panel(strip, True).values.round(DIGITS).tolist() for trace in traces]
+    attention = dict(zip([first], shares, strict=False))
+    told = iter([(g.text, _pieces(vlm, g)) for g in (*alone, *rest)])
+    texts = {name: [next(told) for _ in sets[name]] for name in sets}
+    return unsteered.text, texts, attention
 
 
 def _pieces(vlm: VLM, generation: Generation) -> tuple[str, ...]:

@@ -123,7 +123,48 @@ class NarrationBlock:
     kind: str = "narration"
 
 
-Block = FigureBlock | TableBlock | StripsBlock | NarrationBlock
+@dataclass(frozen=True)
+class Step:
+    """A segment of a scheduled narration.
+
+    Attributes:
+        panel: the heads were pointed at.
+        crop: CSS that shows it.
+        colour: of the panel.
+        said: what was written meanwhile, judged.
+    """
+
+    panel: int
+    crop: str
+    colour: str
+    said: AnswerCell
+
+
+@dataclass(frozen=True)
+class ScheduleBlock:
+    """A narration along a schedule, segment by segment beside the panel pointed at.
+
+    Attributes:
+        name: of the strip.
+        picture: its file.
+        panels: CSS of every panel, in the strip's order.
+        colours: of the panels.
+        steps: under the heads in question.
+        others: by name the steps under other heads, shown when asked for.
+        caption: what is to be said of it.
+    """
+
+    name: str
+    picture: Path
+    panels: tuple[str, ...]
+    colours: tuple[str, ...]
+    steps: tuple[Step, ...]
+    others: tuple[tuple[str, tuple[Step, ...]], ...]
+    caption: str
+    kind: str = "schedule"
+
+
+Block = FigureBlock | TableBlock | StripsBlock | NarrationBlock | ScheduleBlock
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ _WORDS = {
     "model_mark": "weights (mark)", "seed": "seed", "software": "software",
 }  # fmt: skip
 """Settings as a reader calls them, the most telling ones first; others by their own names."""
-_FOLLOWS = ("living", "model_heads", "head_sets", "heads_fingerprint", "strips_mark")
+_FOLLOWS = ("living", "model_heads", "head_sets", "heads_fingerprint", "strips_mark", "provenance")
 """What follows from other settings, or is told in another way."""
 _LONGEST = 48  # characters of a setting
 

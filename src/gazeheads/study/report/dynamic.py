@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from gazeheads.study import published
 from gazeheads.study.experiments import steer_dynamic
 from gazeheads.study.report import charts
-from gazeheads.study.report.blocks import (
-    FigureBlock,
-    NarrationBlock,
-    Section,
-    TableBlock,
-    colour_of,
-)
+from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
 from gazeheads.study.report.controls import Distribution, controls_blocks
 from gazeheads.study.report.naming import called
 from gazeheads.study.report.numbers import Results, Runs, percent
+from gazeheads.study.report.schedule import example_blocks
 from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import Estimated, number, part, write_estimates
 from gazeheads.study.report.theme import save
@@ -60,7 +54,7 @@ def dynamic_section(runs: Runs) -> Section:
         "where they all are about the same one (constant) it counts as 0. "
         f"Published: rho with the schedule, and what a judge blind to it found. {ANOTHER_MODEL}"
     )
-    record = next(iter(run.ordered()))
+    example = example_blocks(run, sets[0]["name"])
     distributions = {
         f"{own['name']} heads": Distribution("rho_schedule", own["k"], own["controls"])
         for own in sets
@@ -72,10 +66,10 @@ def dynamic_section(runs: Runs) -> Section:
         "A gaze that moves while the text is written",
         (
             f"While the model narrates, its heads are pointed at another panel every {segment} "
-            "tokens, in an order in which no panel has its own place. The judge "
+            "tokens, in an order in which every panel has another place than its own. The judge "
             f"({run.settings['judge']}) sees the segments, not the schedule.",
         ),
-        (figure, *drawn, TableBlock(head, rows, note), _example(record, sets[0]["name"])),
+        (*example, figure, *drawn, TableBlock(head, rows, note)),
     )
 
 
@@ -142,13 +136,3 @@ def _published(name: str) -> str:
             f"{blind['rho_natural']:+.2f} with natural order"
         )
     return "; ".join(parts)
-
-
-def _example(record: dict[str, Any], name: str) -> NarrationBlock:
-    segments = record["narrations"][name]["segments"]
-    pieces = tuple(
-        (f"{' '.join(s['text'].split())}\n", colour_of(s["panel"])) for s in segments if s["text"]
-    )
-    order = ", ".join(map(str, record["schedule"]))
-    told = f"Strip {record['unit']}, schedule {order}: every line is a segment, in the colour of "
-    return NarrationBlock(pieces, told + "the panel it is about.")

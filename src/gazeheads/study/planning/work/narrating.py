@@ -27,7 +27,8 @@ from gazeheads.study.planning.work.ranking import by_earlier_methods
 def moved(scale: Scale, options: DynamicOptions) -> list[Workload]:
     """Narrations under a moving gaze, by gaze heads, earlier methods' and random ones.
 
-    Only decode steps are steered, so the prompt is read once for all rows.
+    Only decode steps are steered, so the prompt is read once for all rows; but the first strip's
+    text under the gaze heads is watched, and written alone.
     """
     segment = options.segment or segment_for(scale.model)
     few = min(scale.strips, options.draw_strips or LONG_TEXT_STRIPS)
@@ -36,7 +37,9 @@ def moved(scale: Scale, options: DynamicOptions) -> list[Workload]:
     asked = PromptLike(prompts.FREE_NARRATION, (scale.strip.image,))
     loads = []
     alone = draws if draws == 1 else 0  # a single set is no draw: it is measured on every strip
-    for rows, times in ((single + draws, few), (single + alone, scale.strips - few)):
+    first = [(1, 1), (single + draws - 1, 1)]
+    others = [(single + draws, few - 1), (single + alone, scale.strips - few)]
+    for rows, times in first + others:
         batches = scale.plain(asked, rows, new, times) if times else []
         loads += [replace(load, layers=1.0, acted=True) for load in batches]
     return [
