@@ -90,8 +90,8 @@ def _attention(
             ),
             "Attention by panel over the tokens of a narration whose gaze is moved.",
             f"The same narration: share of attention of the {heads_called(name)} on each panel "
-            "(rows) as each new token is written. Outlined: the panel they are pointed at. The bar below has "
-            "the colour of the panel that each segment describes; grey: no single one.",
+            "(rows) as each new token is written. Outlined: the panel they are pointed at. The bar "
+            "below has the colour of the panel that each segment describes; grey: no single one.",
             (write_json(folder / "schedule.json", data),),
         ),
     )
