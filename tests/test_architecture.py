@@ -13,7 +13,8 @@ import gazeheads
 ROOT = Path(gazeheads.__file__).parent
 VALUES = {
     "errors", "files", "prompts", "heads", "head_set", "regions", "gazeheads", "figure_text",
-    "progress", "control_draws", "frames", "html_parts", "head_rankings",
+    "progress", "control_draws", "frames", "html_parts", "head_rankings", "region_reading",
+    "head_names",
 }  # fmt: skip
 """Plain values: anybody may know them."""
 MAY_KNOW: dict[str, set[str]] = {
@@ -35,14 +36,16 @@ MAY_KNOW: dict[str, set[str]] = {
     "progress": set(),
     "html_parts": set(),
     "files": {"errors"},
-    "head_set": {"errors", "files", "html_parts"},
+    "head_names": {"errors"},
+    "head_set": {"head_names", "errors", "files", "html_parts"},
     "control_draws": {"head_set"},
     "heads_registry": {"errors", "files", "head_set"},
     "frames": {"errors"},
-    "heads": {"errors", "files", "head_set", "control_draws", "frames", "html_parts"},
+    "heads": {"head_names", "errors", "files", "head_set", "control_draws", "frames", "html_parts"},
     "head_rankings": {"errors", "files", "heads"},
     "regions": {"errors", "boxes", "masks", "uncovered", "panel_columns", "html_parts"},
     "panel_columns": set(),
+    "region_reading": {"regions"},
     "figure_text": {"errors", "files"},
     "ray_cluster": {"errors"},
     "own_code": {"errors"},

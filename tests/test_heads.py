@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import warnings
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -334,3 +335,44 @@ def test_no_more_sets_are_drawn_than_there_are() -> None:
     assert len(scores.matched(HeadSet.of([(0, 0)]), 20)) == 3
     protected = scores.matched(HeadSet.of([(0, 0)]), 20, protected=[Head(0, 1), Head(0, 2)])
     assert [each.heads for each in protected] == [((0, 3),)]
+
+
+def test_heads_are_taken_in_every_form_people_give_them() -> None:
+    expected = HeadSet.of([(3, 1), (4, 2)]).heads
+    forms = (
+        ["L3H1", "l4h2"], [Head(3, 1), "L4H2"], np.array([[3, 1], [4, 2]]), ((3, 1), [4, 2]),
+        [(np.int64(3), np.uint8(1)), (np.int32(4), 2)], iter([(3, 1), (4, 2)]),
+    )  # fmt: skip
+    for form in forms:
+        assert HeadSet.of(form).heads == expected
+    assert HeadSet.of("L3H1").heads == HeadSet.of(Head(3, 1)).heads == expected[:1]
+    assert all(type(n) is int for head in HeadSet.of(np.array([[3, 1]])) for n in head)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([(3.7, 1)], "a layer is a whole number, not 3.7"),
+        ([(3, 1.0)], "a head is a whole number, not 1.0"),
+        (np.array([[3.0, 1.0]]), "a layer is a whole number"),
+        ([(True, 1)], "a layer is a whole number, not True"),
+        ((3, 1), r"several come as a list: \[\(3, 1\), \(4, 2\)\]"),
+        ([(3, 1, 2)], "a head is .layer, head. or a name"),
+        (["x3"], "'x3' names no head: L3H1 is head 1 of layer 3"),
+        (7, "heads are a head set or a list such as"),
+        (HeadScores(np.zeros((2, 2))), r"take the best ones, such as scores.top\(12\)"),
+    ],
+)
+def test_what_names_no_heads_is_refused_with_what_would(names: Any, told: str) -> None:
+    for make in (HeadSet.of, HeadSet):
+        with pytest.raises(HeadError, match=told):
+            make(names)
+
+
+def test_a_number_of_heads_is_a_whole_number() -> None:
+    scores = HeadScores(np.arange(6.0).reshape(2, 3))
+    for of in (scores, scores.all()):
+        assert len(of.top(np.int64(2))) == 2
+        for wrong in (2.5, "2", None, True):
+            with pytest.raises(HeadError, match="a number of heads is a whole number"):
+                of.top(wrong)

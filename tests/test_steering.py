@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from eager_reference import STATE, Bias, bias_of, tokens_of
 
-from gazeheads import GazeheadsError, HeadSet, LiveTarget, Region, Schedule, Steering
+from gazeheads import GazeheadsError, HeadSet, LiveSteering, LiveTarget, Region, Schedule, Steering
 from gazeheads.models.rows import prepare
 
 PROMPTS = ["what happens in this panel?", "what is it?", "in the strip of this comic: what?"]
@@ -224,3 +227,30 @@ def test_bias_helper_is_used_by_the_reference(vlm, reference, strip):
     plain = reference.logits(encoded, [], [])
     bias = Bias(list(HEADS), tokens.select(strip.panel(1)).tolist(), [], 50.0)
     assert not torch.allclose(plain, reference.logits(encoded, [], [bias]), atol=1e-3)
+
+
+BOX = (0.0, 0.0, 32.0, 16.0)
+
+
+@pytest.mark.parametrize("given", [BOX, list(BOX), np.array(BOX), Region.from_box(*BOX)])
+def test_places_are_taken_as_boxes_and_arrays_wherever_a_region_is(given: Any) -> None:
+    heads = HeadSet.of([(0, 0)])
+    live = LiveSteering(heads, given)
+    for region in (
+        Steering(heads, given).region_at(0), Schedule.every(2, [given]).at(0), live.region,
+    ):  # fmt: skip
+        assert region is not None and region.boxes == (BOX,)
+    mask = np.zeros((4, 4), dtype=bool)
+    mask[0, 1] = True
+    assert Steering(heads, mask).region_at(0).mask.sum() == 1
+
+
+@pytest.mark.parametrize("given", [3, "left", object(), (1, 2, 3)])
+def test_what_names_no_place_is_refused(given: Any) -> None:
+    heads = HeadSet.of([(0, 0)])
+    makers = (
+        partial(Steering, heads), partial(LiveSteering, heads), lambda at: Schedule(((0, at),)),
+    )  # fmt: skip
+    for make in makers:
+        with pytest.raises(GazeheadsError):
+            make(given)

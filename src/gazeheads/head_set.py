@@ -4,49 +4,26 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from gazeheads.errors import GazeheadsError
 from gazeheads.files import read_json, write_json
+from gazeheads.head_names import Head, HeadError, given_heads, head_named, head_of, whole
 from gazeheads.html_parts import line, table
+
+__all__ = [
+    "FORMAT", "Head", "HeadError", "HeadSet", "HeadsWarning", "head_named", "read_heads_file",
+]  # fmt: skip
 
 FORMAT = 3
 """Of files of head sets and scores; 1, without the number: those of gazeheads 0.1."""
 
 
-class HeadError(GazeheadsError):
-    """Heads that do not exist in the model they are used with, or too many of them."""
-
-
 class HeadsWarning(UserWarning):
     """Heads used with a model of another name, where no fingerprint tells whether it is another."""
-
-
-class Head(NamedTuple):
-    """One attention head of the language model; both numbers count from 0."""
-
-    layer: int
-    head: int
-
-    def __str__(self) -> str:
-        return f"L{self.layer}H{self.head}"
-
-
-def head_named(name: str) -> Head:
-    """The head of a name such as "L3H1".
-
-    Raises:
-        HeadError: it is no name of a head.
-    """
-    match = re.fullmatch(r"L(\d+)H(\d+)", name.strip(), re.IGNORECASE)
-    if match is None:
-        raise HeadError(f"{name!r} names no head: L3H1 is head 1 of layer 3, from 0")
-    return Head(int(match[1]), int(match[2]))
 
 
 @dataclass(frozen=True)
@@ -72,7 +49,7 @@ class HeadSet:
     found: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        heads = tuple(Head(int(layer), int(head)) for layer, head in self.heads)
+        heads = tuple(head_of(each) for each in given_heads(self.heads))
         object.__setattr__(self, "heads", heads)
         if self.shape is not None:
             object.__setattr__(self, "shape", (int(self.shape[0]), int(self.shape[1])))
@@ -96,9 +73,17 @@ class HeadSet:
         return line(about) + table(("layer", "heads"), rows)
 
     @classmethod
-    def of(cls, heads: Iterable[tuple[int, int]], name: str = "") -> HeadSet:
-        """A set from (layer, head) pairs, for any model."""
-        return cls(tuple(Head(layer, head) for layer, head in heads), name)
+    def of(cls, heads: Iterable[tuple[int, int] | str], name: str = "") -> HeadSet:
+        """A set for any model, from (layer, head) pairs or names of heads.
+
+        Raises:
+            HeadError: something among them names no head, or a head is named twice.
+
+        Example:
+            >>> HeadSet.of([(3, 1), "L4H2"]).heads
+            (Head(layer=3, head=1), Head(layer=4, head=2))
+        """
+        return cls(tuple(head_of(each) for each in given_heads(heads)), name)
 
     def __len__(self) -> int:
         return len(self.heads)
@@ -111,7 +96,7 @@ class HeadSet:
 
     def top(self, k: int) -> HeadSet:
         """The first `k` heads."""
-        if not 1 <= k <= len(self.heads):
+        if not 1 <= whole(k) <= len(self.heads):
             raise HeadError(f"top {k} of a set of {len(self.heads)} heads does not exist")
         return replace(self, heads=self.heads[:k], name=f"{self.name} top {k}".strip())
 

@@ -14,7 +14,8 @@ import numpy as np
 from gazeheads.control_draws import draw_matched
 from gazeheads.files import write_json
 from gazeheads.frames import frame_of_heads
-from gazeheads.head_set import FORMAT, Head, HeadError, HeadSet, HeadsWarning, read_heads_file
+from gazeheads.head_names import Head, HeadError, whole
+from gazeheads.head_set import FORMAT, HeadSet, HeadsWarning, read_heads_file
 from gazeheads.html_parts import scores_html
 
 if TYPE_CHECKING:
@@ -114,16 +115,15 @@ class HeadScores:
 
     def living_text(self) -> str:
         """How many heads live, for people: "48 of 160 living"; "160 heads" if unknown."""
-        if self.living is None:
-            return f"{len(self)} heads"
-        return f"{int(self.living.sum())} of {len(self)} living"
+        own = self.living
+        return f"{len(self)} heads" if own is None else f"{int(own.sum())} of {len(self)} living"
 
     def _alive(self) -> np.ndarray:
         return np.ones(self.shape, dtype=bool) if self.living is None else self.living
 
     def top(self, k: int) -> HeadSet:
         """The `k` best heads."""
-        if not 1 <= k <= len(self):
+        if not 1 <= whole(k) <= len(self):
             raise HeadError(f"top {k} does not exist: the model has {len(self)} heads")
         return self._set(self.ranking()[:k], f"{self.name} top {k}")
 

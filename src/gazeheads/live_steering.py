@@ -19,6 +19,7 @@ from gazeheads.attention.intervention import (
 )
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadSet
+from gazeheads.region_reading import region_of
 from gazeheads.regions import ImageTokens, Region, Rule
 
 
@@ -87,6 +88,7 @@ class LiveSteering:
         Raises:
             SteeringError: another name.
             InterventionError: the strength is NaN or minus infinity.
+            RegionError: what is named is no region.
         """
         if unknown := sorted(set(changes) - {"heads", "region", "delta"}):
             raise SteeringError(
@@ -95,6 +97,8 @@ class LiveSteering:
         heads, delta = changes.get("heads"), changes.get("delta")
         if heads is not None and not isinstance(heads, HeadSet):
             changes["heads"] = HeadSet.of(heads)
+        if changes.get("region") is not None:
+            changes["region"] = region_of(changes["region"])
         if delta is not None:
             check_strength(delta, "hard" if delta == math.inf else "soft", "both")
         with self._lock:

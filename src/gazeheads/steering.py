@@ -22,6 +22,7 @@ from gazeheads.live_steering import (
     Resolver,
     SteeringError,
 )
+from gazeheads.region_reading import region_of
 from gazeheads.regions import ImageTokens, Region, Rule
 
 __all__ = [
@@ -52,7 +53,10 @@ class Schedule:
     entries: tuple[tuple[int, Region | None], ...]
 
     def __post_init__(self) -> None:
-        entries = tuple((int(step), region) for step, region in self.entries)
+        entries = tuple(
+            (int(step), None if region is None else region_of(region))
+            for step, region in self.entries
+        )
         object.__setattr__(self, "entries", entries)
         steps = [step for step, _ in entries]
         if not steps or steps[0] != 0:
@@ -122,7 +126,7 @@ class Steering:
 
     def __post_init__(self) -> None:
         if not isinstance(self.target, Region | Schedule | LiveSteering):
-            raise SteeringError(f"cannot steer to a {type(self.target).__name__}")
+            object.__setattr__(self, "target", region_of(self.target))
         if not isinstance(self.heads, HeadSet):
             object.__setattr__(self, "heads", HeadSet.of(self.heads))
         if len(self.heads) == 0 and not isinstance(self.target, LiveSteering):

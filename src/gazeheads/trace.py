@@ -95,6 +95,7 @@ class GazeTrace:
 
     def of(self, heads: HeadSet) -> GazeTrace:
         """The trace of some of the heads."""
+        heads = heads if isinstance(heads, HeadSet) else HeadSet.of(heads)
         missing = [head for head in heads if head not in self.heads]
         if missing:
             raise TraceError(f"head {missing[0]} was not watched")

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.data.strip import STEP, Strip
 from gazeheads.errors import GazeheadsError
 
@@ -142,3 +143,11 @@ def test_a_strip_needs_panels_and_a_label_for_each() -> None:
         Strip("none", ())
     with pytest.raises(GazeheadsError, match="2 panels, cannot paint 3 labels"):
         plain((50, 50), (50, 50)).with_labels("ABC")
+
+
+def test_a_panel_is_named_by_a_whole_number() -> None:
+    strip = draw_strips(1, 0, 2, size=32)[0]
+    assert strip.panel(np.int64(2)).boxes == strip.panel(2).boxes
+    for wrong in (1.0, "1", True, None):
+        with pytest.raises(GazeheadsError, match="a panel is named by its number, from 1"):
+            strip.panel(wrong)

@@ -120,6 +120,8 @@ class Strip:
         Raises:
             GazeheadsError: There is no such panel.
         """
+        if isinstance(number, bool) or not hasattr(number, "__index__"):
+            raise GazeheadsError(f"a panel is named by its number, from 1, not by {number!r}")
         if not 1 <= number <= len(self):
             exist = f"panels 1 to {len(self)}" if len(self) > 1 else "panel 1 only"
             raise GazeheadsError(f"no panel {number}: strip {self.id!r} has {exist}")

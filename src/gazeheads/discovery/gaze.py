@@ -82,6 +82,8 @@ def discover(
     Warns:
         HeadsWarning: the matrices of so many strips would take more than 1 GiB; q is None then.
     """
+    if not isinstance(strips, Iterable):
+        raise DiscoveryError("heads are discovered on several strips: give a list, such as [strip]")
     chosen = _choose(list(strips), limit, seed)
     each: list[np.ndarray] | None = [] if _kept_bytes(vlm, chosen) <= KEPT_BYTES else None
     questions, matrices = measure(vlm, chosen, prompt, progress, batch_size, each)

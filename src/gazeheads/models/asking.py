@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-import numpy as np
-
 from gazeheads.attention.intervention import When
 from gazeheads.boxes import RegionError
 from gazeheads.data.drawn.mark import is_drawn
@@ -21,6 +19,7 @@ from gazeheads.models.generate import Decoding
 from gazeheads.models.likelihood import answer_log_probs, answer_tokens
 from gazeheads.models.rows import Steerings
 from gazeheads.prompts import DESCRIBE_REGION, seen_while_read
+from gazeheads.region_reading import is_box, region_of
 from gazeheads.regions import Region
 from gazeheads.steering import LiveSteering, Schedule, Steering
 
@@ -71,36 +70,6 @@ def never_saw(vlm: VLM, *images: Any) -> bool:
     return bool(doubt(vlm, all(map(is_drawn, images))))
 
 
-def region_of(value: Any) -> Region:
-    """A region from whatever names one.
-
-    Args:
-        value: a `Region`; four numbers x0, y0, x1, y1 in pixels; or a mask of two axes as
-            `Region.from_mask` takes it.
-
-    Raises:
-        RegionError: it is none of these, or an empty one.
-    """
-    if isinstance(value, Region):
-        return value
-    if isinstance(value, str | bytes):
-        raise RegionError(
-            f"cannot look at {value!r}: name a region, a box (x0, y0, x1, y1) or a mask"
-        )
-    if _is_box(value):
-        box = tuple(float(corner) for corner in value)
-        return Region.from_box(box, name="box " + ",".join(f"{corner:g}" for corner in box))
-    return Region.from_mask(value, "mask")
-
-
-def _is_box(value: Any) -> bool:
-    shape = getattr(value, "shape", None)
-    if shape is not None:
-        return tuple(shape) == (4,)
-    numbers = isinstance(value, list | tuple) and len(value) > 0
-    return numbers and all(isinstance(each, int | float | np.number) for each in value)
-
-
 def target_of(look_at: LookAt, every: int) -> Region | Schedule | LiveSteering | None:
     """Where to look: one place, or several in turn, `every` tokens each.
 
@@ -110,7 +79,7 @@ def target_of(look_at: LookAt, every: int) -> Region | Schedule | LiveSteering |
     """
     if look_at is None or isinstance(look_at, Region | Schedule | LiveSteering):
         return look_at
-    several = isinstance(look_at, list | tuple) and not _is_box(look_at)
+    several = isinstance(look_at, list | tuple) and not is_box(look_at)
     if several and not _is_rows_of_a_mask(look_at):
         places = [None if place is None else region_of(place) for place in look_at]
         return Schedule.every(every, cast(list[Region], places))
@@ -120,7 +89,7 @@ def target_of(look_at: LookAt, every: int) -> Region | Schedule | LiveSteering |
 def _is_rows_of_a_mask(value: Sequence[Any]) -> bool:
     """Whether nested lists are a mask: rows of truth values, or rows that are no four numbers."""
     rows = [row for row in value if isinstance(row, list)]
-    return len(rows) == len(value) > 0 and not all(_is_box(row) and len(row) == 4 for row in rows)
+    return len(rows) == len(value) > 0 and not all(is_box(row) and len(row) == 4 for row in rows)
 
 
 def steering_to(

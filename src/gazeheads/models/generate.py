@@ -58,6 +58,8 @@ class Decoding:
     ignore_eos: bool = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.max_new_tokens, bool) or not hasattr(self.max_new_tokens, "__index__"):
+            raise DecodingError(f"max_new_tokens is a whole number, not {self.max_new_tokens!r}")
         if self.max_new_tokens < 1:
             raise DecodingError(f"max_new_tokens must be at least 1, not {self.max_new_tokens}")
 

@@ -15,6 +15,7 @@ from gazeheads.attention.recorder import Recorder
 from gazeheads.errors import GazeheadsError
 from gazeheads.models.batch import left_pad, make_batch
 from gazeheads.models.inputs import Inputs
+from gazeheads.region_reading import region_of
 from gazeheads.regions import ImageTokens, Region, Rule
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class Questions:
 
     prompts: tuple[Inputs, ...]
     regions: tuple[Region, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "regions", tuple(region_of(each) for each in self.regions))
 
 
 def score(vlm: VLM, strips: Sequence[Questions], rule: Rule) -> list[np.ndarray]:
