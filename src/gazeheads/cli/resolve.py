@@ -144,7 +144,7 @@ def _comic(folder: Path, comic: str | None) -> Strip:
 def _cut(size: tuple[int, int], panels: int, columns: int | None) -> tuple[Region, ...]:
     """Equal panels in rows."""
     across = columns or panels
-    if panels < 1 or across < 1:
+    if not (1 <= panels <= size[0] * size[1] and 1 <= across <= size[0]):
         raise GazeheadsError(f"cannot cut an image into {panels} panels in {across} columns")
     width, height = size[0] / across, size[1] / -(-panels // across)
     corners = [(n % across * width, n // across * height) for n in range(panels)]

@@ -131,7 +131,14 @@ def _read(
 
 
 def _device(options: LoadOptions) -> torch.device:
-    return torch.device(options.device) if options.device is not None else best_device()
+    if options.device is None:
+        return best_device()
+    try:
+        return torch.device(options.device)
+    except RuntimeError:
+        raise ModelError(
+            f"no device {options.device!r}: name cpu, cuda, cuda:1 or mps, or none for the best"
+        ) from None
 
 
 def _placement(options: LoadOptions) -> dict[str, Any]:

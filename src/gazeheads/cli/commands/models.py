@@ -99,13 +99,14 @@ def tokens_command(
 ) -> None:
     """Draw a model's image tokens over an image, to check where they lie."""
     from gazeheads.cli import terminal
-    from gazeheads.models.fit import resize_cost
-    from gazeheads.models.inputs import open_image
-    from gazeheads.models.token_figure import draw_tokens
+    from gazeheads.data.pictures import open_image
     from gazeheads.study.runs import check_writable
 
     check_writable(out.parent)
-    opened = open_image(image)
+    opened = open_image(image)  # before torch is loaded
+    from gazeheads.models.fit import resize_cost
+    from gazeheads.models.token_figure import draw_tokens
+
     vlm = terminal.load_quietly(model)
     encoded = vlm.encode(opened, "")
     tokens = encoded.tokens
