@@ -72,7 +72,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "study": VALUES
     | {"attention", "steering", "trace", "models", "residual", "discovery", "data", "judges"}
     | {"services", "data.written", "boxes", "locating", "heads_by_default", "heads_registry"}
-    | {"ray_cluster"},
+    | {"own_code", "ray_cluster"},
     "tiny": VALUES | {"data", "models"},
     "results": VALUES | {"study", "judges"},
     # edges: they know everything below, and nobody knows them

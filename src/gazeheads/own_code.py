@@ -11,6 +11,8 @@ from typing import Any
 
 from gazeheads.errors import GazeheadsError, one_line
 
+_PREFIX = "gazeheads_own_"
+
 
 class OwnCodeError(GazeheadsError):
     """A file or object of the user's that cannot be used."""
@@ -43,7 +45,7 @@ def module_of(path: Path) -> ModuleType:
     """
     if not path.is_file():
         raise OwnCodeError(f"there is no Python file {path}")
-    called = f"gazeheads_own_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    called = f"{_PREFIX}{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     if called in sys.modules:
         return sys.modules[called]
     spec = importlib.util.spec_from_file_location(called, path)
@@ -58,6 +60,11 @@ def module_of(path: Path) -> ModuleType:
         told = f"{type(error).__name__}: {one_line(error)}"
         raise OwnCodeError(f"{path} fails when it is read: {told}") from error
     return module
+
+
+def own_modules() -> list[ModuleType]:
+    """The files that were read so far."""
+    return [module for name, module in sys.modules.items() if name.startswith(_PREFIX)]
 
 
 def mark_of(path: Path) -> str:

@@ -21,6 +21,7 @@ from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError, GazeheadsWarning
 from gazeheads.heads import HeadScores
 from gazeheads.models import VLM, load
+from gazeheads.own_code import object_of
 from gazeheads.study.cluster import RayWorkers
 from gazeheads.study.experiments import steer_vqa
 from gazeheads.study.experiments.question import SteerVqaSettings
@@ -140,6 +141,17 @@ def test_warnings_and_files_of_a_part_come_back(workers: RayWorkers, tmp_path: P
         "a.txt": "a", "b.txt": "b",
     }  # fmt: skip
     folder.close()
+
+
+def test_what_a_file_of_ones_own_defines_goes_along(workers: RayWorkers, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "class Count:\n    def words(self, text):\n        return len(text.split())\n"
+        "def do(part):\n    return [{'words': Count().words(each)} for each in part]\n"
+    )
+    do, judge = object_of(f"{tmp_path}/own.py:do"), object_of(f"{tmp_path}/own.py:Count")()
+    assert list(workers.done(do, [["a b c"]])) == [(0, [{"words": 3}])]
+    (made,) = workers.done(lambda part: [{"words": judge.words(part[0])}], [["a b"]])
+    assert made == (0, [{"words": 2}])
 
 
 def test_a_part_that_ends_every_worker_is_no_endless_loop(

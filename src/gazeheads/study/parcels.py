@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gazeheads.errors import GazeheadsError, GazeheadsWarning
 from gazeheads.files import write_bytes
+from gazeheads.own_code import own_modules
 from gazeheads.study.disk import RunError
 from gazeheads.study.runs import RunFolder
 
@@ -104,12 +105,16 @@ def packed(thing: Any) -> bytes:
     Raises:
         GazeheadsError: it cannot be sent.
     """
-    from ray.cloudpickle import CloudPickler  # noqa: PLC0415 - optional
+    from ray import cloudpickle  # noqa: PLC0415 - optional
 
     from gazeheads.models import VLM  # noqa: PLC0415 - loads torch
     from gazeheads.models.load import load_again  # noqa: PLC0415 - loads torch
 
-    class Packer(CloudPickler):
+    for module in own_modules():  # a worker has no such files
+        by_value: Any = cloudpickle.register_pickle_by_value  # it has no types
+        by_value(module)
+
+    class Packer(cloudpickle.CloudPickler):
         def persistent_id(self, own: Any) -> Any:
             if isinstance(own, VLM):
                 return MODEL, NamedModel(*load_again(own), own.fingerprint)
