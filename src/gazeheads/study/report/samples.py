@@ -19,6 +19,8 @@ MOST_PICTURES = 60
 """In a page: those of its examples, and then of other strips until so many are there."""
 MOST_STRIPS = 20
 """Of one run, or of one variant of a sweep."""
+NEW_IN_A_VARIANT = 2
+"""Strips of a variant that the page does not show otherwise."""
 UNSTEERED = "unsteered"
 KNOWN = (GAZE, RANDOM, ALL)
 """Conditions that are called heads of a kind; others are rankings."""
@@ -108,8 +110,10 @@ def _add(found: Samples, run: RunFolder, chapter: str, pictures: Pictures) -> No
         group, strip = _group(run, record, chapter), _strip_name(record)
         seen.setdefault(group, set()).add(strip)
         own, path = taken.setdefault(group, set()), run.path / record["strip"]["picture"]
-        full = len(pictures) >= MOST_PICTURES and not pictures.has(path)
-        if full or len(own) >= MOST_STRIPS:
+        room = len(pictures) < MOST_PICTURES and (
+            "variant" not in record or len(own) < NEW_IN_A_VARIANT
+        )
+        if len(own) >= MOST_STRIPS or not (room or pictures.has(path)):
             continue
         own.add(strip)
         picture = pictures.name(path, LISTED_WIDTH)
