@@ -339,6 +339,7 @@ def test_everything_at_once_ends_with_one_report(
     words = ("reproduce", "--quick", "--limit", 1, "--out", tmp_path)
     code, out, err = command(*words)
     assert code == 0, err
+    assert "of answers follow when" in out  # the headline
     report = Path(out.strip().splitlines()[-1].removeprefix("Report: "))
     text = report.read_text()
     runs = {run.experiment: run for run in find_runs([tmp_path])}

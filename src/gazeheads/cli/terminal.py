@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
@@ -48,6 +48,35 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each", "dim")
 
 
+EVERY = 30.0
+"""Seconds between two lines about a part that is not done yet."""
+
+
+class PlainReport:
+    """Lines about a part that counts, where there is no terminal: in a log.
+
+    It says how much was there before, every half minute how far it is, and when it is done.
+    """
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._name, self._clock = name, clock
+        self._begun = self._said = clock()
+
+    def going_on(self, done: int, total: int) -> None:
+        """See `progress.GoesOn`."""
+        err.print(f"{self._name}: going on, {done} of {total} were there", markup=False)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Says how far the part is, if it is time to."""
+        now = self._clock()
+        seconds = f"{now - self._begun:.0f} s"
+        if done == total:
+            err.print(f"{self._name}: {total} in {seconds}", markup=False)
+        elif now - self._said >= EVERY:
+            self._said = now
+            err.print(f"{self._name}: {done} of {total} after {seconds}", markup=False)
+
+
 class ProgressBars:
     """The parts of a job, one line each: a live bar on a terminal, a plain line elsewhere.
 
@@ -84,14 +113,12 @@ class ProgressBars:
 
     def __call__(self, name: str) -> Progress:
         """Begins a part that counts; report (done, total) to what is returned."""
-        begun = time.monotonic()
-        task = self._bars.add_task(name, total=None) if self._live else None
+        if not self._live:
+            return PlainReport(name)
+        task = self._bars.add_task(name, total=None)
 
         def report(done: int, total: int) -> None:
-            if task is not None:
-                self._bars.update(task, completed=done, total=total)
-            elif done == total:
-                err.print(f"{name}: {total} in {time.monotonic() - begun:.0f} s")
+            self._bars.update(task, completed=done, total=total)
 
         return report
 

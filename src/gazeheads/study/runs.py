@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from gazeheads.files import read_json, write_json
-from gazeheads.progress import Progress
+from gazeheads.progress import GoesOn, Progress
 from gazeheads.study import schema
 from gazeheads.study.disk import (
     RECORDS,
@@ -200,6 +200,8 @@ class RunFolder:
         parts = [part for part in parts if any(name not in self.records for _, (name, _) in part)]
         done = total - sum(map(len, parts))
         if progress is not None and done:
+            if isinstance(progress, GoesOn):
+                progress.going_on(done, total)
             progress(done, total)
         for which, made in self._workers.done(do, [[unit[1] for _, unit in p] for p in parts]):
             for (place, (name, _)), record in zip(parts[which], made, strict=True):

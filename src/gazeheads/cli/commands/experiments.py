@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from gazeheads.cli.commands.runs import tables_of
+from gazeheads.cli.commands.runs import tables_of, tell_headline
 from gazeheads.cli.plan_options import Planning, tell_plan
 from gazeheads.cli.session import Common, Session
 
@@ -176,6 +176,7 @@ def reproduce(
     if quick:
         session = session.limited(reproduce.QUICK_STRIPS)
     runs = list(reproduce.run(session.context_of_all, quick, session.common.k is None))
+    tell_headline(runs)
     _report(session, runs, "report.html")
 
 

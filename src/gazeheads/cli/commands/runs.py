@@ -87,11 +87,11 @@ def run(
         runs = main_job.run(vlm, tuning, shown, job, out, bars)
         with bars.busy("Drawing figures and the report"):
             report = write_report(runs, out / "report.html")
-    _tell_results(runs)
+    tell_headline(runs)
     terminal.out.print(f"Report: {report.absolute()}", markup=False)
 
 
-def _tell_results(runs: list[RunFolder]) -> None:
+def tell_headline(runs: list[RunFolder]) -> None:
     """The headline of a report, as text."""
     from gazeheads.cli import terminal
     from gazeheads.study.report.sections import headline
@@ -242,6 +242,7 @@ def tables_of(runs: list[RunFolder]) -> None:
         for block in section.blocks:
             if isinstance(block, TableBlock):
                 terminal.table(block.head, block.rows)
+    tell_headline(list(whole.values()))
     for run in runs:
         what = "Run" if run.shard is None else f"Shard {run.shard}, to be merged"
         terminal.out.print(f"{what}: {run.path}", markup=False)
