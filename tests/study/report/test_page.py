@@ -27,6 +27,7 @@ from gazeheads.study.report.naming import named_by
 from gazeheads.study.report.numbers import counts, percent
 from gazeheads.study.report.page import write_report
 from gazeheads.study.report.sections import sections_of
+from gazeheads.study.report.steered import unsteered_told
 from gazeheads.study.report.theme import LIGHT
 from gazeheads.study.runs import RunFolder, RunOptions, find_runs
 
@@ -197,7 +198,7 @@ def test_answers_nobody_judged_get_a_column_only_if_there_are_any() -> None:
     head, cells = counts([judged])
     assert "unjudged" not in head and len(cells[0]) == len(head)
     head, cells = counts([judged, declined])
-    assert head[-1] == "unjudged" and [row[-1] for row in cells] == ["0", "1"]
+    assert head[-1] == "unjudged" and [row[-1] for row in cells] == ["0 (0%)", "1 (25%)"]
     assert answer_of({"text": "x", "panel": None, "reason": "unjudged"}, 1).told == "not judged"
 
 
@@ -253,3 +254,22 @@ def test_heads_of_another_ranking_are_not_called_gaze_heads(tmp_path: Path) -> N
         with (run.path / f"{name}.csv").open(encoding="utf-8") as file:
             told = {row["condition"] for row in csv.DictReader(file)}
         assert "mine" in told and "gaze" not in told
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ({"by_panel": [0, 0], "ties": 3, "junk": 0}, "3 fit several panels equally"),
+        (
+            {"by_panel": [2, 1], "ties": 0, "junk": 0},
+            "3 describe one panel (panel 1 twice, panel 2 once)",
+        ),
+        (
+            {"by_panel": [0, 1], "ties": 1, "junk": 1},
+            "1 describes one panel (panel 2 once), 1 fits several panels equally, 1 describes none",
+        ),
+        ({"by_panel": [0, 0], "ties": 0, "junk": 3, "unjudged": 0}, "3 describe none"),
+    ],
+)
+def test_a_sentence_tells_only_what_there_is(own: dict[str, Any], told: str) -> None:
+    assert unsteered_told({**own, "strips": 3}) == f"Of the 3 unsteered answers {told}."

@@ -11,7 +11,7 @@ from gazeheads.study.report import charts
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
 from gazeheads.study.report.controls import Distribution, controls_blocks
 from gazeheads.study.report.naming import called
-from gazeheads.study.report.numbers import Results, Runs, percent
+from gazeheads.study.report.numbers import Results, Runs, out_of, percent
 from gazeheads.study.report.schedule import example_blocks
 from gazeheads.study.report.sections import section
 from gazeheads.study.report.tables import Estimated, number, part, write_estimates
@@ -98,7 +98,7 @@ def _row(own: Results, unjudged: bool) -> tuple[str, ...]:
         percent(own["segments"], interval=True),
         _rho_of(own),
         rho(own["rho_natural"]),
-        f"{own['followed']} of {own['switches']}",
+        out_of(own["followed"], own["switches"]),
         "never" if delay is None else f"{delay:g}",
         str(own["junk"]),
         *([str(own["unjudged"])] if unjudged else []),

@@ -15,7 +15,7 @@ from gazeheads.study.experiments import discover, discover_layouts
 from gazeheads.study.experiments.discover import load_scores
 from gazeheads.study.report import figures, tables
 from gazeheads.study.report.blocks import FigureBlock, Section, TableBlock
-from gazeheads.study.report.numbers import Results, Runs, steered_heads
+from gazeheads.study.report.numbers import Results, Runs, out_of, steered_heads
 from gazeheads.study.report.sections import section
 from gazeheads.study.report.theme import Theme, save
 from gazeheads.study.runs import RunFolder
@@ -140,7 +140,7 @@ def _tables(results: Results, heads: int) -> tuple[TableBlock, TableBlock]:
         for own in results["cut_offs"]
     )
     shared = tuple(
-        (name, *(f"{n} of {k}" for k, n in own.items()))
+        (name, *(out_of(n, int(k)) for k, n in own.items()))
         for name, own in results["overlaps"].items()
     )
     sizes = next(iter(results["overlaps"].values()))
@@ -167,7 +167,7 @@ def layouts_section(runs: Runs) -> Section:
             own["best"],
             f"{own['score']:.2f}",
             f"{own['mean_of_top']:.2f}",
-            f"{own['shared']} of {k}",
+            out_of(own["shared"], k),
             *(_chance(own) if tested else ()),
         )
         for own in results["layouts"]
@@ -214,4 +214,4 @@ def _chance_text(rate: float) -> str:
 def _chance(own: Results) -> tuple[str, str]:
     stability = own["stability"]
     halves = "-" if stability is None else f"{stability['spearman']:.2f}"
-    return f"{own['count']} of {own['tested']}", halves
+    return out_of(own["count"], own["tested"]), halves

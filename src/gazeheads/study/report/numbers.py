@@ -21,6 +21,16 @@ def percent(own: Results, interval: bool = False) -> str:
     return text
 
 
+def counted(count: int, total: int) -> str:
+    """A count with its share: "5 (42%)"."""
+    return f"{count} ({100 * count / total:.0f}%)" if total else str(count)
+
+
+def out_of(count: int, total: int) -> str:
+    """A count out of others with its share: "5 of 12 (42%)"."""
+    return f"{count} of {total} ({100 * count / total:.0f}%)" if total else f"{count} of 0"
+
+
 def followed(condition: Results) -> str:
     """Accuracy of a condition with its interval; of many draws their median and range."""
     own = condition.get("controls")
@@ -53,7 +63,8 @@ def counts(conditions: Sequence[Results]) -> tuple[tuple[str, ...], list[tuple[s
             followed(condition),
             clean(condition),
             percent(condition["content"], interval=True),
-            *(str(condition[key]) for key in numbers.values()),
+            str(condition["pairs"]),
+            *(counted(condition[key], condition["pairs"]) for key in list(numbers.values())[1:]),
         )
         for condition in conditions
     ]

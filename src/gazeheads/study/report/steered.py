@@ -130,7 +130,7 @@ def conditions_section(runs: Runs) -> Section:
             "count content alone.",
             *(told for c in conditions if c["condition"] == "random" for told in controls_told(c)),
             *no_controls_told(conditions),
-            _unsteered_told(unsteered),
+            unsteered_told(unsteered),
         ),
         (
             bars,
@@ -143,15 +143,16 @@ def conditions_section(runs: Runs) -> Section:
     )
 
 
-def _unsteered_told(own: Results) -> str:
+def unsteered_told(own: Results) -> str:
     """What the unsteered answers describe, from the same numbers as the table."""
     described = sum(own["by_panel"])
-    parts = [f"{described} describe one panel"]
-    if described:
-        parts[0] += f" ({_counts(own['by_panel'])})"
-    parts += [f"{own['ties']} fit several panels equally"] if own["ties"] else []
-    parts += [f"{own['junk']} describe none"] if own["junk"] else []
-    parts += [f"{own['unjudged']} were not judged"] if own.get("unjudged") else []
+    told = (
+        (described, ("describes", "describe"), f"one panel ({_counts(own['by_panel'])})"),
+        (own["ties"], ("fits", "fit"), "several panels equally"),
+        (own["junk"], ("describes", "describe"), "none"),
+        (own.get("unjudged", 0), ("was", "were"), "not judged"),
+    )
+    parts = [f"{n} {verbs[n > 1]} {what}" for n, verbs, what in told if n]
     return f"Of the {own['strips']} unsteered answers {', '.join(parts)}."
 
 
