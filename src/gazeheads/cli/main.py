@@ -10,8 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gazeheads import __version__, prompts
-from gazeheads.cli import region_options as regions
+from gazeheads import __version__
 from gazeheads.cli.commands import models
 from gazeheads.cli.commands.compare import compare_command
 from gazeheads.cli.commands.composites import composites_command
@@ -26,10 +25,10 @@ from gazeheads.cli.commands.judge import judge_app
 from gazeheads.cli.commands.locate import locate_command
 from gazeheads.cli.commands.runs import runs_app
 from gazeheads.cli.commands.serve import serve_command
+from gazeheads.cli.commands.steer import steer_command
 from gazeheads.cli.commands.strips import strips_app
 from gazeheads.cli.commands.tiny import tiny_app
 from gazeheads.cli.commands.watch import watch_command
-from gazeheads.cli.heads_options import Heads, HeadsAnyway, K, Model, Seed
 from gazeheads.cli.notes import warnings_in_one_line
 from gazeheads.errors import GazeheadsError
 from gazeheads.own_code import module_of
@@ -56,16 +55,12 @@ app.add_typer(export_app, name="export")
 app.command("doctor")(doctor_command)
 app.command("demo")(demo_command)
 app.command("serve")(serve_command)
+app.command("steer")(steer_command)
 app.command("watch")(watch_command)
 app.command("describe")(describe_command)
 app.command("compare")(compare_command)
 app.command("locate")(locate_command)
 app.command("composites")(composites_command)
-
-Place = Annotated[Path, typer.Argument(help="An image, or a folder of strips.")]
-Comic = Annotated[str | None, typer.Option(help="Id or number of the comic in a folder.")]
-Panels = Annotated[int | None, typer.Option(min=1, help="Number of panels of an image.")]
-Columns = Annotated[int | None, typer.Option(min=1, help="Panels per row; default: one row.")]
 
 
 def _read_own(files: list[Path] | None) -> list[Path] | None:
@@ -115,43 +110,6 @@ def about(
         "fit": fit, "offline": offline, "check": not no_check, "max_pixels": max_pixels,
         "trust_remote_code": trust_remote_code, **models.given(processor, template),
     })  # fmt: skip
-
-
-@app.command()
-def steer(
-    image: Place,
-    question: Annotated[str, typer.Option(help="What to ask.")] = prompts.VQA,
-    panel: Annotated[int | None, typer.Option(help="Look there; default: each in turn.")] = None,
-    box: regions.BoxOption = None,
-    units: regions.UnitsOption = None,
-    rule: regions.RuleOption = regions.Rule.centre,
-    threshold: regions.ThresholdOption = None,
-    k: K = None,
-    heads: Heads = None,
-    heads_anyway: HeadsAnyway = False,
-    model: Model = "comic-tiny",
-    comic: Comic = None,
-    panels: Panels = None,
-    columns: Columns = None,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of answers.")] = 40,
-    seed: Seed = 0,
-) -> None:
-    """Answer a question unsteered, and with the gaze heads pointed at panels or a box."""
-    from gazeheads.cli import resolve, terminal
-
-    shown = resolve.shown_at(image, comic, panels, columns)
-    targets, share = shown.targets(panel, box, units), resolve.overlap_share(rule, threshold)
-    with terminal.ProgressBars() as bars:
-        vlm, chosen = resolve.model_and_heads(model, heads, k, seed, bars, heads_anyway)
-        terminal.print_resize_cost(vlm, shown.image)
-        encoded = vlm.encode(shown.image, question)
-        steered = [(encoded, each) for each in resolve.steerings(chosen, targets, rule, share)]
-        done = vlm.generate([encoded, *steered], max_new_tokens=max_new_tokens)
-    names = ["unsteered", *(where.name for where in targets)]
-    wide = max(map(len, names))
-    for name, generation in zip(names, done, strict=True):
-        terminal.out.print(f"{name:<{wide}}  ", terminal.plain(generation.text), sep="")
-    terminal.print_doubt(vlm, shown.drawn)
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from PIL import Image
 from gazeheads.cli.heads_options import DISCOVERED
 from gazeheads.cli.places import region_of_text
 from gazeheads.cli.region_options import Rule, Units
+from gazeheads.cli.strength_options import Strength
 from gazeheads.cli.terminal import ProgressBars, err, in_a_grid, load_quietly
 from gazeheads.control_draws import study_size
 from gazeheads.data.drawn.mark import is_drawn
@@ -169,23 +169,15 @@ def overlap_share(rule: Rule, threshold: float | None) -> float:
     return threshold
 
 
-def strength(heads: HeadSet) -> float:
-    """The strength that heads recommend, said on stderr; infinite if they recommend none."""
-    if heads.delta is None:
-        return math.inf
-    err.print(f"Strength: {heads.delta:g}, as the file of heads recommends", markup=False)
-    return heads.delta
-
-
 def steerings(
-    heads: HeadSet, targets: Sequence[Region], rule: Rule, threshold: float
+    heads: HeadSet, targets: Sequence[Region], rule: Rule, threshold: float, strength: Strength
 ) -> list[Steering]:
-    """One steering per target, as strong as the heads recommend; hard if they recommend nothing."""
+    """One steering per target, as strong as asked for, or as the heads recommend."""
     from gazeheads.steering import Steering
 
-    delta = strength(heads)
+    how = strength.of(heads)
     return [
-        Steering(heads, where, delta, rule=rule.value, threshold=threshold) for where in targets
+        Steering(heads, where, **how, rule=rule.value, threshold=threshold) for where in targets
     ]
 
 

@@ -11,6 +11,7 @@ import typer
 from gazeheads import prompts
 from gazeheads.cli import region_options as given
 from gazeheads.cli.heads_options import Heads, HeadsAnyway, K, Model, Seed
+from gazeheads.cli.strength_options import DeltaOption, ModeOption, Strength
 
 KIND = "region-comparison"
 
@@ -29,6 +30,8 @@ def compare_command(
     rule: given.RuleOption = given.Rule.centre,
     threshold: given.ThresholdOption = None,
     when: given.WhenOption = None,
+    delta: DeltaOption = None,
+    mode: ModeOption = None,
     prompt: Annotated[
         str, typer.Option("--prompt", "--question", help="What is asked.")
     ] = prompts.DESCRIBE_REGION,
@@ -49,7 +52,7 @@ def compare_command(
         raise GazeheadsError("name the answer to compare regions by: --answer 'A dog.'")
     if image is not None and image.is_dir():
         raise GazeheadsError(f"{image} is a folder: name one image")
-    share = resolve.overlap_share(rule, threshold)
+    share, strength = resolve.overlap_share(rule, threshold), Strength(delta, mode)
     (task,) = tasks_of([image] if image else [], places_of(region, mask, grid, units), seed)
     with terminal.ProgressBars() as bars:
         vlm, chosen = resolve.model_and_heads(model, heads, k, seed, bars, heads_anyway, True)
@@ -59,7 +62,7 @@ def compare_command(
         tokens = answer_tokens(vlm, answer)
         steered: list[Any] = [
             replace(each, when=given.passes_of(when, prompt))
-            for each in resolve.steerings(chosen, task.regions, rule, share)
+            for each in resolve.steerings(chosen, task.regions, rule, share, strength)
         ]
         plain, *found = answer_log_probs(vlm, encoded, tokens, [None, *steered])
     ranked = sorted(zip(task.regions, found, strict=True), key=lambda each: -each[1])

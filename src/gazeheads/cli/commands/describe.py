@@ -12,6 +12,7 @@ import typer
 from gazeheads import prompts
 from gazeheads.cli import region_options as given
 from gazeheads.cli.heads_options import Heads, HeadsAnyway, K, Model, Seed
+from gazeheads.cli.strength_options import DeltaOption, ModeOption, Strength
 from gazeheads.files import json_text, write_text
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def describe_command(
     rule: given.RuleOption = given.Rule.centre,
     threshold: given.ThresholdOption = None,
     when: given.WhenOption = None,
+    delta: DeltaOption = None,
+    mode: ModeOption = None,
     closer: given.CloserOption = given.CloserLook.none,
     prompt: Prompt = prompts.DESCRIBE_REGION,
     model: Model = "comic-tiny",
@@ -97,14 +100,14 @@ def describe_command(
 
     if as_json and as_lines:
         raise GazeheadsError("name either --json or --jsonl, not both")
-    share = resolve.overlap_share(rule, threshold)
+    share, strength = resolve.overlap_share(rule, threshold), Strength(delta, mode)
     places = places_of(region, mask, grid, units)
     tasks = list(tasks_of(images or [], places, seed))
     passes = given.passes_of(when, prompt)
     asked = {
         "prompt": prompt, "model": model, "heads": resolve.heads_mark(heads), "k": k, "seed": seed,
         "regions": places.asked(), "rule": rule.value, "threshold": share, "when": passes,
-        "max_new_tokens": max_new_tokens, "closer": closer.value,
+        "max_new_tokens": max_new_tokens, "closer": closer.value, **strength.asked(),
     }  # fmt: skip
     folder = None if out is None else _Folder(out)
     if folder is not None:
@@ -116,8 +119,7 @@ def describe_command(
         asking = None
         if not all(known):
             vlm, chosen = resolve.model_and_heads(model, heads, k, seed, bars, heads_anyway, True)
-            delta = resolve.strength(chosen)
-            how = {"delta": delta, "rule": rule.value, "threshold": share, "when": passes}
+            how = {**strength.of(chosen), "rule": rule.value, "threshold": share, "when": passes}
             asking = _Asking(vlm, chosen, how, prompt, max_new_tokens, closer.value)
         progress = bars("Describing")
         for task, before in zip(tasks, known, strict=True):

@@ -13,6 +13,14 @@ import typer
 
 from gazeheads import prompts
 from gazeheads.cli.heads_options import Heads, HeadsAnyway, K, Model, Seed
+from gazeheads.cli.strength_options import (
+    DeltaOption,
+    EveryOption,
+    ModeOption,
+    ScheduleOption,
+    Strength,
+    schedule_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,6 +104,10 @@ def watch_command(
         list[str] | None,
         typer.Option(help="Tell how much goes to x0,y0,x1,y1 in pixels; may be repeated."),
     ] = None,
+    schedule: ScheduleOption = None,
+    every: EveryOption = None,
+    delta: DeltaOption = None,
+    mode: ModeOption = None,
     spans: Annotated[
         str,
         typer.Option(help="What to point at: phrases, words, or a text file, one span per line."),
@@ -113,6 +125,7 @@ def watch_command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what lies there of another text.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of the text.")] = 300,
     seed: Seed = 0,
 ) -> None:
@@ -124,7 +137,7 @@ def watch_command(
     from gazeheads.cli import resolve, terminal
     from gazeheads.cli.picture_tasks import pixel_mark
     from gazeheads.errors import GazeheadsError
-    from gazeheads.files import file_name
+    from gazeheads.files import file_name, json_text
     from gazeheads.study.runs import check_writable
 
     shown = resolve.shown_at(image, comic, panels, columns)
@@ -133,6 +146,9 @@ def watch_command(
     if box and shown.panels:
         raise GazeheadsError(f"{shown.name} is told by its panels: leave --box out, or --panels")
     boxes = [region for each in box or () for region in shown.targets(None, each)]
+    strength, turns = Strength(delta, mode), schedule_of(schedule, every, shown.panels)
+    if turns is None and strength != Strength():
+        raise GazeheadsError("--delta and --mode are of --schedule: name that too")
     chosen_spans = _spans(spans)
     asked = {
         "pixels": pixel_mark(shown.image),
@@ -142,14 +158,23 @@ def watch_command(
         "k": k,
         "max_new_tokens": max_new_tokens,
         "seed": seed,
+        "schedule": schedule,
+        "every": every,
+        **strength.asked(),
     }
     files.check_free(asked, overwrite)
     with terminal.ProgressBars() as bars:
         vlm, chosen = resolve.model_and_heads(model, heads, k, seed, bars, heads_anyway)
         terminal.print_resize_cost(vlm, shown.image)
-        trace = vlm.watch(shown.image, prompt, chosen, max_new_tokens=max_new_tokens)
+        from gazeheads.steering import Steering
+
+        steering = () if turns is None else Steering(chosen, turns, **strength.of(chosen))
+        trace = vlm.watch(
+            shown.image, prompt, chosen, steering=steering, max_new_tokens=max_new_tokens
+        )
         # the text first: nothing that goes wrong with a figure may lose it
-        terminal.out.print(terminal.plain(trace.text))
+        if not as_json:
+            terminal.out.print(terminal.plain(trace.text))
         found = None
         if trace.text.strip():
             from gazeheads.discovery.sinks import find_sinks
@@ -164,17 +189,23 @@ def watch_command(
         "heads_name": chosen.name,
         "text": trace.text,
         "pieces": list(trace.pieces),
+        "steered_to": list(trace.steered_to),
         "sinks": [] if found is None else found.tokens.tolist(),
         "sinks_left_out": sinks is SinkChoice.drop,
         "note": terminal.print_doubt(vlm, shown.drawn) or None,
         "asked": asked,
     }
     if found is not None and len(found):
-        told = {"drop": "left out (--sinks keep)", "keep": "kept", "show": "marked in the page"}
-        terminal.err.print(f"Note: {found.told()}: {told[sinks]}", markup=False)
+        kept = {"drop": "left out (--sinks keep)", "keep": "kept", "show": "marked in the page"}
+        terminal.err.print(f"Note: {found.told()}: {kept[sinks]}", markup=False)
     regions = shown.panels or boxes
-    _write(trace, found, sinks, shown, regions, chosen_spans, about, files)
-    terminal.out.print(f"Page: {files.page}", markup=False)
+    written = _write(trace, found, sinks, shown, regions, chosen_spans, about, files)
+    if as_json:
+        told = {"kind": "watched-text", "page": str(files.page), **about}
+        terminal.out.print(json_text(told), markup=False)
+    else:
+        terminal.out.print("Files: " + ", ".join(map(str, written)), markup=False)
+        terminal.out.print(f"Page: {files.page}", markup=False)
 
 
 def _spans(chosen: str) -> SpanKind | Sequence[str | Span]:
@@ -203,9 +234,8 @@ def _write(
     spans: SpanKind | Sequence[str | Span],
     about: dict[str, Any],
     files: _Files,
-) -> None:
-    """Numbers first, then the page, then the figures; says where they are."""
-    from gazeheads.cli import terminal
+) -> list[Path]:
+    """Numbers first, then the figures, then the page; where the numbers and figures are."""
     from gazeheads.transcript import write_transcript
 
     dropped = found is not None and choice is SinkChoice.drop
@@ -224,7 +254,6 @@ def _write(
     else:
         counted.plot(files(files.stem, "png"), shown.name)
         numbers.insert(0, files(files.stem, "png"))
-    terminal.out.print("Files: " + ", ".join(map(str, numbers)), markup=False)
     if trace.text.strip():
         write_transcript(
             trace,
@@ -237,6 +266,7 @@ def _write(
             prompt=about["prompt"],
             about={"model": about["model"], "heads": f"{len(trace.heads)}: {about['heads_name']}"},
         )
+    return numbers
 
 
 def _staircase(
