@@ -1,9 +1,8 @@
-"""Options that say how strongly heads are steered, and when they are turned elsewhere."""
+"""Options that say how strongly heads are steered."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,8 +14,6 @@ from gazeheads.errors import GazeheadsError
 
 if TYPE_CHECKING:
     from gazeheads.head_set import HeadSet
-    from gazeheads.regions import Region
-    from gazeheads.steering import Schedule
 
 
 class ModeName(StrEnum):
@@ -28,8 +25,6 @@ class ModeName(StrEnum):
     within = "within"
 
 
-EVERY = 50
-"""Tokens between two panels of a schedule: the study's."""
 DeltaOption = Annotated[
     float | None,
     typer.Option("--delta", help="Strength, or inf; default: as the heads recommend, else inf."),
@@ -39,14 +34,6 @@ ModeOption = Annotated[
     typer.Option(
         "--mode", help="How it acts; default: hard for an infinite strength, soft for another."
     ),
-]
-ScheduleOption = Annotated[
-    str | None,
-    typer.Option("--schedule", help="Panels one after another in one text, such as 4,2,1,6,5,3."),
-]
-EveryOption = Annotated[
-    int | None,
-    typer.Option("--every", min=1, help=f"Tokens per panel of --schedule; default: {EVERY}."),
 ]
 
 
@@ -96,32 +83,3 @@ class Strength:
         """What was asked for, as JSON values."""
         delta = "inf" if self.delta == math.inf else self.delta
         return {"delta": delta, "mode": None if self.mode is None else self.mode.value}
-
-
-def schedule_of(order: str | None, every: int | None, panels: Sequence[Region]) -> Schedule | None:
-    """Panels one after another, the next one every so many tokens.
-
-    Args:
-        order: their numbers, from 1, as the user wrote them; None: no schedule.
-        every: tokens per panel.
-        panels: of the picture.
-
-    Raises:
-        GazeheadsError: they are no numbers of its panels.
-    """
-    if order is None:
-        if every is not None:
-            raise GazeheadsError("--every is of --schedule: name that too")
-        return None
-    if not panels:
-        raise GazeheadsError("--schedule names panels: say with --panels how many the image has")
-    try:
-        numbers = [int(part) for part in order.split(",")]
-    except ValueError as error:
-        told = f"--schedule wants numbers of panels, such as 4,2,1, not {order!r}"
-        raise GazeheadsError(told) from error
-    if wrong := [number for number in numbers if not 1 <= number <= len(panels)]:
-        raise GazeheadsError(f"--schedule: no panel {wrong[0]}: there are 1 to {len(panels)}")
-    from gazeheads.steering import Schedule
-
-    return Schedule.every(every or EVERY, [panels[number - 1] for number in numbers])

@@ -11,14 +11,8 @@ import typer
 from gazeheads import prompts
 from gazeheads.cli import region_options as regions
 from gazeheads.cli.heads_options import Heads, HeadsAnyway, K, Model, Seed
-from gazeheads.cli.strength_options import (
-    DeltaOption,
-    EveryOption,
-    ModeOption,
-    ScheduleOption,
-    Strength,
-    schedule_of,
-)
+from gazeheads.cli.schedule_options import EveryOption, ScheduleOption, schedule_of
+from gazeheads.cli.strength_options import DeltaOption, ModeOption, Strength
 from gazeheads.errors import GazeheadsError
 
 if TYPE_CHECKING:
