@@ -38,7 +38,7 @@ def object_of(spec: str) -> Any:
 
 
 def module_of(path: Path) -> ModuleType:
-    """A Python file as a module; the same file gives the same module again.
+    """A Python file as a module; the same file gives the same module again, until it changes.
 
     Raises:
         OwnCodeError: there is no such file, or it fails.
