@@ -37,8 +37,11 @@ def test_every_layout_counts_its_heads_among_the_living(
     assert "false-discovery rate of 5%" in section.text[-1]
     (table,) = section.blocks
     assert [row[-2:] for row in table.rows] == [
-        ("0 of 15", "-"),
-        (f"{main['count']} of 15", f"{main['stability']['spearman']:.2f}"),
+        ("0 of 15 (0%)", "-"),
+        (
+            f"{main['count']} of 15 ({100 * main['count'] / 15:.0f}%)",
+            f"{main['stability']['spearman']:.2f}",
+        ),
     ]
 
 
