@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from benchmarks.results import write_results
@@ -20,6 +21,8 @@ BEFORE = "before"
 ROUNDS = 3
 """Ours, as another checkout has it."""
 GROUPS = ("tiny", "2b", "scaling", "2b-answers")
+FURTHER = ("kernels", "8b")
+"""Groups that run only where they are named: made for a GPU."""
 
 
 def jobs(groups: list[str]) -> list[dict[str, Any]]:
@@ -43,7 +46,19 @@ def jobs(groups: list[str]) -> list[dict[str, Any]]:
         found += _live({**big, "repeats": 1, "tokens": 24}, k=10)
     if "2b-answers" in groups:
         found += _each({**big, "task": "answer", "repeats": 0, "k": 10})
+    if "kernels" in groups:
+        found += _kernels({**tiny, "repeats": 1}, k=16, texts=8)
+    if "8b" in groups:
+        found += _kernels({**big, "model": "8b", "repeats": 1}, k=100, texts=64)
     return found
+
+
+def _kernels(job: dict[str, Any], k: int, texts: int) -> list[dict[str, Any]]:
+    """Steered decode beside plain, second path beside FlexAttention; many gazes in one batch."""
+    live = _live(job, k)
+    batch = {**job, "task": "batch", "texts": texts, "tokens": 24, "contender": "ours"}
+    return [*live, {**live[-1], "contender": "flex"}, {**batch, "k": 0}, {**batch, "k": k},
+            {**batch, "k": k, "contender": "flex"}]  # fmt: skip
 
 
 def _each(job: dict[str, Any], contenders: tuple[str, ...] = CONTENDERS) -> list[dict[str, Any]]:
@@ -59,19 +74,29 @@ def main() -> None:
     """Measure one after the other, keep what was measured, write the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
     parser.add_argument(
-        "groups", nargs="*", default=list(GROUPS), help=f"{', '.join(GROUPS)}; default: all"
+        "groups",
+        nargs="*",
+        default=list(GROUPS),
+        help=" ".join(GROUPS) + " (default: these) " + " ".join(FURTHER),
     )
     parser.add_argument("--out", type=Path, default=HERE, help="folder of results.json, RESULTS.md")
     parser.add_argument(
         "--before", type=Path, help="another checkout, whose library is measured beside this one"
     )
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"))
     options = parser.parse_args()
-    if unknown := set(options.groups) - set(GROUPS):
-        parser.error(f"unknown group {min(unknown)!r}: use {', '.join(GROUPS)}")
+    if unknown := set(options.groups) - {*GROUPS, *FURTHER}:
+        parser.error(f"unknown group {min(unknown)!r}: use {', '.join((*GROUPS, *FURTHER))}")
+    if options.device.startswith("cuda") and not torch.cuda.is_available():
+        parser.error("--device cuda needs a GPU with CUDA, and torch finds none: use --device cpu")
     console = Console(stderr=True)
     kept = options.out / "results.json"
     done = json.loads(kept.read_text()) if kept.exists() else []
     todo = jobs(options.groups)
+    if (options.device, options.dtype) != ("cpu", "float32"):
+        place = {"device": options.device, "dtype": options.dtype}
+        todo = [{**job, **place} for job in todo]
     if options.before is not None:
         todo = [each for job in todo for each in _beside(job)]
     for number, job in enumerate(todo, 1):

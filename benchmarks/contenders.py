@@ -15,7 +15,7 @@ import torch
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
-from benchmarks.models import build
+from benchmarks.models import CPU, Place, build
 from benchmarks.page import NEW_TOKENS, Page
 from gazeheads import prompts
 from gazeheads.heads import HeadSet
@@ -48,8 +48,8 @@ class Contender(Protocol):
 class Ours:
     """The library: vision and prefix once, one batch, recording beside the fast path."""
 
-    def __init__(self, model: str, image_tokens: int):
-        built, processor = build(model, "sdpa", image_tokens)
+    def __init__(self, model: str, image_tokens: int, place: Place = CPU):
+        built, processor = build(model, "sdpa", image_tokens, place)
         self.vlm = wrap(built, processor, model)
         self.layers, self.heads = self.vlm.num_layers, self.vlm.num_heads
         self.moves: list[float] = []
@@ -87,11 +87,21 @@ class Ours:
             before = time.perf_counter()
 
 
+class Flex(Ours):
+    """The same, with steered heads by FlexAttention."""
+
+    def __init__(self, model: str, image_tokens: int, place: Place = CPU):
+        super().__init__(model, image_tokens, place)
+        self.vlm.state.kernel = "flex"
+
+
 class _Transformers:
     """What the other two share: transformers alone."""
 
-    def __init__(self, model: str, attention: str | dict[str, str], image_tokens: int):
-        self.model, self.processor = build(model, attention, image_tokens)
+    def __init__(
+        self, model: str, attention: str | dict[str, str], image_tokens: int, place: Place
+    ):
+        self.model, self.processor = build(model, attention, image_tokens, place)
         text = self.model.config.get_text_config()
         self.layers, self.heads = text.num_hidden_layers, text.num_attention_heads
         self.model.generation_config.eos_token_id = None  # every answer has the same length
@@ -106,7 +116,8 @@ class _Transformers:
             self.processor.apply_chat_template(m, add_generation_prompt=True) for m in messages
         ]
         images = [[page.image]] * len(texts)
-        return self.processor(text=texts, images=images, return_tensors="pt", padding=True)
+        inputs = self.processor(text=texts, images=images, return_tensors="pt", padding=True)
+        return inputs.to(self.model.device, self.model.dtype)
 
     def greedy(self, inputs: Any) -> Answers:
         """15 tokens by transformers' own generate."""
@@ -136,10 +147,10 @@ class _Transformers:
 class Literal(_Transformers):
     """The published protocol, step by step: eager attention, one prompt, one answer at a time."""
 
-    def __init__(self, model: str, image_tokens: int):
+    def __init__(self, model: str, image_tokens: int, place: Place = CPU):
         AttentionInterface.register("literal", self._attention)
         AttentionMaskInterface.register("literal", eager_mask)
-        super().__init__(model, {"text_config": "literal"}, image_tokens)
+        super().__init__(model, {"text_config": "literal"}, image_tokens, place)
         self.steered: HeadSet | None = None
         self.bias: torch.Tensor | None = None
 
@@ -172,7 +183,7 @@ class Literal(_Transformers):
 
     def _discover(self, page: Page) -> np.ndarray:
         mass = np.zeros((self.layers, self.heads, len(page.regions), len(page.regions)))
-        panel_of = torch.from_numpy(page.panel_of_token())
+        panel_of = torch.from_numpy(page.panel_of_token()).to(self.model.device)
         for k, question in enumerate(page.questions):
             inputs = self.inputs(page, [question])
             with torch.no_grad():
@@ -181,7 +192,8 @@ class Literal(_Transformers):
             for layer, weights in enumerate(out.attentions):
                 last = weights[0, :, -1, image]
                 for panel in range(len(page.regions)):
-                    mass[layer, :, k, panel] = last[:, panel_of == panel].sum(-1).numpy()
+                    own = last[:, panel_of == panel].sum(-1)
+                    mass[layer, :, k, panel] = own.float().cpu().numpy()
         return mass
 
     def answer(self, page: Page, conditions: Sequence[HeadSet]) -> Answers:
@@ -194,9 +206,9 @@ class Literal(_Transformers):
     def _answer(self, page: Page, heads: HeadSet | None, panel: int) -> list[int]:
         inputs = self.inputs(page, [prompts.VQA])
         ids = inputs["input_ids"][0]
-        bias = torch.zeros(len(ids))
+        bias = torch.zeros(len(ids), device=ids.device, dtype=self.model.dtype)
         image = (ids == self.model.config.image_token_id).nonzero()[:, 0]
-        here = torch.from_numpy(page.panel_of_token()) == panel
+        here = torch.from_numpy(page.panel_of_token()).to(ids.device) == panel
         bias[image[here]], bias[image[~here]] = PAPER_DELTA, -PAPER_DELTA
         self.steered, self.bias = heads, bias
         try:
@@ -208,8 +220,8 @@ class Literal(_Transformers):
 class Plain(_Transformers):
     """The limit: transformers with sdpa, as many prompts and answers, nothing steered or kept."""
 
-    def __init__(self, model: str, image_tokens: int):
-        super().__init__(model, "sdpa", image_tokens)
+    def __init__(self, model: str, image_tokens: int, place: Place = CPU):
+        super().__init__(model, "sdpa", image_tokens, place)
 
     def discover(self, pages: Sequence[Page]) -> None:
         """Per strip the shared prefix once and the six ends of the questions as one batch."""
@@ -227,7 +239,7 @@ class Plain(_Transformers):
             out = self.model(**one, use_cache=True, logits_to_keep=1)
             cache = out.past_key_values
             cache.batch_repeat_interleave(len(rows))
-            tails = torch.tensor([row[prefix:] for row in rows])
+            tails = torch.tensor([row[prefix:] for row in rows], device=self.model.device)
             self.model(input_ids=tails, past_key_values=cache, use_cache=True, logits_to_keep=1)
 
     def _ids(self, page: Page, question: str) -> list[int]:
@@ -248,8 +260,9 @@ class Plain(_Transformers):
         return self.greedy(self.inputs(page, [prompts.VQA] * count))
 
 
-CONTENDERS: dict[str, type[Ours] | type[Literal] | type[Plain]] = {
+CONTENDERS: dict[str, type[Ours] | type[Flex] | type[Literal] | type[Plain]] = {
     "ours": Ours,
+    "flex": Flex,
     "literal": Literal,
     "plain": Plain,
 }

@@ -18,7 +18,13 @@ import numpy as np
 import torch
 
 from benchmarks.contenders import CONTENDERS, Contender, Ours
+from benchmarks.models import Place
 from benchmarks.page import Page, conditions, draw_pages
+from gazeheads import prompts
+from gazeheads.models.continuous import ContinuousBatch, TextRequest
+from gazeheads.models.generate import Decoding
+from gazeheads.models.rows import UNSTEERED
+from gazeheads.steering import Steering
 
 _STATUS = Path("/proc/self/status")
 
@@ -33,7 +39,9 @@ class Job:
         strips: at once.
         repeats: runs after one to warm up; with 0 the first run counts.
         k: steered heads per condition; 0: discovery needs none.
-        tokens: decoded in the live task.
+        tokens: decoded in the live and the batch task, per text.
+        texts: in the batch task, at once.
+        device, dtype: where, and in which precision.
     """
 
     model: str
@@ -44,20 +52,26 @@ class Job:
     repeats: int = 3
     k: int = 0
     tokens: int = 64
+    texts: int = 1
+    device: str = "cpu"
+    dtype: str = "float32"
 
 
 def measure(job: Job) -> dict[str, Any]:
     """Seconds of every run (wall clock and processor), peak memory above the loaded model."""
-    contender = CONTENDERS[job.contender](job.model, job.image_tokens)
+    place = Place(job.device, getattr(torch, job.dtype))
+    contender = CONTENDERS[job.contender](job.model, job.image_tokens, place)
+    on_card = torch.device(job.device).type == "cuda"
     run = TASKS[job.task]
     pages = draw_pages(job.strips, job.image_tokens)
     results: list[Any] = []
     wall, processor = [], []
-    _forget_peak()
-    before = _memory("VmRSS")
+    before = _start_of_memory(on_card)
     for number in range(job.repeats + 1):
         began, used = time.perf_counter(), time.process_time()
         results.append(run(contender, pages, job))
+        if on_card:
+            torch.cuda.synchronize()
         if number > 0 or job.repeats == 0:
             wall.append(time.perf_counter() - began)
             processor.append(time.process_time() - used)
@@ -66,7 +80,8 @@ def measure(job: Job) -> dict[str, Any]:
         "seconds": wall,
         "processor_seconds": processor,
         "model_mib": before,
-        "peak_mib": _memory("VmHWM") - before,
+        "peak_mib": _peak(on_card) - before,
+        **({"card": torch.cuda.get_device_name()} if on_card else {}),
         "result": results[-1],
     }
 
@@ -93,7 +108,47 @@ def _live(contender: Contender, pages: list[Page], job: Job) -> Any:
     }
 
 
-TASKS = {"discover": _discover, "answer": _answer, "live": _live}
+def _batch(contender: Contender, pages: list[Page], job: Job) -> Any:
+    """Texts that are written together, every one with heads and a panel of its own, or plain."""
+    assert isinstance(contender, Ours)
+    vlm, page = contender.vlm, pages[0]
+    sets = conditions(contender.layers, contender.heads, job.k) if job.k else []
+    encoded = vlm.encode(page.image, prompts.VQA)
+    decoding = Decoding(max_new_tokens=job.tokens, ignore_eos=True)
+    requests = [
+        TextRequest(
+            encoded,
+            Steering(sets[i % 2], page.regions[i % len(page.regions)]) if sets else UNSTEERED,
+            decoding,
+        )
+        for i in range(job.texts)
+    ]
+    batch = ContinuousBatch(vlm)
+    began = time.perf_counter()
+    batch.join(requests)
+    first = time.perf_counter() - began
+    steps = []
+    while len(batch):  # every step reads its tokens, so the device has done it
+        began = time.perf_counter()
+        batch.step()
+        steps.append(time.perf_counter() - began)
+    return {"first": first, "per_token": statistics.median(steps)}
+
+
+TASKS = {"discover": _discover, "answer": _answer, "live": _live, "batch": _batch}
+
+
+def _start_of_memory(on_card: bool) -> float:
+    """MiB in use; the peak counts from here."""
+    if on_card:
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated() / 2**20
+    _forget_peak()
+    return _memory("VmRSS")
+
+
+def _peak(on_card: bool) -> float:
+    return torch.cuda.max_memory_allocated() / 2**20 if on_card else _memory("VmHWM")
 
 
 def _forget_peak() -> None:

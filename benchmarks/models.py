@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import (
@@ -17,19 +18,34 @@ from transformers import (
 import gazeheads
 
 COMIC_TINY = Path(gazeheads.__file__).parent / "tiny" / "model"
-MODELS = ("comic-tiny", "2b", "2b-slice")
+MODELS = ("comic-tiny", "2b", "2b-slice", "8b")
 CELL = 32
 _POOL = 1 << 20
 
 
-def build(name: str, attention: str | dict[str, str], image_tokens: int) -> tuple[Any, Any]:
+@dataclass(frozen=True)
+class Place:
+    """Where a model runs, and in which precision."""
+
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+
+
+CPU = Place()
+
+
+def build(
+    name: str, attention: str | dict[str, str], image_tokens: int, place: Place = CPU
+) -> tuple[Any, Any]:
     """A model with its processor.
 
     Args:
         name: "comic-tiny"; "2b": Qwen3-VL-2B's shape, random weights; "2b-slice": the same widths
-            with 4 language and 2 vision layers, for images too large for the whole model here.
+            with 4 language and 2 vision layers, for images too large for the whole model here;
+            "8b": Qwen3-VL-8B's 36 layers of 32 heads, random weights.
         attention: transformers' attention implementation.
         image_tokens: the most that the processor may make of an image.
+        place: device and precision.
     """
     size = {"shortest_edge": CELL * CELL, "longest_edge": image_tokens * CELL * CELL}
     processor = AutoProcessor.from_pretrained(COMIC_TINY, size=size)
@@ -38,8 +54,10 @@ def build(name: str, attention: str | dict[str, str], image_tokens: int) -> tupl
             COMIC_TINY, dtype=torch.float32, attn_implementation=attention
         )
     else:
-        model = _random(_config_2b(whole=name == "2b"), attention)
-    return model.eval(), processor
+        config = _config_8b() if name == "8b" else _config_2b(whole=name == "2b")
+        model = _random(config, attention, place)
+    placed: Any = model
+    return placed.to(device=place.device, dtype=place.dtype).eval(), processor
 
 
 def _config_2b(whole: bool) -> Qwen3VLConfig:
@@ -82,13 +100,30 @@ def _config_2b(whole: bool) -> Qwen3VLConfig:
     )
 
 
+def _config_8b() -> Qwen3VLConfig:
+    """Qwen3-VL-8B's shape: what differs from the smaller one's."""
+    config = _config_2b(whole=True)
+    text: Any = config.text_config
+    vision: Any = config.vision_config
+    text.hidden_size, text.intermediate_size, text.num_hidden_layers = 4096, 12288, 36
+    text.num_attention_heads, vision.out_hidden_size = 32, 4096
+    text.layer_types = ["full_attention"] * text.num_hidden_layers
+    vision.depth, vision.hidden_size, vision.intermediate_size = 27, 1152, 4304
+    vision.deepstack_visual_indexes = [8, 16, 24]
+    text.tie_word_embeddings = False
+    config.tie_word_embeddings = False
+    return config
+
+
 @torch.no_grad()
-def _random(config: Qwen3VLConfig, attention: str | dict[str, str]) -> Any:
+def _random(config: Qwen3VLConfig, attention: str | dict[str, str], place: Place) -> Any:
     """Random weights from one small pool of numbers: two billion fresh ones would take minutes."""
     with torch.device("meta"):
         model = Qwen3VLForConditionalGeneration(config)
-    model = model.to_empty(device="cpu")
+    model = model.to_empty(device=place.device)
+    model = cast(Any, model).to(place.dtype)
     pool = torch.randn(_POOL, generator=torch.Generator().manual_seed(0)) * 0.02
+    pool = pool.to(place.device, place.dtype)
     for weight in model.parameters():
         if weight.ndim < 2:
             weight.fill_(1.0)

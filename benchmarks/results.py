@@ -23,7 +23,11 @@ _INTRODUCTION = """# Benchmark
 {machine}; Python {python}, {versions}; float32. {count} measurements.
 
 `python -m benchmarks` repeats it (or a part: `tiny`, `2b`, `scaling`, `2b-answers`) and writes this
-page and `results.json`. Each measurement runs in a process of its own, after one run to warm up
+page and `results.json`. On a GPU: `python -m benchmarks 8b --device cuda --dtype bfloat16` (decode
+with 100 of 1,152 heads steered beside plain, 64 gazes in one batch beside 64 plain texts, the
+second path beside FlexAttention). {cards}
+
+Each measurement runs in a process of its own, after one run to warm up
 (but for the longest, which run once); the best repeat counts. Memory is the peak above the loaded
 model.
 
@@ -39,9 +43,11 @@ with 4 language and 2 vision layers, so that every contender can be tried on lar
 
 def write_results(done: Sequence[Measured], path: Path) -> None:
     """Write every table that the measurements allow."""
+    cards = [one for one in done if _of_card(one)]
+    done = [one for one in done if not _of_card(one)]
     found = _by_key(done)
     parts = [
-        _head(done),
+        _head(done, cards),
         _section("Discovery: one strip, six questions", found, "discover", _COMPARED),
         _section(
             "Steering: an unsteered answer, and 3 conditions x 6 panels", found, "answer", _COMPARED
@@ -51,6 +57,7 @@ def write_results(done: Sequence[Measured], path: Path) -> None:
         _growth(found),
         _batches(found),
         _before(done),
+        _kernels([*done, *cards]),
         _failures(done),
     ]
     write_text(path, "\n\n".join(part for part in parts if part) + "\n")
@@ -71,12 +78,15 @@ def _by_key(done: Iterable[Measured]) -> dict[Key, dict[str, Measured]]:
     return found
 
 
-def _head(done: Sequence[Measured]) -> str:
+def _head(done: Sequence[Measured], cards: Sequence[Measured]) -> str:
+    known = sorted({one["card"] for one in cards if "card" in one})
+    told = f"Measured on {', '.join(known)}." if known else ""
     names = ("torch", "transformers", "gazeheads")
     return _INTRODUCTION.format(
         machine=f"{_processor()}, {os.cpu_count()} cores, {_memory()} GiB",
         versions=", ".join(f"{name} {version(name)}" for name in names),
         python=platform.python_version(),
+        cards=told or "**Nothing on this page was measured on a GPU.**",
         count=sum("failed" not in one for one in done),
     )
 
@@ -184,6 +194,33 @@ def _before(done: Sequence[Measured]) -> str:
     header = "| model | | before | after | after / before | memory: before | after |"
     note = "Live: a further token. Several strips: all of them."
     return f"## Before and after\n\n{_table(header, rows)}\n\n{note}" if rows else ""
+
+
+def _of_card(measured: Measured) -> bool:
+    return bool(measured.get("device", "cpu") != "cpu" or measured.get("dtype") == "bfloat16")
+
+
+def _kernels(done: Sequence[Measured]) -> str:
+    """Many gazes in one batch, FlexAttention beside the second path, and all that a GPU did."""
+    rows = []
+    for one in done:
+        if "failed" in one or not (
+            _of_card(one) or one["task"] == "batch" or one["contender"] == "flex"
+        ):
+            continue
+        what = one["task"] + (f", {one['texts']} texts" if one["task"] == "batch" else "")
+        what += f", {one['k']} heads" if one.get("k") else ""
+        seconds = min(one["seconds"])
+        step = one["result"]["per_token"] if one["task"] in ("live", "batch") else None
+        cells = [one.get("card", "this processor"), one.get("dtype", "float32"), one["model"]]
+        cells += [what, one["contender"], _said(seconds, "s")]
+        cells += ["-" if step is None else f"{1000 * step:.1f} ms", _mib(one)]
+        rows.append("| " + " | ".join(cells) + " |")
+    header = "| on | precision | model | | contender | seconds | per step | memory |"
+    note = (
+        "`ours`: steered heads on the second path; `flex`: by FlexAttention. Without heads: plain."
+    )
+    return f"## Kernels, batches and cards\n\n{_table(header, rows)}\n\n{note}" if rows else ""
 
 
 def _cost(measured: Measured) -> float:

@@ -42,7 +42,7 @@ def steered(call: AttentionCall, group: HeadGroup, output: torch.Tensor) -> torc
         if group.mode == "hard"
         else _soft(owner, flags, sign, delta, seen)
     )
-    attention: Callable[..., Any] = _compiled() if output.is_cuda else flex_attention
+    attention: Any = _compiled() if output.is_cuda else flex_attention
     made: Any = attention(
         call.query[:, :, start:stop],
         call.key[:, :, : call.keys],
