@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -43,18 +42,18 @@ def module_of(path: Path) -> ModuleType:
     Raises:
         OwnCodeError: there is no such file, or it fails.
     """
-    if not path.is_file():
+    if not path.is_file() or path.suffix != ".py":
         raise OwnCodeError(f"there is no Python file {path}")
-    called = f"{_PREFIX}{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    called = f"{_PREFIX}{place}_{mark_of(path)}"
     if called in sys.modules:
         return sys.modules[called]
-    spec = importlib.util.spec_from_file_location(called, path)
-    if spec is None or spec.loader is None:
-        raise OwnCodeError(f"{path} is no Python file: its name ends in .py")
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(called)
+    module.__file__ = str(path.resolve())
     sys.modules[called] = module  # classes of it can be pickled, as dataclasses need it too
     try:
-        spec.loader.exec_module(module)
+        # not by the import system: its bytecode of a file may be of a moment before
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
     except Exception as error:
         del sys.modules[called]
         told = f"{type(error).__name__}: {one_line(error)}"
