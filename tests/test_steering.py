@@ -254,3 +254,17 @@ def test_what_names_no_place_is_refused(given: Any) -> None:
     for make in makers:
         with pytest.raises(GazeheadsError):
             make(given)
+
+
+def test_a_moved_target_keeps_the_strength_it_began_with(strip: Any) -> None:
+    """Unless another is named; and a later move without one goes back to it."""
+    live = LiveSteering([(0, 1)], strip.panel(1), 3.0)
+    live.move(strip.panel(2))
+    assert live.value.delta == 3.0
+    live.move(strip.panel(3), 5.0)
+    assert live.value.delta == 5.0
+    live.move(strip.panel(1))
+    assert live.value.delta == 3.0
+    hard = LiveSteering([(0, 1)], strip.panel(1))
+    hard.move(strip.panel(2))
+    assert hard.value.delta is None

@@ -71,6 +71,7 @@ class LiveSteering:
         self._lock = threading.Lock()
         self._value = LiveValue()
         self.set(heads=heads, region=region, delta=delta)
+        self._first_delta = self._value.delta
 
     @property
     def value(self) -> LiveValue:
@@ -111,7 +112,7 @@ class LiveSteering:
             region: where.
             delta: strength from now on; None: as before it was ever moved.
         """
-        self.set(region=region, delta=delta)
+        self.set(region=region, delta=self._first_delta if delta is None else delta)
 
     @property
     def used_heads(self) -> HeadSet:

@@ -117,8 +117,14 @@ def shown_at(
         path: of the folder or the image.
         comic: id or number of the comic in a folder; None: the first.
         panels, columns: of an image; columns None: one row.
+
+    Raises:
+        GazeheadsError: the picture cannot be read, or the comic's panels are known.
     """
     if path.is_dir():
+        if panels is not None or columns is not None:
+            told = "--panels" if panels is not None else "--columns"
+            raise GazeheadsError(f"the panels of the strips in {path} are known: leave {told} out")
         strip = relaid(_comic(path, comic)) if in_a_grid() else _comic(path, comic)
         return Shown(strip.id, strip.image, strip.regions, is_drawn(strip.image))
     image = open_image(path)

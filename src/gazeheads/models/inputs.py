@@ -183,6 +183,7 @@ class Encoder:
             raise EncodingError("adopt one prompt at a time: a batch of inputs was given")
         given = tuple(shown) or tuple(sizes)
         tokens = self.family.image_tokens(self.config, self.processor, kept, given)
+        check_text(self.config, kept["input_ids"].shape[1] - len(tokens))
         return Inputs(kept, in_original(tokens, tuple(sizes), self.fit), prompt, given)
 
     def made_elsewhere(
@@ -216,6 +217,27 @@ class Encoder:
             text=[text], images=list(images), return_tensors="pt", **self._no_second_start(text)
         )
         return made
+
+
+def check_text(config: Any, text: int, what: str = "the prompt") -> None:
+    """Checks that a text is not longer than what a model was made for.
+
+    Image tokens do not count: families differ in how many positions they take.
+
+    Args:
+        config: of the model.
+        text: its tokens that are none of an image.
+        what: the text, in messages.
+
+    Raises:
+        EncodingError: it is.
+    """
+    most = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if isinstance(most, int) and text > most:
+        raise EncodingError(
+            f"{what} has {text:,} tokens of text, and the model was made for {most:,}: ask "
+            "something shorter"
+        )
 
 
 def question(prompt: str, images: int = 1) -> list[dict[str, Any]]:

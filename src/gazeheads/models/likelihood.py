@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from gazeheads.errors import GazeheadsError
-from gazeheads.models.inputs import Inputs
+from gazeheads.models.inputs import Inputs, check_text
 from gazeheads.models.prefill import prefill
 from gazeheads.models.rows import Steerings, prepare
 from gazeheads.models.score import halving
@@ -30,6 +30,7 @@ def answer_tokens(vlm: VLM, answer: str) -> tuple[int, ...]:
     ids = vlm.tokenizer(answer, add_special_tokens=False)["input_ids"] if answer.strip() else ()
     if not len(ids):
         raise GazeheadsError("the answer is empty: there is nothing to be likely")
+    check_text(vlm.model.config, len(ids), "the answer")
     unknown = getattr(vlm.tokenizer, "unk_token_id", None)
     if unknown is not None and unknown in ids:
         word = next(

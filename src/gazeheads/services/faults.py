@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -36,6 +37,8 @@ def guarded(sdk: ModuleType, endpoint: Endpoint, call: Callable[[], Answer]) -> 
     except sdk.APITimeoutError as error:
         raise PassingFault(f"{endpoint.url} did not answer in {endpoint.timeout:g} s") from error
     except sdk.APIConnectionError as error:
+        if why := _nobody_there(error):
+            raise ServiceError(f"{endpoint.url} cannot be reached: {why}") from error
         raise PassingFault(f"{endpoint.url} cannot be reached") from error
     except sdk.APIStatusError as error:
         raise _by_status(endpoint, error) from None
@@ -57,6 +60,17 @@ def unreadable(endpoint: Endpoint, answer: Any) -> PassingFault:
     if isinstance(body, str) and said:
         what = f"no JSON but {said[:80]!r}: is this the address of the API?"
     return PassingFault(f"{endpoint.url} answered with {what}")
+
+
+def _nobody_there(error: BaseException | None) -> str:
+    """Why another try would find nobody either; empty: it may find somebody."""
+    while error is not None:
+        if isinstance(error, ConnectionRefusedError):
+            return "nothing listens there"
+        if isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN:
+            return "no such host is known"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _by_status(endpoint: Endpoint, error: Any) -> Exception:

@@ -251,10 +251,11 @@ def _check_length(vlm: VLM, prompt: Inputs, most: int, allowed: int) -> None:
             code="context_length_exceeded", param="messages",
         )  # fmt: skip
     places = getattr(vlm.text_config, "max_position_embeddings", None)
-    if places is not None and len(prompt) + most > places:
+    text = len(prompt) - len(prompt.tokens)  # families differ in how many positions images take
+    if places is not None and text + most > places:
         raise RequestError(
-            f"messages: the prompt has {len(prompt):,} tokens, which leaves "
-            f"{max(0, places - len(prompt)):,} of the model's {places:,} for the answer; "
+            f"messages: the prompt has {text:,} tokens of text, which leaves "
+            f"{max(0, places - text):,} of the model's {places:,} for the answer; "
             f"max_tokens is {most:,}",
             code="context_length_exceeded", param="max_tokens",
         )  # fmt: skip
