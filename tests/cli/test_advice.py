@@ -91,6 +91,7 @@ REACHED: dict[str, list[Words]] = {
     "study/cluster.py": [("run",), ("discover",), *EXPERIMENTS],
     "study/context.py": EXPERIMENTS,
     "study/experiments/grounding.py": [("grounding",)],
+    "study/experiments/question.py": [("steer-vqa",), ("steer-narration",)],
     "study/merging.py": EXPERIMENTS,
     "study/planning/checkup.py": [("doctor",)],
     "study/planning/plan.py": PLANNED,

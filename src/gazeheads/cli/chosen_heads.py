@@ -57,7 +57,6 @@ class ChosenHeads:
             scores = heads_of(vlm, self._found, self._anyway)
             unknown = scores.living is None  # in files of 0.1 and of the study
             return replace(scores, living=vlm.living_heads()) if unknown else scores
-        assert self._found is not None
-        heads = heads_of(vlm, self._found, self._anyway)
+        heads = heads_of(vlm, self._found or HeadSet(()), self._anyway)
         file = "" if self._named == heads.name else Path(self._named).name
         return scores_of_set(heads, vlm.living_heads(), file)

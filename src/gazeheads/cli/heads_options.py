@@ -11,8 +11,8 @@ Model = Annotated[str, typer.Option(help="comic-tiny, a model folder, or a hub i
 Heads = Annotated[
     Path | None,
     typer.Option(
-        help="Scores or a head set, as JSON, or 'discovered': found now. Default: those registered "
-        "for the model (gazeheads heads list), else found now."
+        help="Scores or a head set, as JSON, heads such as L3H1,L4H0, or 'discovered': found now. "
+        "Default: those registered for the model (gazeheads heads list), else found now."
     ),
 ]
 HeadsAnyway = Annotated[

@@ -25,7 +25,8 @@ from gazeheads.data.pictures import open_image
 from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
 from gazeheads.files import read_text
-from gazeheads.heads import HeadError, HeadScores, HeadSet, HeadsWarning
+from gazeheads.head_rankings import heads_of_text, read_ranking
+from gazeheads.heads import HeadScores, HeadSet, HeadsWarning
 from gazeheads.heads_by_default import (
     TUNING_SEED,
     discovered_heads,
@@ -189,28 +190,22 @@ def steerings(
 
 def heads_mark(path: Path | None) -> str | None:
     """Of what stands in a file of heads; a missing one is told by who reads it."""
-    if path == DISCOVERED:
-        return str(path)
-    return None if path is None else hashlib.sha256(read_text(path).encode()).hexdigest()[:16]
+    if path is None or path == DISCOVERED or heads_of_text(str(path)) is not None:
+        return None if path is None else str(path)
+    return hashlib.sha256(read_text(path).encode()).hexdigest()[:16]
 
 
 def read_heads(path: Path, k: int | None) -> HeadSet:
-    """Heads from a file of scores or of a head set.
+    """Heads from a file of scores, of a head set or of the study's, or by name: L3H1,L4H0.
 
     Args:
-        path: of the file.
+        path: of the file, or the names.
         k: how many; None: the whole set, or of scores the study's share.
     """
-    try:
-        chosen = HeadSet.load(path)
-    except GazeheadsError as first:
-        try:
-            return best_heads(HeadScores.load(path), k)
-        except HeadError:
-            raise
-        except GazeheadsError:
-            raise first from None
-    return chosen.top(k) if k is not None else chosen
+    found = heads_of_text(str(path)) or read_ranking(path)
+    if isinstance(found, HeadScores):
+        return best_heads(found, k)
+    return found.top(k) if k is not None else found
 
 
 def best_heads(scores: HeadScores, k: int | None) -> HeadSet:

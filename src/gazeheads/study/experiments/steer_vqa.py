@@ -16,12 +16,17 @@ from gazeheads.judges import Judge, chosen_judge
 from gazeheads.study import published
 from gazeheads.study.experiment import Command, Experiment, Option, Work, register
 from gazeheads.study.experiments.controls import DRAWS, Draws, DrawStrips
-from gazeheads.study.experiments.counting import conditions_summary, peak_of, unsteered_summary
+from gazeheads.study.experiments.counting import (
+    conditions_summary,
+    peak_of,
+    unsteered_summary,
+)
 from gazeheads.study.experiments.question import (
     SteerVqaSettings,
     check_sizes,
     default_ks,
     narration,
+    own_conditions,
     sweep_settings,
 )
 from gazeheads.study.experiments.steered_answers import (
@@ -65,6 +70,8 @@ def run(
         shared: other runs build on this one: see `options_for_shared`.
     """
     check_sizes(settings.ks, len(scores))
+    if settings.own:
+        vlm.check_heads(*(each.condition.draws[0] for each in settings.own))
     own = next(each for each in (STEER_VQA, SWEEP_K, STEER_NARRATION) if each.name == experiment)
     conditions = settings.conditions_of(scores)
     extra = {} if scores.living is None else {"living": int(scores.living.sum())}
@@ -187,6 +194,13 @@ class QuestionOptions:
     delta: Annotated[float, Option("Strength; the study's is 10,000.", least=0)] = 10_000.0
     draws: Draws = DRAWS
     draw_strips: DrawStrips = None
+    condition: Annotated[
+        list[str] | None,
+        Option("NAME=HEADS: steer these too, from a file or such as L3H1,L4H0; repeatable."),
+    ] = None
+
+    def __post_init__(self) -> None:
+        own_conditions(self.condition or ())
 
     def changed(self, settings: SteerVqaSettings) -> SteerVqaSettings:
         """The settings with what was asked for."""
@@ -197,6 +211,7 @@ class QuestionOptions:
             delta=self.delta,
             draws=self.draws,
             draw_strips=few,
+            own=own_conditions(self.condition or (), settings.ks[0]),
         )
 
 
