@@ -78,7 +78,9 @@ def test_a_text_is_written_token_by_token_as_the_page_asks(running: Running) -> 
             steps = []
             while (told := await hear(socket, "step", "done", "failed"))["type"] == "step":
                 steps.append(told)
-                with pytest.raises(TimeoutError):  # nothing comes unasked
+                if len(steps) == 12:
+                    continue  # the last one: that the text is done is told at once
+                with pytest.raises(TimeoutError):  # nothing else comes unasked
                     await asyncio.wait_for(socket.recv(), 0.02)
                 await say(socket, type="next")
             assert told == {"type": "done", "text": 1, "reason": "length"}

@@ -69,19 +69,21 @@ def test_a_term_is_explained_at_a_touch_and_by_keys(visit: Visit) -> None:
     told = phone.locator(f"#{word.get_attribute('popovertarget')}")
     assert not told.is_visible()
     word.tap()
+    told.wait_for(state="visible")
     box = told.bounding_box()
-    assert told.is_visible() and box["x"] >= 0 and box["x"] + box["width"] <= PHONE[0]
+    assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE[0]
     phone.locator("h1").tap()
-    assert not told.is_visible()
+    told.wait_for(state="hidden")
     desk = visit(DESK)
     word = desk.locator("#accuracy .term").first
     word.focus()
     desk.keyboard.press("Enter")
     told = desk.locator(f"#{word.get_attribute('popovertarget')}")
+    told.wait_for(state="visible")
     box, at = told.bounding_box(), word.bounding_box()
-    assert told.is_visible() and abs(box["x"] - at["x"]) < 360
+    assert abs(box["x"] - at["x"]) < 360
     desk.keyboard.press("Escape")
-    assert not told.is_visible()
+    told.wait_for(state="hidden")
 
 
 def test_the_contents_lead_to_a_section_and_fold_away_on_a_phone(visit: Visit) -> None:
