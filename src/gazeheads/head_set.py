@@ -38,6 +38,10 @@ class HeadSet:
         fingerprint: of that model's weights (`VLM.fingerprint`); empty means unknown.
         delta: recommended strength of steering; None: none was looked for.
         found: how and on what the set was found, and how well it steers, as JSON values.
+
+    Example:
+        >>> HeadSet.of([(3, 1), "L4H2", (5, 0)], "mine").top(2).heads
+        (Head(layer=3, head=1), Head(layer=4, head=2))
     """
 
     heads: tuple[Head, ...]

@@ -42,6 +42,10 @@ def default_heads(
         seed: of the drawn strips.
         in_rows: lay the panels of the strips out in rows (of models loaded with fit="grid").
         progress: called with (strips done, strips in all), if they have to be found.
+
+    Example:
+        >>> len(default_heads(vlm)), len(default_heads(vlm, 5))
+        (12, 5)
     """
     known = None if in_rows else registered(vlm)
     if known is not None:

@@ -48,6 +48,10 @@ class Schedule:
     Attributes:
         entries: (step, region) in strictly increasing order of steps, the first at 0; a region of
             None leaves the heads alone.
+
+    Example:
+        >>> Schedule.every(50, [strip.panel(4), strip.panel(2)]).at(60).name
+        'panel 2'
     """
 
     entries: tuple[tuple[int, Region | None], ...]
@@ -114,6 +118,11 @@ class Steering:
             10,000.
         when: steer the prefill, the decode steps, or both.
         rule, threshold: how the region picks tokens (see `ImageTokens.indices`).
+
+    Example:
+        >>> rows = [(vlm.encode(strip.image, "What happens?"), Steering(heads, strip.panel(2)))]
+        >>> vlm.generate(rows, max_new_tokens=4)[0].steered_to[0]
+        'panel 2'
     """
 
     heads: HeadSet

@@ -65,6 +65,11 @@ class GazeTrace:
         steered_to: per step, what the row was steered to.
         image: the picture the text is about, upright RGB, if it is known.
         dropped: indices of image tokens whose attention was left out, such as sinks.
+
+    Example:
+        >>> trace = vlm.watch(strip.image, "What happens?", [(3, 1)], max_new_tokens=8)
+        >>> trace.by_panel(strip).values.shape == (len(trace.pieces), 6)
+        True
     """
 
     attention: np.ndarray

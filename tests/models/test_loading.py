@@ -4,13 +4,15 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2Config
 
 import gazeheads
-from gazeheads import GazeheadsError, Steering
+from gazeheads import GazeheadsError, HeadSet, Region, Steering
 from gazeheads.attention.install import install
 
 load = import_module("gazeheads.models.load")
@@ -157,3 +159,19 @@ def test_qwen2_5_vl(gqa, strip):
     )
     inside = encoded.tokens.indices(strip.panel(1))
     assert trace.attention[:, 1, inside].sum(-1) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_model_that_was_unwrapped_says_so(processor: Any) -> None:
+    from tiny_models import make_model
+
+    vlm = gazeheads.wrap(make_model(processor, 4, 2), processor, "mine")
+    picture = Image.new("RGB", (96, 32))
+    encoded = vlm.encode(picture, "what?")
+    vlm.unwrap()
+    left = Region.from_box(0, 0, 48, 32)
+    for use in (
+        lambda: vlm.generate((encoded, Steering(HeadSet.of([(1, 0)]), left)), max_new_tokens=2),
+        lambda: vlm.watch(encoded, heads=[(1, 0)], max_new_tokens=2),
+    ):
+        with pytest.raises(GazeheadsError, match=r"was unwrapped.*wrap the model again"):
+            use()

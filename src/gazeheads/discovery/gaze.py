@@ -81,6 +81,11 @@ def discover(
 
     Warns:
         HeadsWarning: the matrices of so many strips would take more than 1 GiB; q is None then.
+
+    Example:
+        >>> scores = discover(vlm, strips)
+        >>> len(scores.top(12))
+        12
     """
     if not isinstance(strips, Iterable):
         raise DiscoveryError("heads are discovered on several strips: give a list, such as [strip]")

@@ -32,6 +32,11 @@ class Located:
         box: (x0, y0, x1, y1) in pixels.
         peak: (x, y) in pixels, the middle of the strongest cell.
         unsteered: "naming": the phrase's value when the heads look where they like; otherwise None.
+
+    Example:
+        >>> located = gazeheads.locate(vlm, strip.image, "dog")
+        >>> (located.phrase, located.method, len(located.box))
+        ('dog', 'naming', 4)
     """
 
     phrase: str

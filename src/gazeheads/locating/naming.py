@@ -65,7 +65,7 @@ def locate(
 
     Example:
         >>> from gazeheads.locating.naming import locate
-        >>> locate(vlm, "photo.jpg", "dog").box
+        >>> box = locate(vlm, "photo.jpg", "dog").box
     """
     return locate_all(vlm, image, [phrase], heads, prompt=prompt, cells=cells)[0]
 

@@ -152,7 +152,7 @@ def ask(
         RegionError: a place is outside the image, empty, or covers no token.
 
     Example:
-        >>> vlm.ask("photo.jpg", "What is the main object here?", look_at=(40, 60, 200, 220))
+        >>> answer = vlm.ask("photo.jpg", "What is the main object here?", look_at=(40, 60, 99, 99))
     """
     if look_at is None:
         return vlm.generate(vlm.encode(image, prompt), **options)[0].text

@@ -36,6 +36,11 @@ class Inputs:
         tokens: where the image tokens are.
         prompt: the text asked.
         shown: (width, height) of the images as the processor got them; empty: the original ones.
+
+    Example:
+        >>> inputs = vlm.encode(strip.image, "What happens?")
+        >>> len(inputs.tokens.indices(strip.panel(1)))
+        9
     """
 
     inputs: dict[str, torch.Tensor]

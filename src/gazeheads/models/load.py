@@ -41,6 +41,10 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> VLM:
     Raises:
         ModelError: it does not exist, cannot be read, is not of a supported family, or does not
             pass the check on a small image.
+
+    Example:
+        >>> load("comic-tiny")
+        VLM('comic-tiny', 10 layers x 16 heads)
     """
     source, name = source_of(name_or_path)
     wanted, further = LoadOptions.split(options)
@@ -178,6 +182,11 @@ def wrap(
 
     Raises:
         ModelError: it cannot be steered, or does not pass the check.
+
+    Example:
+        >>> own = load("comic-tiny")
+        >>> wrap(own.unwrap(), own.processor, "mine").num_layers
+        10
     """
     inner = unwrap(model)
     name = name or str(getattr(inner.config, "_name_or_path", "") or type(inner).__name__)

@@ -49,7 +49,7 @@ class BoxWidget(anywidget.AnyWidget):
     Example:
         >>> widget = BoxWidget(vlm, "photo.jpg")
         >>> widget.box = [40, 60, 200, 220]
-        >>> widget.answer
+        >>> answer = widget.answer
         >>> BoxWidget(vlm, draw_strips(1, seed=0)[0]).schedule = [4, 2, 6]
     """
 
