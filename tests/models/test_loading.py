@@ -173,5 +173,5 @@ def test_a_model_that_was_unwrapped_says_so(processor: Any) -> None:
         lambda: vlm.generate((encoded, Steering(HeadSet.of([(1, 0)]), left)), max_new_tokens=2),
         lambda: vlm.watch(encoded, heads=[(1, 0)], max_new_tokens=2),
     ):
-        with pytest.raises(GazeheadsError, match=r"was unwrapped.*wrap the model again"):
+        with pytest.raises(GazeheadsError, match=r"taken off by unwrap.*wrap the model again"):
             use()

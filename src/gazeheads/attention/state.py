@@ -130,6 +130,15 @@ class ForwardState:
         """Whether the attention function is still the model's."""
         return getattr(self.text_config, "_attn_implementation", None) == ours(self.before)
 
+    def check_installed(self) -> None:
+        """Raises InterventionError if the attention function is no longer the model's."""
+        if not self.installed():
+            now = getattr(self.text_config, "_attn_implementation", None)
+            raise InterventionError(
+                f"the attention of {self.name} was switched to {now!r} after it was wrapped, or "
+                "taken off by unwrap, so nothing can be steered or recorded: wrap the model again"
+            )
+
     def begin(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Before a forward pass of the model: decides what acts on it."""
         if torch.compiler.is_compiling():
@@ -152,12 +161,7 @@ class ForwardState:
         plan = thread.given[-1] if thread.given else self._ambient(ids, past, cache, kwargs)
         if plan is None:
             return
-        if not self.installed():
-            raise InterventionError(
-                f"the attention of {self.name} was switched to "
-                f"{self.text_config._attn_implementation!r} after it was wrapped, so nothing can "
-                "be steered or recorded: wrap the model again"
-            )
+        self.check_installed()
         if model.training and getattr(model, "is_gradient_checkpointing", False):
             raise InterventionError(
                 "gradient checkpointing runs layers again outside the steered pass: switch it off "

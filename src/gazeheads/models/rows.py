@@ -144,11 +144,7 @@ def prepare(
         recorder = Recorder(positions, watched, norms=norms)
     if not any(sources) and recorder is None:
         return batch, None
-    if not vlm.state.installed():
-        raise RowError(
-            f"{vlm.name} was unwrapped, or its attention was switched, so nothing can be steered "
-            "or recorded: wrap the model again"
-        )
+    vlm.state.check_installed()
     plan = ForwardPlan(sources, keys, recorder)
     plan.check()
     return batch, plan
