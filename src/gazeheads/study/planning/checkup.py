@@ -141,7 +141,10 @@ def _attention(device: torch.device) -> Finding:
         kernels.append("flash_attention_2")
     if is_torch_flex_attn_available():
         kernels.append("flex_attention")
-    told = f"here are {', '.join(kernels)}; untouched heads take sdpa, whatever else there is"
+    told = (
+        f"here are {', '.join(kernels)}; untouched heads take sdpa, as the model is loaded, or "
+        "what attn_implementation= of gazeheads.load names"
+    )
     return Finding("attention", True, told)
 
 
