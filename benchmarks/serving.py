@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from rich.console import Console
 
 from gazeheads import prompts
 from gazeheads.data.drawn.strips import draw_strips
+from gazeheads.data.strip import Strip
 
 OUT = Path(__file__).parent / "serving.json"
 QUESTIONS = (prompts.VQA, *prompts.VQA_VARIANTS[:3])
@@ -48,10 +50,17 @@ def server(*words: str) -> Iterator[str]:
         process.wait(30)
 
 
+@cache
+def strip() -> Strip:
+    """What is asked about."""
+    return draw_strips(1, 7)[0]
+
+
+@cache
 def picture() -> bytes:
-    """A drawn strip, as PNG."""
+    """The strip, as PNG."""
     file = io.BytesIO()
-    draw_strips(1, 7)[0].image.save(file, "PNG")
+    strip().image.save(file, "PNG")
     return file.getvalue()
 
 
@@ -100,8 +109,7 @@ def requests(count: int, repeats: int) -> dict[str, dict[str, float]]:
 
 async def visit(url: str, number: int) -> tuple[float, float, int]:
     """One page: seconds to its first token, to its last, and how many there were."""
-    strip = draw_strips(1, 7)[0]
-    panels = [list(map(float, region.boxes[0])) for region in strip.regions]
+    panels = [list(map(float, region.boxes[0])) for region in strip().regions]
     async with websockets.connect(url, max_size=None) as socket:
         while (told := json.loads(await socket.recv()))["type"] != "ready":
             pass
