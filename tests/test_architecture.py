@@ -46,7 +46,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "regions": {"errors", "boxes", "masks", "uncovered", "panel_columns", "html_parts"},
     "panel_columns": set(),
     "region_reading": {"regions"},
-    "figure_text": {"errors", "files"},
+    "figure_text": {"errors", "files", "html_parts"},
     "ray_cluster": {"errors"},
     "own_code": {"errors"},
     "spans": {"errors"},

@@ -15,6 +15,11 @@ class GazeheadsWarning(UserWarning):
     """
 
 
+def named(error: BaseException) -> str:
+    """An error of somebody else's code: its type and what it says, in one line."""
+    return f"{type(error).__name__}: {one_line(error)}"
+
+
 def one_line(error: BaseException, longest: int = 200) -> str:
     """What an error says, as one line that a person can read: the beginning of a long one."""
     said = " ".join(str(error).split()) or type(error).__name__

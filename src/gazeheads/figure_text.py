@@ -7,7 +7,6 @@ font lacks. Every figure of this package is made inside `plain_text` and saved b
 
 from __future__ import annotations
 
-import base64
 import io
 import os
 import unicodedata
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.files import write_bytes
+from gazeheads.html_parts import data_uri
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -113,8 +113,7 @@ def _shown_figure() -> type[Figure]:
 
 def png_uri(figure: Figure, dpi: int = 96) -> str:
     """A figure as the address of a picture that holds it, for HTML."""
-    data = _rendered(figure, format="png", dpi=dpi)
-    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    return data_uri(_rendered(figure, format="png", dpi=dpi), "image/png")
 
 
 def _rendered(figure: Figure, **options: Any) -> bytes:

@@ -34,7 +34,7 @@ def picture(image: Any, alt: str) -> str:
     """A PIL image, made smaller if it is wide."""
     shown = image.convert("RGB")
     shown.thumbnail((WIDEST, WIDEST))
-    return img(_held(shown, "WEBP"), alt)
+    return img(image_uri(shown, "WEBP"), alt)
 
 
 def heat(values: np.ndarray, alt: str, cell: int = 14) -> str:
@@ -51,7 +51,7 @@ def heat(values: np.ndarray, alt: str, cell: int = 14) -> str:
     colours = (255 + shares * (_COLOUR - 255)).astype(np.uint8)
     rows, columns = values.shape
     more = f' width="{columns * cell}" height="{rows * cell}" style="image-rendering:pixelated"'
-    return img(_held(Image.fromarray(colours), "PNG"), alt, more)
+    return img(image_uri(Image.fromarray(colours), "PNG"), alt, more)
 
 
 def outline(region: Any) -> str:
@@ -85,10 +85,21 @@ def img(address: str, alt: str, more: str = "") -> str:
     return f'<img alt="{escape(alt)}" src="{address}"{more}>'
 
 
-def _held(image: Any, kind: str) -> str:
+def data_uri(data: bytes, kind: str) -> str:
+    """Bytes as an address that holds them.
+
+    Args:
+        data: what it holds.
+        kind: such as "image/png".
+    """
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def image_uri(image: Any, kind: str = "PNG") -> str:
+    """A picture as an address that holds it, in one of Pillow's formats."""
     buffer = io.BytesIO()
     image.save(buffer, kind)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_uri(buffer.getvalue(), f"image/{kind.lower()}")
 
 
 def _told(cell: object) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gazeheads.errors import GazeheadsError, one_line
+from gazeheads.errors import GazeheadsError, named
 
 _PREFIX = "gazeheads_own_"
 
@@ -56,8 +56,7 @@ def module_of(path: Path) -> ModuleType:
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
     except Exception as error:
         del sys.modules[called]
-        told = f"{type(error).__name__}: {one_line(error)}"
-        raise OwnCodeError(f"{path} fails when it is read: {told}") from error
+        raise OwnCodeError(f"{path} fails when it is read: {named(error)}") from error
     return module
 
 

@@ -61,6 +61,7 @@ REACHED: dict[str, list[Words]] = {
     "cli/commands/watch.py": [("watch",)],
     "cli/cluster_options.py": [("run",), ("discover",), *EXPERIMENTS],
     "cli/heads_options.py": HEADED,
+    "cli/listening.py": [("demo",), ("serve",)],
     "live/page.py": [("export", "web")],
     "cli/judge_options.py": JUDGED,
     "cli/main.py": [("discover",)],

@@ -55,3 +55,13 @@ def test_a_wrong_plan_is_one_line(
     code, out, err = command(*(other if word == "OTHER" else word for word in words))
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert told in err
+
+
+@pytest.mark.parametrize("heads", ["L1H0,L2H1", "random", "all"])
+def test_heads_in_every_form_are_planned(command: Command, model: str, heads: str) -> None:
+    """A plan reads `--heads` as the run does."""
+    code, out, err = command(
+        "steer-vqa", "--plan", "--json", "--model", model, "--limit", 1, "--heads", heads
+    )
+    assert code == 0, err
+    assert "the heads are unknown" not in out

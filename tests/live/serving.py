@@ -22,7 +22,7 @@ pytest.importorskip("starlette", reason="needs pip install 'gazeheads[serve]'")
 uvicorn = pytest.importorskip("uvicorn", reason="needs pip install 'gazeheads[serve]'")
 websockets = pytest.importorskip("websockets", reason="needs pip install 'gazeheads[serve]'")
 
-from gazeheads.cli.commands.demo import listen  # noqa: E402
+from gazeheads.cli.listening import listen  # noqa: E402
 from gazeheads.live.server import make_app  # noqa: E402
 from gazeheads.live.worker import ModelWorker, PreparedModel, WorkerLimits  # noqa: E402
 

@@ -16,7 +16,8 @@ import pytest
 
 pytest.importorskip("starlette", reason="needs pip install 'gazeheads[serve]'")
 
-from gazeheads.cli.commands.demo import choose_engine, listen, read_scores, slots_of
+from gazeheads.cli.commands.demo import choose_engine, read_scores, slots_of
+from gazeheads.cli.listening import listen
 from gazeheads.errors import GazeheadsError
 from gazeheads.heads import HeadScores
 from gazeheads.live.worker import WorkerLimits
@@ -76,3 +77,14 @@ def test_the_old_name_of_slots_works_with_a_note_and_not_beside_the_new_one(
     assert capsys.readouterr().err == "gazeheads: note: --seats is now --slots\n"
     with pytest.raises(GazeheadsError, match="--slots alone"):
         slots_of(3, 4)
+
+
+def test_the_page_is_served_before_torch_is_loaded() -> None:
+    """Only the server engine needs it, and loads it while the page shows how far it is."""
+    script = (
+        "import sys, gazeheads.live.server, gazeheads.live.worker; print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"

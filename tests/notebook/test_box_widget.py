@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gazeheads import html_parts
 from gazeheads.data.drawn.strips import draw_strips
 from gazeheads.heads import HeadSet
 from gazeheads.models import VLM
@@ -119,7 +120,7 @@ def test_a_box_drawn_with_the_pointer_is_sent_and_the_answer_shown(browser: Any)
     script = Path(box_widget.__file__).with_name("box_widget.js")
     code = base64.b64encode(script.read_bytes()).decode()
     values = {
-        "picture": box_widget.data_uri(picture()), "size": [160, 96], "box": [],
+        "picture": html_parts.image_uri(picture()), "size": [160, 96], "box": [],
         "question": "what?", "answer": "", "plain": "", "problem": "", "note": "", "panels": [],
         "panel": 0, "schedule": [],
     }  # fmt: skip
@@ -150,7 +151,7 @@ def test_panels_are_chosen_by_button_or_click_and_one_after_the_other(browser: A
     script = Path(box_widget.__file__).with_name("box_widget.js")
     code = base64.b64encode(script.read_bytes()).decode()
     values = {
-        "picture": box_widget.data_uri(picture()), "size": [160, 96], "box": [],
+        "picture": html_parts.image_uri(picture()), "size": [160, 96], "box": [],
         "question": "what?", "answer": "", "plain": "", "problem": "", "note": "",
         "panels": [[0, 0, 80, 96], [80, 0, 160, 96]], "panel": 0, "schedule": [],
     }  # fmt: skip

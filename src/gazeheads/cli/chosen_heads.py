@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from gazeheads.cli.resolve import heads_of
 from gazeheads.errors import GazeheadsError
 from gazeheads.head_rankings import (
@@ -49,14 +51,24 @@ class ChosenHeads:
         Raises:
             HeadError: it is of a model of another shape, or of other weights.
         """
-        if self._named == RANDOM:
-            return random_ranking(vlm.living_heads(), self._seed)
-        if self._named == ALL:
-            return every_head(vlm.living_heads())
+        living = vlm.living_heads()
         if isinstance(self._found, HeadScores):
             scores = heads_of(vlm, self._found, self._anyway)
             unknown = scores.living is None  # in files of 0.1 and of the study
-            return replace(scores, living=vlm.living_heads()) if unknown else scores
-        heads = heads_of(vlm, self._found or HeadSet(()), self._anyway)
+            return replace(scores, living=living) if unknown else scores
+        named = self._found
+        return self._ranking(heads_of(vlm, named, self._anyway) if named else None, living)
+
+    def before_loading(self, shape: tuple[int, int]) -> HeadScores:
+        """The ranking for a model of that many layers and heads, as if all heads lived."""
+        if isinstance(self._found, HeadScores):
+            return self._found
+        return self._ranking(self._found, np.ones(shape, dtype=bool))
+
+    def _ranking(self, heads: HeadSet | None, living: np.ndarray) -> HeadScores:
+        """Heads that were named as a ranking, or one that needs no names."""
+        if heads is None:
+            every = self._named == ALL
+            return every_head(living) if every else random_ranking(living, self._seed)
         file = "" if self._named == heads.name else Path(self._named).name
-        return scores_of_set(heads, vlm.living_heads(), file)
+        return scores_of_set(heads, living, file)

@@ -47,14 +47,18 @@ def tell_plan(common: Common, planning: Planning, work: Callable[[Scale], list[W
         work: what it does, at a scale.
     """
     from gazeheads.cli import resolve, terminal
-    from gazeheads.heads import HeadScores
+    from gazeheads.cli.chosen_heads import ChosenHeads
     from gazeheads.study.planning.plan import plan, scale_for
 
-    scores = HeadScores.load(common.heads) if common.heads is not None else None
+    chosen = None
+    if common.heads is not None:
+        chosen = ChosenHeads(common.heads, common.seed, common.heads_anyway)
     count = common.limit
     given = resolve.strips_for(common.strips, count, common.seed) if common.strips else None
     strip = (given or resolve.strips_for(None, 1, common.seed))[0]
     estimator, _ = estimator_of(common.model, planning.card, quantised=False)
+    shape = estimator.model.shape
+    scores = None if chosen is None else chosen.before_loading((shape.layers, shape.heads))
     scale = scale_for(
         estimator.model, strip, len(given or ()) or count, count, scores, common.k, common.seed,
         estimator, common.batch_size,

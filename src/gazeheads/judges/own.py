@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gazeheads.data.strip import Strip
-from gazeheads.errors import GazeheadsError, one_line
+from gazeheads.errors import GazeheadsError, named
 from gazeheads.files import file_name
 from gazeheads.judges.verdict import Judge, Verdict
 from gazeheads.own_code import OwnCodeError, mark_of, object_of
@@ -46,9 +46,8 @@ class OwnJudge:
         except GazeheadsError:
             raise
         except Exception as error:
-            told = f"{type(error).__name__}: {one_line(error)}"
             raise OwnCodeError(
-                f"the judge {self._spec} failed on strip {strip.id!r}: {told}"
+                f"the judge {self._spec} failed on strip {strip.id!r}: {named(error)}"
             ) from error
         if len(verdicts) != len(answers) or not all(isinstance(v, Verdict) for v in verdicts):
             raise OwnCodeError(
@@ -75,8 +74,8 @@ def own_judge(spec: str) -> Judge:
         try:
             found = found()
         except Exception as error:
-            told = f"{type(error).__name__}: {one_line(error)}"
-            raise OwnCodeError(f"{spec} cannot be made without arguments: {told}") from error
+            told = f"{spec} cannot be made without arguments: {named(error)}"
+            raise OwnCodeError(told) from error
     if not callable(getattr(found, "judge", None)):
         raise OwnCodeError(f"{spec} is no judge: it has no method judge(strip, answers)")
     return OwnJudge(found, spec)

@@ -9,12 +9,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from gazeheads.errors import GazeheadsError
-from gazeheads.models.continuous import ContinuousBatch, TextRequest, Token
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
+    from gazeheads.models.continuous import ContinuousBatch, TextRequest, Token
 
-Result = Token | Exception
+    Result = Token | Exception
 Run = Callable[..., Awaitable[Any]]
 """Runs a call in the model's thread."""
 
@@ -68,6 +68,8 @@ class BatchLoop:
         vlm: the model.
         run: runs a call in the model's thread.
         """
+        from gazeheads.models.continuous import ContinuousBatch  # noqa: PLC0415 - loads torch
+
         self._batch = ContinuousBatch(vlm)
         self._run = run
         self._asked: dict[TextRequest, asyncio.Future[Token]] = {}

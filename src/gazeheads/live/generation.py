@@ -12,13 +12,12 @@ from PIL import Image
 from gazeheads.boxes import grid_boxes, lattice
 from gazeheads.heads import Head, HeadSet
 from gazeheads.live.messages import Start
-from gazeheads.models.continuous import TextRequest, Token
-from gazeheads.models.generate import Decoding
 from gazeheads.regions import ImageTokens, Region
 from gazeheads.steering import LiveSteering, LiveValue, Steering
 
 if TYPE_CHECKING:
     from gazeheads.models import VLM
+    from gazeheads.models.continuous import Token
 
 EQUAL = 1.0
 """Pixels by which tokens may differ from equal cells of the picture and be drawn as such."""
@@ -68,6 +67,9 @@ class LiveGeneration:
         Raises:
             GazeheadsError: a head does not exist, a region lies outside, the prompt is refused.
         """
+        from gazeheads.models.continuous import TextRequest  # noqa: PLC0415 - loads torch
+        from gazeheads.models.generate import Decoding  # noqa: PLC0415 - loads torch
+
         self._shape = (vlm.num_layers, vlm.num_heads)
         self._ranking = ranking
         self._live = LiveSteering()

@@ -195,11 +195,16 @@ def steerings_of(given: OneSteering | Sequence[OneSteering]) -> list[OneSteering
     return steerings
 
 
+def heads_in(vlm: VLM) -> tuple[Head, ...]:
+    """Every head of a model, layer by layer."""
+    return tuple(Head(n, h) for n in vlm.attention_layers for h in range(vlm.num_heads))
+
+
 def _watched(vlm: VLM, watch: Watch) -> tuple[Head, ...] | None:
     if watch is None:
         return None
     if watch == "all":
-        return tuple(Head(n, h) for n in vlm.attention_layers for h in range(vlm.num_heads))
+        return heads_in(vlm)
     if isinstance(watch, str):
         raise RowError(f"watch which heads? {watch!r} is neither a head set nor 'all'")
     heads = watch if isinstance(watch, HeadSet) else HeadSet.of(watch)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +13,11 @@ from gazeheads.boxes import RegionError
 from gazeheads.data.pictures import open_image
 from gazeheads.data.strip import Strip
 from gazeheads.errors import GazeheadsError
+from gazeheads.html_parts import image_uri
 from gazeheads.models.asking import NEVER_SAW, never_saw
 from gazeheads.prompts import DESCRIBE_REGION, VQA
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from gazeheads.models import VLM
     from gazeheads.models.inputs import ImageLike
     from gazeheads.regions import Region
@@ -81,7 +78,7 @@ class BoxWidget(anywidget.AnyWidget):
         self._vlm, self._options, self._strip = vlm, options, strip
         self._image = open_image(shown)
         super().__init__(
-            picture=data_uri(self._image),
+            picture=image_uri(self._image),
             size=list(self._image.size),
             panels=[list(map(float, each.boxes[0])) for each in strip.regions] if strip else [],
             question=DESCRIBE_REGION if strip is None else VQA,
@@ -133,10 +130,3 @@ class BoxWidget(anywidget.AnyWidget):
         own = {name: value for name, value in self._options.items() if name != "closer"}
         options = {"max_new_tokens": SCHEDULE_TOKENS, **own}
         return self._vlm.ask(self._image, self.question, places, **options)
-
-
-def data_uri(image: Image.Image) -> str:
-    """A picture as an address that holds it, PNG."""
-    buffer = BytesIO()
-    image.save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -9,11 +9,13 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gazeheads.head_set import Head, HeadError, HeadSet, head_named
+from gazeheads.head_names import Head, HeadError, head_of
+from gazeheads.head_set import HeadSet
 from gazeheads.live.generation import reading_order
 from gazeheads.models.asking import when_to_steer
 from gazeheads.models.continuous import Token
 from gazeheads.models.inputs import Inputs
+from gazeheads.models.rows import heads_in
 from gazeheads.regions import Region
 from gazeheads.serving.body import GazeBody, HeadsBody, RequestError
 from gazeheads.serving.places import PlacesOf
@@ -177,23 +179,15 @@ class TextGaze:
 
 def _named_heads(named: Sequence[str | list[int]] | str, vlm: VLM) -> HeadSet:
     if named == "all":
-        layers = vlm.attention_layers
-        return HeadSet.of([(layer, head) for layer in layers for head in range(vlm.num_heads)])
+        return HeadSet(heads_in(vlm))
     several = named.split(",") if isinstance(named, str) else named
-    heads: list[tuple[int, int]] = []
     try:
-        for each in several:
-            if isinstance(each, str):
-                heads.append(head_named(each))
-            elif len(each) == 2:
-                heads.append((each[0], each[1]))
-            else:
-                raise HeadError(f"{each} names no head: [3, 1] is head 1 of layer 3, from 0")
+        heads = dict.fromkeys(map(head_of, several))
     except HeadError as error:
         raise RequestError(f"gaze.heads: {error}", param="gaze.heads") from error
     if not heads:
         raise RequestError("gaze.heads: name at least one head", param="gaze.heads")
-    return HeadSet.of(dict.fromkeys(heads))
+    return HeadSet.of(heads)
 
 
 def _conflict(message: str) -> RequestError:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from gazeheads.errors import GazeheadsError
 from gazeheads.files import json_text, write_text
+from gazeheads.html_parts import data_uri
 from gazeheads.regions import Region
 from gazeheads.spans import Span, SpanKind, spans_of
 from gazeheads.trace import GazeTrace
@@ -145,4 +146,4 @@ def _data_uri(picture: Image.Image) -> str:
     shown.save(jpeg, "JPEG", quality=88)
     # drawings are smaller, and exact, as PNG
     kind, best = ("png", png) if png.tell() <= 2 * jpeg.tell() else ("jpeg", jpeg)
-    return f"data:image/{kind};base64,{base64.b64encode(best.getvalue()).decode()}"
+    return data_uri(best.getvalue(), f"image/{kind}")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from gazeheads.cli.heads_options import HeadsAnyway
+from gazeheads.cli.listening import listen, names_of, origin_of, run_server
 from gazeheads.errors import GazeheadsError
 from gazeheads.live.page import DESCRIPTION
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 Engine = Literal["auto", "browser", "server"]
 PORT = 8017
-LOCAL = ("127.0.0.1", "localhost", "::1")
-SHUTDOWN_SECONDS = 5
 
 
 def demo_command(
@@ -54,7 +52,7 @@ def demo_command(
 ) -> None:
     """Serve the live demo as a local page: hover a panel and the model describes it."""
     try:
-        import uvicorn
+        import uvicorn  # noqa: F401
     except ImportError as error:
         raise GazeheadsError("the demo needs `pip install 'gazeheads[serve]'`") from error
     from gazeheads.live.page import page_files
@@ -68,22 +66,13 @@ def demo_command(
     if chosen == "server":
         scores = read_scores(heads) if heads is not None else None
         worker = ModelWorker(preparing(model, scores, k, seed, heads_anyway), limits)
-    names = [*(LOCAL if host in LOCAL else [host]), *(allow_host or [])]
-    app = make_app(worker, files, ["*"] if host in ("0.0.0.0", "::") and not allow_host else names)
+    app = make_app(worker, files, names_of(host, allow_host or ()))
     listening = listen(host, port)
-    name = f"[{host}]" if ":" in host else host
-    url = f"http://{name}:{listening.getsockname()[1]}/"
+    url = f"{origin_of(host, listening.getsockname()[1])}/"
     typer.echo(f"gazeheads demo: {url}  ({chosen} engine, {model}; Ctrl-C ends it)")
     if open_page:
         threading.Timer(0.5, webbrowser.open, [url]).start()
-    config: dict[str, Any] = {
-        "log_level": "warning",
-        "ws_max_size": limits.max_frame,
-        "ws_max_queue": 8,
-        "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
-        "server_header": False,
-    }
-    uvicorn.Server(uvicorn.Config(app, **config)).run(sockets=[listening])
+    run_server(app, listening, ws_max_size=limits.max_frame, ws_max_queue=8)
 
 
 def choose_engine(
@@ -174,19 +163,3 @@ def model_and_scores(
         progress=lambda done, total: report(0.3 + 0.7 * done / total, "Finding gaze heads"),
     )
     return vlm, found
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; a port that is taken is an error before anything is printed."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(256)
-    except OSError as error:
-        listening.close()
-        raise GazeheadsError(
-            f"cannot listen at {host}:{port}: {error.strerror or error}; try --port 0"
-        ) from error
-    return listening

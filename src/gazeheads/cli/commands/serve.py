@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gazeheads.cli.commands.demo import LOCAL, SHUTDOWN_SECONDS, listen
 from gazeheads.cli.heads_options import Heads, HeadsAnyway, K, Model, Seed
+from gazeheads.cli.listening import LOCAL, listen, names_of, origin_of, run_server
 from gazeheads.errors import GazeheadsError
 from gazeheads.files import read_text
 
@@ -68,17 +68,13 @@ def serve_command(
 ) -> None:
     """Serve a model to OpenAI clients, whose requests may say where its heads look."""
     try:
-        import uvicorn
-
         from gazeheads.serving.app import make_app
     except ImportError as error:
         raise GazeheadsError("serve needs `pip install 'gazeheads[serve]'`") from error
     from gazeheads.live.worker import ModelWorker, PreparedModel, WorkerLimits
 
     accepted = keys_of(keys)
-    names = [*(LOCAL if host in LOCAL else [host]), *(allow_host or [])]
-    if host in ("0.0.0.0", "::") and not allow_host:
-        names = ["*"]
+    names = names_of(host, allow_host or ())
     limits = WorkerLimits(
         slots=slots, queue=queue, max_tokens=max_tokens, max_prompt=max_prompt,
         text_seconds=seconds,
@@ -93,13 +89,7 @@ def serve_command(
     vlm, chosen = wanted.loaded()
     worker = ModelWorker(lambda report: PreparedModel(vlm, chosen), limits)
     tell((host, port), f"{vlm.name}, {len(chosen)} heads", accepted)
-    config: dict[str, Any] = {
-        "log_level": "warning",
-        "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
-        "server_header": False,
-    }
-    app = make_app(worker, names, accepted)
-    uvicorn.Server(uvicorn.Config(app, **config)).run(sockets=[listening])
+    run_server(make_app(worker, names, accepted), listening)
 
 
 def load_options() -> dict[str, Any]:
@@ -206,8 +196,7 @@ def tell(address: tuple[str, int], what: str, keys: Sequence[str]) -> None:
         typer.echo(
             "gazeheads: note: whoever reaches this address may use the model: name --keys", err=True
         )
-    called = f"[{host}]" if ":" in host else host
-    typer.echo(f"gazeheads serve: http://{called}:{port}/v1  ({what}; Ctrl-C ends it)")
+    typer.echo(f"gazeheads serve: {origin_of(host, port)}/v1  ({what}; Ctrl-C ends it)")
 
 
 def keys_of(file: Path | None) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import os
@@ -13,6 +12,7 @@ from PIL import Image
 
 from gazeheads.data.pictures import ImageError, open_image
 from gazeheads.errors import GazeheadsError
+from gazeheads.html_parts import data_uri
 from gazeheads.study.report.theme import SavedFigure, Theme
 
 SHOWN_WIDTH, LISTED_WIDTH = 960, 640
@@ -81,11 +81,6 @@ def file_uri(path: Path) -> str:
 def text_uri(text: str, kind: str) -> str:
     """A text as a link that saves it."""
     return data_uri(text.encode(), f"{kind};charset=utf-8")
-
-
-def data_uri(data: bytes, kind: str) -> str:
-    """Bytes as a data URI."""
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def download_name(path: Path, folders: Sequence[Path]) -> str:
